@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* base/banned.h - included in front of every file: calls that have hurt others can't be written here at all. */
+#ifndef KENNEL_BASE_BANNED_H
+#define KENNEL_BASE_BANNED_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#pragma GCC poison strcpy strcat sprintf strtok atoi atol system alloca readdir_r
+
+#endif

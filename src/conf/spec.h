@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * conf/spec.h - what a person asked for, as one value: words in, no I/O.
+ *
+ * The command line, the configuration file of a container and the language bindings all go through spec_set() with the
+ * same keys and the same words, so an option means the same everywhere. Nothing here looks at the machine: whether a
+ * path exists or a level can be had is the planner's business.
+ */
+#ifndef KENNEL_CONF_SPEC_H
+#define KENNEL_CONF_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+
+enum spec_isolate { SPEC_ISOLATE_AUTO, SPEC_ISOLATE_FS, SPEC_ISOLATE_NS, SPEC_ISOLATE_USER, SPEC_ISOLATE_VM };
+enum spec_net { SPEC_NET_AUTO, SPEC_NET_NONE, SPEC_NET_HOST, SPEC_NET_NAT };   /* AUTO: nat, or none with a remark */
+enum spec_idmap { SPEC_IDMAP_AUTO, SPEC_IDMAP_NO, SPEC_IDMAP_RANGE };
+enum spec_tty { SPEC_TTY_AUTO, SPEC_TTY_YES, SPEC_TTY_NO };
+enum spec_base { SPEC_BASE_SYSTEM, SPEC_BASE_PATH };                           /* PATH: directory or image, seen when opened */
+
+struct spec_mount {             /* --mount SRC:DST[:ro] and --share PATH[:ro] */
+	char *source;           /* absolute, clean, on the host */
+	char *target;           /* absolute, clean, inside */
+	bool read_only;
+};
+
+struct spec_device {            /* --device PATH[:rwm] */
+	char *path;             /* absolute, clean; the same inside */
+	bool read, write, make;
+};
+
+struct spec {
+	enum spec_isolate isolate;
+	enum spec_base base_kind;
+	char *base_path;                /* iff SPEC_BASE_PATH; absolute, clean */
+	struct strv base_layers;        /* --base system:LAYER,...; empty is all of them */
+	struct strv layers;             /* --layer, lowest first; absolute, clean */
+	struct strv without, hide;      /* absolute, clean, inside */
+	struct spec_mount *mounts;
+	size_t n_mounts;
+	struct spec_device *devices;
+	size_t n_devices;
+	enum spec_idmap idmap;
+	uint32_t idmap_base, idmap_count;       /* iff SPEC_IDMAP_RANGE */
+	uint64_t size_bytes;            /* of the delta in memory; 0: half of the memory */
+	uint64_t cap_add, cap_drop;     /* bit masks of 1 << CAP_*; "ALL" sets all bits */
+	bool no_new_privs;
+	enum spec_net net;
+	enum spec_tty tty;
+	char *hostname;                 /* NULL: chosen by the planner */
+	char *user;                     /* NULL: root; else NAME|UID[:GROUP|GID], looked up inside */
+	char *workdir;                  /* NULL: where the caller is, if that is there inside */
+	struct strv env;                /* NAME=VALUE; the caller has already looked up a bare NAME */
+	uint64_t memory_bytes, pids;    /* 0: no limit */
+	uint64_t cpus_milli;            /* thousandths of a processor; 0: no limit */
+	bool quiet;
+	struct strv command;            /* empty: the user's shell, as found inside */
+};
+
+struct spec *spec_new(struct kennel_error **err);
+struct spec *spec_free(struct spec *s);
+
+/*
+ * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs net tty
+ * hostname user workdir env memory pids cpus quiet. Keys that hold lists append. Return: 0, -KENNEL_E_INVALID with a sentence
+ * that quotes the value (and a hint that shows a right one), or -KENNEL_E_NOMEM.
+ */
+int spec_set(struct spec *s, const char *key, const char *value, struct kennel_error **err) MUST_CHECK;
+
+/* What can't be asked for together (level vm yet unknown, idmap at a level without a user namespace, ...). */
+int spec_check(const struct spec *s, struct kennel_error **err) MUST_CHECK;
+
+const char *spec_isolate_name(enum spec_isolate v);     /* "fs", ... */
+const char *spec_net_name(enum spec_net v);
+
+#endif
