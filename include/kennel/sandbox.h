@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kennel/sandbox.h - start a sandbox, follow it, find the ones that run, copy files in and out.
+ *
+ * A spec says what is wanted, in the words of the command line. A sandbox is one running copy; the process that starts it is its monitor, and it
+ * dies with that process. Objects are opaque; use each from one thread at a time.
+ */
+#ifndef KENNEL_SANDBOX_H
+#define KENNEL_SANDBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <kennel/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kennel_spec;
+struct kennel_sandbox;
+struct kennel_list;
+
+/**
+ * enum kennel_log_level - how much a remark matters
+ * @KENNEL_LOG_WARN:  a person must see it (a weaker level was taken, no network could be had)
+ * @KENNEL_LOG_INFO:  what was decided
+ * @KENNEL_LOG_DEBUG: every step
+ */
+enum kennel_log_level { KENNEL_LOG_WARN = 0, KENNEL_LOG_INFO = 1, KENNEL_LOG_DEBUG = 2 };
+
+/**
+ * kennel_spec_new() - an empty wish: the running system, thrown away, at the strongest level that works
+ * @ret: the spec, the caller's; end it with kennel_spec_free()
+ * @err: error out, owned by the caller, or NULL
+ *
+ * Return: 0 or -KENNEL_E_NOMEM. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_spec_new(struct kennel_spec **ret, struct kennel_error **err);
+
+/**
+ * kennel_spec_set() - set one option, with the words of the command line
+ * @spec:  spec to change; borrowed
+ * @key:   long option without its dashes: "isolate", "base", "layer", "net", ... (see kennel-run(1))
+ * @value: its argument; "yes" for an option without one. Keys that may be given many times append
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * Return: 0, -KENNEL_E_INVALID for an unknown key or a bad value (nothing changed), -KENNEL_E_NOMEM. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_spec_set(struct kennel_spec *spec, const char *key, const char *value,
+				  struct kennel_error **err);
+
+/**
+ * kennel_spec_set_command() - what to run inside
+ * @spec: spec to change; borrowed
+ * @argv: NULL-terminated words, copied; NULL or an empty list for the user's shell
+ * @err:  error out, owned by the caller, or NULL
+ *
+ * Return: 0 or -KENNEL_E_NOMEM. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_spec_set_command(struct kennel_spec *spec, const char *const *argv, struct kennel_error **err);
+
+/**
+ * kennel_spec_set_log() - who hears the library's remarks
+ * @spec:  spec to change; borrowed
+ * @write: called with one line of text without a newline, from the thread that calls the library; NULL for nobody
+ * @data:  handed to @write
+ *
+ * Since 0.1.
+ */
+KENNEL_PUBLIC void kennel_spec_set_log(struct kennel_spec *spec,
+				       void (*write)(void *data, enum kennel_log_level level, const char *text),
+				       void *data);
+
+/**
+ * kennel_spec_free() - end a spec
+ * @spec: spec; NULL is fine
+ *
+ * Return: NULL. Since 0.1.
+ */
+KENNEL_PUBLIC struct kennel_spec *kennel_spec_free(struct kennel_spec *spec);
+
+/**
+ * kennel_sandbox_start() - make the copy and run the command in it
+ * @spec: what is wanted; borrowed, may be freed afterwards
+ * @ret:  the running sandbox, the caller's; end it with kennel_sandbox_free()
+ * @err:  error out, owned by the caller, or NULL
+ *
+ * Returns once the command runs. On failure nothing is left of the attempt.
+ * Return: 0 or any negative enum kennel_code; -KENNEL_E_NOTFOUND with errno ENOENT from kennel_error_errno() and code
+ * -KENNEL_E_NOTEXEC tell a missing and a non-executable command from other failures, see kennel_exit_code(). Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_sandbox_start(const struct kennel_spec *spec, struct kennel_sandbox **ret,
+				       struct kennel_error **err);
+
+/**
+ * kennel_sandbox_run() - follow a started sandbox to its end, as the command line does
+ * @sb:         started sandbox; borrowed
+ * @ret_status: exit status of the command, 0 to 255; 128+N where signal N ended it
+ * @err:        error out, owned by the caller, or NULL
+ *
+ * Carries the terminal where the sandbox has one of its own, and hands SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH of
+ * this process on to the command (they are blocked meanwhile and put back afterwards).
+ * Return: 0 or a negative code; the sandbox is over in any case. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_sandbox_run(struct kennel_sandbox *sb, int *ret_status, struct kennel_error **err);
+
+/**
+ * kennel_sandbox_wait() - wait until the sandbox's first process ends
+ * @sb:         started sandbox; borrowed
+ * @timeout_ms: milliseconds; 0 polls, negative waits for ever
+ * @ret_status: exit status as kennel_sandbox_run() gives it; untouched unless 1 is returned
+ * @err:        error out, owned by the caller, or NULL
+ *
+ * A second call returns the same status again.
+ * Return: 1 ended, 0 still running, or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_sandbox_wait(struct kennel_sandbox *sb, int timeout_ms, int *ret_status,
+				      struct kennel_error **err);
+
+/**
+ * kennel_sandbox_signal() - send a signal to the command
+ * @sb:  started sandbox; borrowed
+ * @sig: signal number; SIGKILL ends the whole sandbox
+ * @err: error out, owned by the caller, or NULL
+ *
+ * Return: 0, or -KENNEL_E_NOTFOUND where it has ended. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_sandbox_signal(struct kennel_sandbox *sb, int sig, struct kennel_error **err);
+
+/**
+ * kennel_sandbox_id() - its short name, as kennel_list_read() finds it
+ * @sb: started sandbox; borrowed
+ *
+ * Return: text owned by @sb. Since 0.1.
+ */
+KENNEL_PUBLIC const char *kennel_sandbox_id(const struct kennel_sandbox *sb);
+
+/**
+ * kennel_sandbox_is_interactive() - does it have a terminal of its own?
+ * @sb: started sandbox; borrowed
+ *
+ * Return: 1 or 0. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_sandbox_is_interactive(const struct kennel_sandbox *sb);
+
+/**
+ * kennel_sandbox_count_changes() - how many files the delta holds
+ * @sb:        sandbox, running or ended; borrowed
+ * @ret_files: files, links, devices and deletions; directories that only lead to them do not count
+ * @err:       error out, owned by the caller, or NULL
+ *
+ * Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files, struct kennel_error **err);
+
+/**
+ * kennel_sandbox_free() - end the sandbox if it still runs, and everything that was made for it
+ * @sb: sandbox; NULL is fine
+ *
+ * Return: NULL. Since 0.1.
+ */
+KENNEL_PUBLIC struct kennel_sandbox *kennel_sandbox_free(struct kennel_sandbox *sb);
+
+/**
+ * kennel_exit_code() - the exit code of a command line tool for an error
+ * @err: error, or NULL
+ *
+ * Return: 127 where the command was not found inside, 126 where it can't be executed, 0 for NULL, else 125. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_exit_code(const struct kennel_error *err);
+
+/**
+ * kennel_list_read() - the sandboxes of this user that run now
+ * @id:  NULL for all, or an id or an unambiguous beginning of one
+ * @ret: the list, the caller's; end it with kennel_list_free()
+ * @err: error out, owned by the caller, or NULL
+ *
+ * Entries whose monitor is gone are removed on the way.
+ * Return: 0; -KENNEL_E_NOTFOUND or -KENNEL_E_INVALID (ambiguous) where @id was given. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_error **err);
+
+/**
+ * kennel_list_count() - how many
+ * @list: list; borrowed
+ *
+ * Return: number of sandboxes. Since 0.1.
+ */
+KENNEL_PUBLIC size_t kennel_list_count(const struct kennel_list *list);
+
+/**
+ * kennel_list_value() - one fact about one sandbox
+ * @list:  list; borrowed
+ * @index: 0 to kennel_list_count() - 1
+ * @key:   "id", "isolate", "created" (seconds since 1970), "pid" (of the monitor), "init" (pid of its first process as seen here), "base",
+ *         "command" (shell-quoted), "root" (a path at which root sees its files), "net", "hostname", "idmap" ("BASE:COUNT" or "no"),
+ *         "size" (bytes of the delta at most)
+ *
+ * Return: text owned by @list, or NULL for a fact that it does not have. Since 0.1.
+ */
+KENNEL_PUBLIC const char *kennel_list_value(const struct kennel_list *list, size_t index, const char *key);
+
+/**
+ * kennel_list_detail() - the lines of a list fact
+ * @list:  list; borrowed
+ * @index: 0 to kennel_list_count() - 1
+ * @key:   "mount": one line a mount of the machine, "copied PATH FSTYPE", "new PATH FSTYPE" or "left-out PATH FSTYPE REASON" with tabs between
+ * @n:     0, 1, ... until NULL comes back
+ *
+ * Return: text owned by @list, or NULL. Since 0.1.
+ */
+KENNEL_PUBLIC const char *kennel_list_detail(const struct kennel_list *list, size_t index, const char *key, size_t n);
+
+/**
+ * kennel_list_free() - end a list
+ * @list: list; NULL is fine
+ *
+ * Return: NULL. Since 0.1.
+ */
+KENNEL_PUBLIC struct kennel_list *kennel_list_free(struct kennel_list *list);
+
+/**
+ * kennel_base_read() - what "the running system" means on this machine: its mounts and what becomes of each, and the layers of its root
+ * @ret: a list of one entry with the details "mount" (as kennel_list_detail() has it) and "layer" (one path a line, upper first)
+ * @err: error out, owned by the caller, or NULL
+ *
+ * Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_base_read(struct kennel_list **ret, struct kennel_error **err);
+
+/**
+ * kennel_copy() - copy a file or a tree into or out of a running sandbox
+ * @source: PATH on the host or ID:PATH
+ * @target: the same; exactly one of the two is in a sandbox. An existing directory gets a new entry of the source's last name
+ * @err:    error out, owned by the caller, or NULL
+ *
+ * Inside paths are resolved below the sandbox's root whatever it does meanwhile. Modes, times, links, owners (as seen inside) and user
+ * xattrs are kept; a setuid bit or a device is never brought out.
+ * Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_copy(const char *source, const char *target, struct kennel_error **err);
+
+/**
+ * kennel_gc() - remove what killed runs left behind
+ * @ret_removed: how many things were removed (runtime entries, control groups); may be NULL
+ * @err:         error out, owned by the caller, or NULL
+ *
+ * Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_gc(size_t *ret_removed, struct kennel_error **err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
