@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * idmap/idmap.h - which ids outside the ids inside stand for.
+ *
+ * A map is one range: inside 0..count-1 are outside base..base+count-1, the same for users and groups. Files on disk never get shifted
+ * ids: the mounts are idmapped with the same map.
+ */
+#ifndef KENNEL_IDMAP_IDMAP_H
+#define KENNEL_IDMAP_IDMAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+#define IDMAP_DEFAULT_COUNT 65536u
+
+struct idmap {
+	uint32_t base;          /* outside */
+	uint32_t count;
+};
+
+/* Does this process live in the initial user namespace, where all ids exist? Reads /proc/self/uid_map. */
+int idmap_is_initial(bool *ret, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * The range for root's sandboxes: what /etc/subuid and /etc/subgid both give "root" (over libsubid where nsswitch.conf names another
+ * source), else the first free 65536 ids from 524288 on (the range that systemd sets aside for containers) which nobody has
+ * in subuid, subgid or passwd. Steady: the same files give the same range.
+ */
+int idmap_pick_root(struct idmap *ret, struct kennel_error **err) MUST_CHECK;
+
+/* All ids that this (nested) user namespace has from 0 on, one to one. */
+int idmap_identity(struct idmap *ret, struct kennel_error **err) MUST_CHECK;
+
+/* Writes the maps of a process that was just cloned into a new user namespace; proc_pid_fd is its /proc directory. */
+int idmap_write(int proc_pid_fd, const struct idmap *map, struct kennel_error **err) MUST_CHECK;
+
+/* Pure parts, for the tests. text is a subuid file; owner a name or a number in decimal. Return: 1 found, 0 not. */
+int idmap_find_subid(const char *text, const char *owner, const char *owner_id, struct idmap *ret);
+/* Does [base, base+count) touch any range of the subuid file? */
+bool idmap_touches_subid(const char *text, uint32_t base, uint32_t count);
+/* Does it touch any user id (field 3) of a passwd or group file? */
+bool idmap_touches_passwd(const char *text, uint32_t base, uint32_t count);
+
+#endif
