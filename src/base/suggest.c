@@ -42,7 +42,7 @@ void suggest_offer(struct suggestion *s, const char *typed, const char *known)
 	bool begins = strncmp(typed, known, n_typed) == 0;
 	if (begins)
 		distance = MIN(distance, 1u);
-	if (distance > (n_typed + 2) / 3 && !begins)
+	if (distance > MAX(n_typed / 3, (size_t)1))
 		return;
 	if (!s->best || distance < s->distance)
 		*s = (struct suggestion){ .best = known, .distance = distance };

@@ -65,12 +65,16 @@ struct spec *spec_free(struct spec *s);
 
 /*
  * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs net tty
- * hostname user workdir env memory pids cpus quiet. Keys that hold lists append. Return: 0, -KENNEL_E_INVALID with a sentence
- * that quotes the value (and a hint that shows a right one), or -KENNEL_E_NOMEM.
+ * hostname user workdir env memory pids cpus quiet. Keys that hold lists append. In values of several fields "\:" ("\," among
+ * the layers of a base) and "\\" stand for characters of a field itself. Return: 0, -KENNEL_E_INVALID with a sentence that
+ * begins with the key and quotes the value (and a hint that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.
  */
 int spec_set(struct spec *s, const char *key, const char *value, struct kennel_error **err) MUST_CHECK;
 
-/* What can't be asked for together (level vm yet unknown, idmap at a level without a user namespace, ...). */
+/*
+ * What can't be asked for together: level vm (unknown yet), idmap at a level without a user namespace, its opposite at level
+ * user, an own network or host name at level fs, two things at one place, one capability both added and dropped (beside ALL).
+ */
 int spec_check(const struct spec *s, struct kennel_error **err) MUST_CHECK;
 
 const char *spec_isolate_name(enum spec_isolate v);     /* "fs", ... */
