@@ -2,18 +2,18 @@
 /*
  * base/banned.h - included in front of every file: calls that have hurt others can't be written here at all.
  *
- * The headers that declare them come first, since a poisoned word may not stand in a declaration either.
+ * The headers that declare them come first, for a poisoned word may not stand in a header either.
  */
 #ifndef KENNEL_BASE_BANNED_H
 #define KENNEL_BASE_BANNED_H
 
-#include <alloca.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #undef alloca
+
 #pragma GCC poison strcpy strcat sprintf strtok atoi atol system alloca readdir_r
 
 #endif
