@@ -10,6 +10,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -24,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/macro.h"
@@ -525,6 +527,57 @@ static void test_filter_loaded_answers(void **state)
 	assert_int_equal(under_filter(true, body_admin), 0);
 }
 
+/* A terminal whose input can be counted; its other end stays open in *ret_master_fd. */
+static int open_raw_terminal(int *ret_master_fd)
+{
+	struct termios raw;
+	int slave_fd;
+
+	*ret_master_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (*ret_master_fd < 0 || grantpt(*ret_master_fd) < 0 || unlockpt(*ret_master_fd) < 0)
+		return -1;
+	slave_fd = open(ptsname(*ret_master_fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave_fd < 0 || tcgetattr(slave_fd, &raw) < 0)
+		return -1;
+	cfmakeraw(&raw);
+	return tcsetattr(slave_fd, TCSANOW, &raw) < 0 ? -1 : slave_fd;
+}
+
+/* The attack itself: type a letter into the terminal, in each way that there is. Returns how many arrived. */
+static int type_into_terminal(int fd)
+{
+	int waiting = -1;
+
+	(void)syscall(SYS_ioctl, fd, (unsigned long)TIOCSTI, "a");
+	(void)syscall(SYS_ioctl, fd, 0x100000000UL | TIOCSTI, "b");
+	(void)syscall(SYS_ioctl, fd, 0xffffffff00000000UL | TIOCSTI, "c");
+	if (ioctl(fd, FIONREAD, &waiting) < 0)
+		return -1;
+	return waiting;
+}
+
+static int body_type_into_terminal(void)
+{
+	int master_fd, fd = open_raw_terminal(&master_fd);
+
+	return fd < 0 ? 70 : type_into_terminal(fd);
+}
+
+static void test_filter_loaded_nothing_is_typed_into_a_terminal(void **state)
+{
+	int master_fd, fd = open_raw_terminal(&master_fd);
+
+	(void)state;
+	assert_true(fd >= 0);
+	/* Without the filter it works, or the test would prove nothing: root may type into any terminal. */
+	if (geteuid() == 0)
+		assert_int_equal(type_into_terminal(fd), 3);
+	close(fd);
+	close(master_fd);
+	assert_int_equal(under_filter(false, body_type_into_terminal), 0);
+	assert_int_equal(under_filter(true, body_type_into_terminal), 0);
+}
+
 static void *thread_main(void *arg)
 {
 	return arg;
@@ -646,6 +699,7 @@ int main(void)
 		T(test_filter_foreign_entries_and_numbers),
 		T(test_filter_stays_small),
 		T(test_filter_loaded_answers),
+		T(test_filter_loaded_nothing_is_typed_into_a_terminal),
 		T(test_filter_loaded_lets_programs_run),
 #ifdef __x86_64__
 		T(test_filter_loaded_covers_the_32_bit_entry),
