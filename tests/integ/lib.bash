@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# integ/lib.bash - what the bats files share: "load lib" in tests/integ, "load ../integ/lib" in tests/attack.
+#
+# Given by script/test: KENNEL (the release program), KENNEL_STAGE (a copy of tests/ that everybody can read),
+# KENNEL_TEST_USER. By hand: KENNEL=build/cli/kennel bats tests/integ/NN-topic.bats.
+#
+# A file that needs a setup of its own calls kennel_setup first in setup() and kennel_teardown last in teardown(). Between
+# the two, $T is a directory of the test's own, and what the test started or made through the helpers is undone in reverse.
+# The teardown then compares the machine with what it was: a test that leaves something fails by itself, with a name.
+
+export LC_ALL=C.UTF-8
+: "${KENNEL_TEST_USER:=kennel-test}"
+LIB_TOP=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd -P)
+if [ -z "${KENNEL-}" ]; then
+	for LIB_TRY in "$LIB_TOP/build/cli/kennel" "$LIB_TOP/build/kennel"; do
+		[ ! -x "$LIB_TRY" ] || KENNEL=$LIB_TRY
+	done
+fi
+export KENNEL
+setup() {
+	kennel_setup
+}
+
+teardown() {
+	kennel_teardown
+}
+
+kennel_setup() {
+	[ -x "${KENNEL-}" ] || {
+		echo "KENNEL is not set to the program"
+		return 1
+	}
+	T=$(mktemp -d "${TMPDIR:-/tmp}/kennel-integ-XXXXXX")
+	chmod 0755 "$T"
+	# Kept beside $T: a later test may mount or chmod anything in there.
+	LIB_STATE=$(mktemp -d "${TMPDIR:-/tmp}/kennel-state-XXXXXX")
+	: >"$LIB_STATE/undo"
+	"$LIB_TOP/tools/host-state" >"$LIB_STATE/before"
+}
+
+kennel_teardown() {
+	local line status=0
+	while IFS= read -r line; do
+		[ -z "$line" ] || (eval "$line") || {
+			echo "clean-up failed: $line"
+			status=1
+		}
+	done < <(tac "$LIB_STATE/undo")
+	no_leaks || status=1
+	rm -rf --one-file-system -- "$T" "$LIB_STATE"
+	return $status
+}
+
+# at_end COMMAND [ARG]...: run when the test is over, last come first.
+at_end() {
+	printf '%q ' "$@" >>"$LIB_STATE/undo"
+	printf '\n' >>"$LIB_STATE/undo"
+}
+
+# no_leaks: is the machine as kennel_setup found it? Waits a moment for what is just going away. Prints what differs.
+no_leaks() {
+	local try tries=${LIB_TRIES:-10}
+	for ((try = 1; try <= tries; try++)); do
+		"$LIB_TOP/tools/host-state" >"$LIB_STATE/after"
+		cmp -s "$LIB_STATE/before" "$LIB_STATE/after" && return 0
+		[ "$try" = "$tries" ] || sleep 0.2
+	done
+	echo "the machine is not as it was before the test:"
+	diff "$LIB_STATE/before" "$LIB_STATE/after" | sed -n 's/^< /  taken away: /p; s/^> /  left behind: /p'
+	return 1
+}
+
+# run_kennel ARG...: like bats' run, of the program; then $status, $output (both streams), $stdout and $stderr are set.
+# Standard input is empty.
+run_kennel() {
+	status=0
+	"$KENNEL" "$@" </dev/null >"$LIB_STATE/stdout" 2>"$LIB_STATE/stderr" || status=$?
+	stdout=$(<"$LIB_STATE/stdout")
+	stderr=$(<"$LIB_STATE/stderr")
+	output=$stdout${stdout:+${stderr:+$'\n'}}$stderr
+	# Seen only when the test fails.
+	printf '$ kennel %s\n%s\n(exit code %s)\n' "$*" "$output" "$status"
+}
+
+# as_user COMMAND [ARG]...: as the ordinary test user, with a runtime directory and a home of its own.
+as_user() {
+	local runtime=${KENNEL_STAGE:-/tmp}/user/run
+	if [ "$(id -un)" = "$KENNEL_TEST_USER" ]; then
+		"$@"
+		return
+	fi
+	if [ ! -d "$runtime" ]; then
+		runtime=$T/runtime-of-user
+		[ -d "$runtime" ] || install -d -m 0700 -o "$KENNEL_TEST_USER" "$runtime"
+	fi
+	runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" USER="$KENNEL_TEST_USER" \
+		XDG_RUNTIME_DIR="$runtime" "$@"
+}
+
+# is_status CODE, has TEXT [IN], lacks TEXT [IN]: assertions that say what was there instead. IN is "$output" unless given.
+is_status() {
+	[ "$status" -eq "$1" ] || {
+		echo "exit code $status, expected $1"
+		return 1
+	}
+}
+
+has() {
+	local text=${2-$output}
+	[[ $text == *"$1"* ]] || {
+		printf 'not found: %s\nin: %s\n' "$1" "$text"
+		return 1
+	}
+}
+
+lacks() {
+	local text=${2-$output}
+	[[ $text != *"$1"* ]] || {
+		printf 'found: %s\nin: %s\n' "$1" "$text"
+		return 1
+	}
+}
+
+is_equal() {
+	[ "$1" = "$2" ] || {
+		printf 'got:      %s\nexpected: %s\n' "$1" "$2"
+		return 1
+	}
+}
+
+# refused HINTED TEXT: the last run_kennel failed by itself (125), in one sentence that has TEXT, with a hint where HINTED is yes.
+refused() {
+	is_status 125 || return 1
+	has "$2" "$stderr" || return 1
+	case $1 in
+	yes) [ "$(wc -l <<<"$stderr")" -eq 2 ] ;;
+	no) [ "$(wc -l <<<"$stderr")" -eq 1 ] ;;
+	esac || {
+		printf 'expected one sentence (and a hint: %s), got:\n%s\n' "$1" "$stderr"
+		return 1
+	}
+}
+
+# need_root and need_commands NAME...: a test that can't run here says why.
+need_root() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+}
+
+need_commands() {
+	local name
+	for name in "$@"; do
+		command -v "$name" >/dev/null || skip "$name is not installed"
+	done
+}
+
+# wait_for SECONDS COMMAND [ARG]...: until the command succeeds.
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		if [ $SECONDS -ge $end ]; then
+			echo "waited in vain for: $*"
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# background COMMAND [ARG]...: starts it; its id is $!, its streams go to $T/out.N and $T/err.N. Ended at the end of the test.
+LIB_STARTED=0
+background() {
+	LIB_STARTED=$((LIB_STARTED + 1))
+	"$@" </dev/null >"$T/out.$LIB_STARTED" 2>"$T/err.$LIB_STARTED" 3>&- &
+	at_end lib_end_process $!
+}
+
+lib_end_process() {
+	kill -TERM "$1" 2>/dev/null || return 0
+	local try
+	for try in $(seq 100); do
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.05
+	done
+	echo "process $1 had to be killed (try $try)"
+	kill -KILL "$1" 2>/dev/null
+	return 1
+}
+
+# make_loop_fs TYPE SIZE MOUNTPOINT: a file system of its own on a loop device, mounted; needs root.
+make_loop_fs() {
+	local image device
+	need_root
+	need_commands losetup "mkfs.$1"
+	image=$(mktemp "$T/image-XXXXXX")
+	truncate -s "$2" "$image"
+	case $1 in
+	btrfs | xfs) "mkfs.$1" -q -f "$image" ;;
+	*) "mkfs.$1" -q -F "$image" ;;
+	esac
+	device=$(losetup --find --show "$image") || skip "no loop devices here"
+	at_end losetup --detach "$device"
+	mkdir -p "$3"
+	mount "$device" "$3"
+	at_end umount "$3"
+}
+
+# host_snapshot FILE [PATH...]: everything that a write leaves a trace in, for whole trees at once: type, mode, owner, links,
+# size, and above all the change time, which no program can set back. Contents too for what is small and matters most.
+host_snapshot() {
+	local file=$1
+	shift
+	[ $# -gt 0 ] || set -- /bin /boot /etc /lib /lib64 /opt /sbin /srv /usr
+	{
+		find "$@" -xdev -printf '%p %y %m %U:%G %n %s %T@ %C@ %i %l\0' 2>/dev/null | LC_ALL=C sort -z | tr '\0' '\n'
+		find /etc -xdev -type f -size -1024k -exec sha256sum -- {} + 2>/dev/null | LC_ALL=C sort
+		stat -c '%n %F %a %u:%g %Y %Z' / /home /root /var 2>/dev/null
+	} >"$file"
+}
+
+# host_same FILE [PATH...]: the same paths again; prints what changed.
+host_same() {
+	local file=$1
+	shift
+	host_snapshot "$file.now" "$@"
+	cmp -s "$file" "$file.now" && return 0
+	echo "the host has changed:"
+	diff "$file" "$file.now" | head -n 20
+	return 1
+}
+
+# The ids of what runs now.
+sandbox_ids() {
+	"$KENNEL" list --json | jq -r '.[]?.id // .sandboxes[]?.id'
+}
