@@ -23,7 +23,8 @@ die() {
 # Options of meson setup for the build that people run: what script/run and script/bench use and script/test drives.
 release_options='-Dbuildtype=release -Dtests=false'
 
-# build_in DIR OPTION...: configure once, then compile; nothing is printed unless there is something to do or it fails.
+# build_in DIR OPTION...: configure once, then compile; nothing is printed unless there is something to do or it fails. As much as
+# compiles is compiled, for a test run wants to tell all that is wrong.
 build_in() {
 	build_in_dir=$1
 	shift
@@ -36,7 +37,7 @@ build_in() {
 		fi
 		say "compiling"
 	fi
-	if ! ninja -C "$build_in_dir" >"$build_in_dir/compile.log" 2>&1; then
+	if ! ninja -k 0 -C "$build_in_dir" >"$build_in_dir/compile.log" 2>&1; then
 		grep -v '^\[[0-9]*/[0-9]*\] \(Compiling\|Linking\|Generating\)' "$build_in_dir/compile.log" >&2
 		return 1
 	fi

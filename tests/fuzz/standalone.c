@@ -18,7 +18,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
-#define MAX_INPUT (16u << 20)
+#define INPUT_MAX_BYTES (16u << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,7 +32,7 @@ static int run_file(int dir_fd, const char *name)
 		fprintf(stderr, "%s: %s\n", name, strerror(errno));
 		return -1;
 	}
-	if (buf_read_fd(&b, fd, MAX_INPUT, &err) < 0) {
+	if (buf_read_fd(&b, fd, INPUT_MAX_BYTES, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", name, kennel_error_message(err));
 		return -1;
 	}
