@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cgroup/group.h - shared by the files of this folder only: one group as descriptors, and where it is made.
+ */
+#ifndef KENNEL_CGROUP_GROUP_H
+#define KENNEL_CGROUP_GROUP_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "cgroup/cgroup.h"
+#include "cgroup/layout.h"
+
+#define CGROUP_PREFIX "kennel-"
+#define CGROUP_SLICE "kennel.slice"
+#define CGROUP_DIRS_MAX 5 /* four v1 hierarchies and v2 */
+#define CGROUP_NAME_MAX 80
+
+struct cgroup_dir {
+	bool v2;
+	unsigned ctls; /* those wished for that this directory serves */
+	int top_fd; /* directory that holds kennel.slice, where the group is in that */
+	int parent_fd;
+	int fd; /* O_PATH */
+	int entry_fd; /* v1 only: "tasks", for a process that moves itself */
+};
+
+struct cgroup {
+	char name[CGROUP_NAME_MAX];
+	unsigned n;
+	struct cgroup_dir dirs[CGROUP_DIRS_MAX];
+};
+
+/*
+ * Makes the group in the v1 hierarchy that has one of ctls. 1 done, 0 no such hierarchy is mounted, or a
+ * code.
+ */
+int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const char *name, struct cgroup_dir *ret,
+		    struct kennel_error **err) MUST_CHECK;
+/* Makes the group in v2, where it can have all of ctls. 0 or a code. */
+int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const char *name, struct cgroup_dir *ret,
+		    struct kennel_error **err) MUST_CHECK;
+/* Both texts of /proc that the layout is made of; a given mountinfo is not read again. */
+struct cgroup_texts {
+	char *mountinfo, *self; /* owned */
+};
+int cgroup_layout_read(const char *mountinfo, struct cgroup_texts *texts, struct cgroup_layout *ret,
+		       struct kennel_error **err) MUST_CHECK;
+void cgroup_texts_done(struct cgroup_texts *t);
+#define _cleanup_cgroup_texts_ __attribute__((cleanup(cgroup_texts_done)))
+/* O_PATH of the mounted directory; -1 and errno, ESTALE where another mount hides it. */
+int cgroup_mount_open(const struct cgroup_mount *m);
+/* Writes a control file below a directory: -1 and errno. */
+int cgroup_write(int dir_fd, const char *file, const char *text);
+void cgroup_dir_close(struct cgroup_dir *d);
+
+#endif
