@@ -35,6 +35,7 @@ extern "C" {
  * @KENNEL_E_MISSING:     a helper program or library that this needs is not installed
  * @KENNEL_E_INTERRUPTED: a signal ended it
  * @KENNEL_E_IO:          the kernel refused for any other reason; see kennel_error_errno()
+ * @KENNEL_E_NOCOMMAND:   the command is not there (inside)
  *
  * Values are part of the ABI and never change. Since 0.1.
  */
@@ -54,6 +55,7 @@ enum kennel_code {
 	KENNEL_E_MISSING = 13,
 	KENNEL_E_INTERRUPTED = 14,
 	KENNEL_E_IO = 15,
+	KENNEL_E_NOCOMMAND = 16,
 };
 
 struct kennel_error;

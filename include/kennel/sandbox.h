@@ -87,8 +87,8 @@ KENNEL_PUBLIC struct kennel_spec *kennel_spec_free(struct kennel_spec *spec);
  * @err:  error out, owned by the caller, or NULL
  *
  * Returns once the command runs. On failure nothing is left of the attempt.
- * Return: 0 or any negative enum kennel_code; -KENNEL_E_NOTFOUND with errno ENOENT from kennel_error_errno() and code
- * -KENNEL_E_NOTEXEC tell a missing and a non-executable command from other failures, see kennel_exit_code(). Since 0.1.
+ * Return: 0 or any negative enum kennel_code; -KENNEL_E_NOCOMMAND and -KENNEL_E_NOTEXEC tell a missing and a
+ * non-executable command from other failures, see kennel_exit_code(). Since 0.1.
  */
 KENNEL_PUBLIC int kennel_sandbox_start(const struct kennel_spec *spec, struct kennel_sandbox **ret,
 				       struct kennel_error **err);

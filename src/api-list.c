@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api-list.c - the public face of run/registry.c: which sandboxes run, what this machine's base is, removing leftovers. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include <kennel/kennel.h>
+
+#include "base/cleanup.h"
+#include "cgroup/cgroup.h"
+#include "layer/layer.h"
+#include "run/registry.h"
+
+struct kennel_list {
+	struct registry_entry *entries;
+	size_t n;
+};
+
+static int list_new(struct kennel_list **ret, struct kennel_error **err)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_error **err)
+{
+	_cleanup_close_ int dir_fd = registry_open(err);
+	struct kennel_list *l;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	int r = list_new(&l, err);
+	if (r < 0)
+		return r;
+	r = registry_list(dir_fd, id, &l->entries, &l->n, NULL, err);
+	if (r == 0 && id && l->n == 0)
+		r = hint(err, fail(err, KENNEL_E_NOTFOUND, "no sandbox \"%s\" is running", id), "\"kennel list\" shows those that are");
+	if (r == 0 && id && l->n > 1)
+		r = hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" is the beginning of %zu sandboxes", id, l->n),
+			 "give more of its id: \"kennel list\" shows them");
+	if (r < 0) {
+		kennel_list_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+size_t kennel_list_count(const struct kennel_list *list)
+{
+	return list->n;
+}
+
+const char *kennel_list_value(const struct kennel_list *list, size_t index, const char *key)
+{
+	if (index >= list->n)
+		return NULL;
+	if (strcmp(key, "id") == 0)
+		return list->entries[index].id;
+	return registry_get(&list->entries[index], key, 0);
+}
+
+const char *kennel_list_detail(const struct kennel_list *list, size_t index, const char *key, size_t n)
+{
+	return index < list->n ? registry_get(&list->entries[index], key, n) : NULL;
+}
+
+struct kennel_list *kennel_list_free(struct kennel_list *list)
+{
+	if (list)
+		registry_entries_free(list->entries, list->n);
+	free(list);
+	return NULL;
+}
+
+static int put_mounts(struct registry_entry *e, const struct mount_table *t, struct kennel_error **err)
+{
+	static const char *const verdicts[] = {
+		[SYSTEM_COPY] = "copied", [SYSTEM_COPY_FILE] = "copied", [SYSTEM_NEW] = "new", [SYSTEM_SKIP] = "left-out",
+	};
+	_cleanup_free_ struct system_mount *m = NULL;
+	int r = system_classify(t, &(struct strv){ 0 }, &m, err);
+
+	for (size_t i = 0; i < t->n && r == 0; i++) {
+		r = strv_add(&e->keys, "mount", err);
+		if (r == 0)
+			r = strv_addf(&e->values, err, "%s\t%s\t%s%s%s", verdicts[m[i].verdict], m[i].entry->target,
+				      m[i].entry->fstype, m[i].verdict == SYSTEM_SKIP ? "\t" : "",
+				      m[i].verdict == SYSTEM_SKIP ? m[i].reason : "");
+	}
+	return r;
+}
+
+static int put_layers(struct registry_entry *e, const struct mount_table *t, struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv layers = { 0 };
+	int r = system_root_layers(t, &layers, err);
+
+	for (size_t i = 0; i < layers.n && r == 0; i++) {
+		r = strv_add(&e->keys, "layer", err);
+		if (r == 0)
+			r = strv_add(&e->values, layers.items[i], err);
+	}
+	return r;
+}
+
+int kennel_base_read(struct kennel_list **ret, struct kennel_error **err)
+{
+	struct mount_table t = { 0 };
+	struct kennel_list *l;
+
+	int r = mount_table_read(&t, err);
+	if (r < 0)
+		return r;
+	r = list_new(&l, err);
+	if (r == 0) {
+		l->entries = calloc(1, sizeof(*l->entries));
+		l->n = l->entries ? 1 : 0;
+		r = l->entries && (l->entries[0].id = strdup("system")) ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+		if (r == 0)
+			r = put_mounts(&l->entries[0], &t, err);
+		if (r == 0)
+			r = put_layers(&l->entries[0], &t, err);
+		if (r < 0)
+			kennel_list_free(l);
+		else
+			*ret = l;
+	}
+	mount_table_done(&t);
+	return r;
+}
+
+struct gc_state {
+	int dir_fd;
+};
+
+static bool is_alive(void *data, const char *id)
+{
+	return registry_is_alive(((struct gc_state *)data)->dir_fd, id);
+}
+
+int kennel_gc(size_t *ret_removed, struct kennel_error **err)
+{
+	_cleanup_close_ int dir_fd = registry_open(err);
+	struct registry_entry *entries = NULL;
+	size_t n = 0, removed = 0;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	/* Starts hold this shared from the making of their control group until their entry is there. */
+	if (flock(dir_fd, LOCK_EX) < 0)
+		return fail_errno(err, "lock the runtime directory");
+	int r = registry_list(dir_fd, NULL, &entries, &n, &removed, err);
+	if (r < 0)
+		return r;
+	registry_entries_free(entries, n);
+	struct gc_state state = { dir_fd };
+	r = cgroup_gc(is_alive, &state, err);
+	if (r < 0)
+		return r;
+	if (ret_removed)
+		*ret_removed = removed + (size_t)r;
+	return 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api-sandbox.c - the public face of conf/ and run/: specs and running sandboxes. */
+#include <stdlib.h>
+
+#include <kennel/kennel.h>
+
+#include "base/cleanup.h"
+#include "conf/spec.h"
+#include "delta/layout.h"
+#include "run/sandbox.h"
+#include "sys/sys.h"
+
+struct kennel_spec {
+	struct spec *spec;
+	void (*write)(void *data, enum kennel_log_level level, const char *text);
+	void *data;
+};
+
+struct kennel_sandbox {
+	struct sandbox *sb;
+};
+
+int kennel_spec_new(struct kennel_spec **ret, struct kennel_error **err)
+{
+	_cleanup_free_ struct kennel_spec *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	s->spec = spec_new(err);
+	if (!s->spec)
+		return -KENNEL_E_NOMEM;
+	*ret = take_ptr(&s);
+	return 0;
+}
+
+int kennel_spec_set(struct kennel_spec *spec, const char *key, const char *value, struct kennel_error **err)
+{
+	return spec_set(spec->spec, key, value, err);
+}
+
+int kennel_spec_set_command(struct kennel_spec *spec, const char *const *argv, struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv words = { 0 };
+	int r = 0;
+
+	for (; argv && *argv && r == 0; argv++)
+		r = strv_add(&words, *argv, err);
+	if (r < 0)
+		return r;
+	strv_done(&spec->spec->command);
+	spec->spec->command = words;
+	words = (struct strv){ 0 };
+	return 0;
+}
+
+void kennel_spec_set_log(struct kennel_spec *spec, void (*write)(void *data, enum kennel_log_level level, const char *text),
+			 void *data)
+{
+	spec->write = write;
+	spec->data = data;
+}
+
+struct kennel_spec *kennel_spec_free(struct kennel_spec *spec)
+{
+	if (spec)
+		spec_free(spec->spec);
+	free(spec);
+	return NULL;
+}
+
+/* The two enums are the same; the library's own has no public name. */
+static void log_write(void *data, enum log_level level, const char *text)
+{
+	const struct kennel_spec *s = data;
+
+	s->write(s->data, (enum kennel_log_level)level, text);
+}
+
+int kennel_sandbox_start(const struct kennel_spec *spec, struct kennel_sandbox **ret, struct kennel_error **err)
+{
+	_cleanup_free_ struct kennel_sandbox *s = calloc(1, sizeof(*s));
+	struct kennel_spec copy = *spec;
+	const struct log_sink sink = { .write = spec->write ? log_write : NULL, .data = &copy };
+
+	if (!s)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = sandbox_start(spec->spec, &sink, &s->sb, err);
+	if (r < 0)
+		return r;
+	s->sb->log = (struct log_sink){ 0 };    /* the spec may be gone from now on */
+	*ret = take_ptr(&s);
+	return 0;
+}
+
+int kennel_sandbox_run(struct kennel_sandbox *sb, int *ret_status, struct kennel_error **err)
+{
+	return sandbox_run(sb->sb, ret_status, err);
+}
+
+int kennel_sandbox_wait(struct kennel_sandbox *sb, int timeout_ms, int *ret_status, struct kennel_error **err)
+{
+	return sandbox_wait(sb->sb, timeout_ms, ret_status, err);
+}
+
+int kennel_sandbox_signal(struct kennel_sandbox *sb, int sig, struct kennel_error **err)
+{
+	if (sb->sb->ended || sys_pidfd_send_signal(sb->sb->init_pidfd, sig, 0) < 0)
+		return fail(err, KENNEL_E_NOTFOUND, "sandbox %s has ended", sb->sb->id);
+	return 0;
+}
+
+const char *kennel_sandbox_id(const struct kennel_sandbox *sb)
+{
+	return sb->sb->id;
+}
+
+int kennel_sandbox_is_interactive(const struct kennel_sandbox *sb)
+{
+	return sb->sb->master_fd >= 0;
+}
+
+int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files, struct kennel_error **err)
+{
+	return delta_count(sb->sb->delta_fd, sb->sb->n_mounts, &sb->sb->marks, ret_files, err);
+}
+
+struct kennel_sandbox *kennel_sandbox_free(struct kennel_sandbox *sb)
+{
+	if (sb)
+		sandbox_free(sb->sb);
+	free(sb);
+	return NULL;
+}
+
+int kennel_exit_code(const struct kennel_error *err)
+{
+	switch (kennel_error_code(err)) {
+	case 0:
+		return 0;
+	case KENNEL_E_NOCOMMAND:
+		return 127;
+	case KENNEL_E_NOTEXEC:
+		return 126;
+	default:
+		return 125;
+	}
+}

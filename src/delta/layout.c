@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * delta/layout.c - see layout.h.
+ *
+ * Planting walks the upper one name at a time and follows no link: a kept delta was written by a sandbox, which could have put a
+ * link where we expect a directory. In that case nothing is planted.
+ */
+#include "delta/layout.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "base/cleanup.h"
+#include "base/strv.h"
+#include "path/path.h"
+#include "sys/sys.h"
+
+static int mark_add(struct delta_marks *m, int dir_fd, const char *name, struct kennel_error **err)
+{
+	struct stat st;
+
+	if (!m)
+		return 0;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(err, "look at \"%s\" in the delta", name);
+	if (m->n == m->room) {
+		size_t room = m->room ? m->room * 2 : 16;
+		struct delta_mark *items = reallocarray(m->items, room, sizeof(*items));
+
+		if (!items)
+			return fail(err, KENNEL_E_NOMEM, "out of memory");
+		m->items = items;
+		m->room = room;
+	}
+	m->items[m->n++] = (struct delta_mark){ .dev = st.st_dev, .ino = st.st_ino, .ctime = st.st_ctim };
+	return 0;
+}
+
+static bool mark_has(const struct delta_marks *m, const struct stat *st)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->items[i].ino == st->st_ino && m->items[i].dev == st->st_dev &&
+		    m->items[i].ctime.tv_sec == st->st_ctim.tv_sec && m->items[i].ctime.tv_nsec == st->st_ctim.tv_nsec)
+			return true;
+	return false;
+}
+
+void delta_marks_done(struct delta_marks *m)
+{
+	free(m->items);
+	*m = (struct delta_marks){ 0 };
+}
+
+/* mkdir, then owner and mode like an example, whatever the umask is. */
+static int make_dir_like(int dir_fd, const char *name, const struct stat *like, struct kennel_error **err)
+{
+	if (mkdirat(dir_fd, name, 0700) < 0)
+		return errno == EEXIST ? 0 : fail_errno(err, "make \"%s\" in the delta", name);
+	if ((like->st_uid || like->st_gid) && fchownat(dir_fd, name, like->st_uid, like->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(err, "give \"%s\" in the delta to its owner", name);
+	if (fchmodat(dir_fd, name, like->st_mode & 07777, 0) < 0)
+		return fail_errno(err, "set the mode of \"%s\" in the delta", name);
+	return 1;
+}
+
+int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root, int *ret_upper_fd, int *ret_work_fd,
+		    struct kennel_error **err)
+{
+	const struct stat private = { .st_mode = 0700 };
+	char name[16], upper[32], work[32];
+
+	snprintf(name, sizeof(name), "%u", index);
+	snprintf(upper, sizeof(upper), "%u/upper", index);
+	snprintf(work, sizeof(work), "%u/work", index);
+	int r = make_dir_like(delta_fd, name, &private, err);
+	if (r >= 0)
+		r = make_dir_like(delta_fd, upper, lower_root, err);
+	if (r >= 0)
+		r = make_dir_like(delta_fd, work, &private, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int upper_fd = openat(delta_fd, upper, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int work_fd = openat(delta_fd, work, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (upper_fd < 0 || work_fd < 0)
+		return fail_errno(err, "open the delta");
+	*ret_upper_fd = take_fd(&upper_fd);
+	*ret_work_fd = take_fd(&work_fd);
+	return 0;
+}
+
+/*
+ * Makes the parents of spot->rel in the upper as the lower has them. Return: 1 with the parent's descriptor and the last name, 0 where
+ * lower or upper have no such directory, or a negative code.
+ */
+static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const char **ret_name, struct kennel_error **err)
+{
+	_cleanup_close_ int up_fd = fcntl(spot->upper_fd, F_DUPFD_CLOEXEC, 3);
+	_cleanup_close_ int low_fd = fcntl(spot->lower_fd, F_DUPFD_CLOEXEC, 3);
+	_cleanup_strv_ struct strv parts = { 0 };
+
+	if (up_fd < 0 || low_fd < 0)
+		return fail_errno(err, "duplicate a descriptor");
+	int r = strv_split(&parts, spot->rel, '/', err);
+	if (r < 0)
+		return r;
+	if (!parts.n)
+		return 0;
+	for (size_t i = 0; i + 1 < parts.n; i++) {
+		const char *name = parts.items[i];
+		struct stat st;
+		int next_low_fd = openat(low_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (next_low_fd < 0)
+			return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : fail_errno(err, "look at \"%s\"", spot->rel);
+		replace_fd(&low_fd, next_low_fd);
+		if (fstat(low_fd, &st) < 0)
+			return fail_errno(err, "look at \"%s\"", spot->rel);
+		r = make_dir_like(up_fd, name, &st, err);
+		if (r < 0)
+			return r;
+		int next_up_fd = openat(up_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next_up_fd < 0)
+			return errno == ENOTDIR || errno == ELOOP ? 0 : fail_errno(err, "open \"%s\" in the delta", spot->rel);
+		replace_fd(&up_fd, next_up_fd);
+	}
+	*ret_dir_fd = take_fd(&up_fd);
+	*ret_name = strrchr(spot->rel, '/') ? strrchr(spot->rel, '/') + 1 : spot->rel;
+	return 1;
+}
+
+static bool is_there(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int delta_plant_file(const struct delta_spot *spot, const void *data, size_t size, mode_t mode, struct kennel_error **err)
+{
+	_cleanup_close_ int dir_fd = -EBADF;
+	const char *name;
+
+	int r = make_parents(spot, &dir_fd, &name, err);
+	if (r <= 0)
+		return r;
+	_cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? 0 : fail_errno(err, "make \"%s\" in the delta", spot->rel);
+	if (write(fd, data, size) != (ssize_t)size || fchmod(fd, mode) < 0)
+		return fail_errno(err, "write \"%s\" in the delta", spot->rel);
+	r = mark_add(spot->marks, dir_fd, name, err);
+	return r < 0 ? r : 1;
+}
+
+static int plant_empty_dir(const struct delta_spot *spot, int dir_fd, const char *name, const struct stat *like,
+			   struct kennel_error **err)
+{
+	int r = make_dir_like(dir_fd, name, like, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fsetxattr(fd, spot->user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque", "y", 1, 0) < 0)
+		return fail_errno(err, "hide \"%s\"", spot->rel);
+	return 1;
+}
+
+int delta_plant_empty(const struct delta_spot *spot, struct kennel_error **err)
+{
+	_cleanup_close_ int dir_fd = -EBADF;
+	const char *name;
+	struct stat st;
+
+	_cleanup_close_ int low_fd = path_pin_plain(spot->lower_fd, spot->rel, O_NOFOLLOW, NULL);
+	if (low_fd < 0)
+		return 0;
+	if (fstat(low_fd, &st) < 0)
+		return fail_errno(err, "look at \"%s\"", spot->rel);
+	int r = make_parents(spot, &dir_fd, &name, err);
+	if (r <= 0 || is_there(dir_fd, name))
+		return MIN(r, 0);
+	if (S_ISDIR(st.st_mode))
+		return plant_empty_dir(spot, dir_fd, name, &st, err);
+	_cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, st.st_mode & 0777) < 0)
+		return fail_errno(err, "hide \"%s\"", spot->rel);
+	r = mark_add(spot->marks, dir_fd, name, err);
+	return r < 0 ? r : 1;
+}
+
+int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)
+{
+	_cleanup_close_ int dir_fd = -EBADF;
+	const char *name;
+
+	_cleanup_close_ int low_fd = path_pin_plain(spot->lower_fd, spot->rel, O_NOFOLLOW, NULL);
+	if (low_fd < 0)
+		return 0;
+	int r = make_parents(spot, &dir_fd, &name, err);
+	if (r <= 0 || is_there(dir_fd, name))
+		return MIN(r, 0);
+	if (mknodat(dir_fd, name, S_IFCHR, makedev(0, 0)) < 0)
+		return fail_errno(err, "leave out \"%s\"", spot->rel);
+	r = mark_add(spot->marks, dir_fd, name, err);
+	return r < 0 ? r : 1;
+}
+
+bool delta_has_user_xattr(int dir_fd)
+{
+	return fsetxattr(dir_fd, "user.kennel", "1", 1, 0) == 0;
+}
+
+/* Takes dir_fd. Depth is bounded by the descriptors we may have: one a level, as any walk of a tree. */
+static int count_dir(int dir_fd, const struct delta_marks *marks, uint64_t *count, struct kennel_error **err)
+{
+	_cleanup_closedir_ DIR *d = fdopendir(dir_fd);
+	if (!d) {
+		close_fd(dir_fd);
+		return fail_errno(err, "read a directory of the delta");
+	}
+	for (;;) {
+		errno = 0;
+		const struct dirent *e = readdir(d);
+		if (!e)
+			return errno ? fail_errno(err, "read a directory of the delta") : 0;
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		struct stat st;
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;               /* gone meanwhile: the sandbox may be running */
+		if (!S_ISDIR(st.st_mode)) {
+			*count += mark_has(marks, &st) ? 0 : 1;
+			continue;
+		}
+		int sub_fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub_fd < 0)
+			continue;
+		int r = count_dir(sub_fd, marks, count, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks, uint64_t *ret, struct kennel_error **err)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < n_mounts; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "%u/upper", i);
+		int fd = openat(delta_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		int r = count_dir(fd, marks, &count, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = count;
+	return 0;
+}

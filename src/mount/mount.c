@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * mount/mount.c - see mount.h.
+ *
+ * Layers are handed to overlay one by one and by descriptor ("lowerdir+" with FSCONFIG_SET_FD, Linux 6.13), so no name can be
+ * mistaken for an option. Older kernels get the same descriptors as /proc/self/fd/N, still one by one (6.7), and the
+ * oldest as one colon-separated string of such names: user text never stands in it.
+ */
+#include "mount/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "sys/sys.h"
+
+#define FD_NAME_SIZE 32
+#define OPTION_MAX 256          /* fsconfig() takes strings below this */
+
+static void close_keep_errno(int fd)
+{
+	int saved = errno;
+
+	(void)!close(fd);
+	errno = saved;
+}
+
+/* "/proc/self/fd/N" at name; returns its length. No snprintf: the child may only make system calls. */
+static size_t fd_name(char *name, int fd)
+{
+	static const char prefix[] = "/proc/self/fd/";
+	char digits[12];
+	size_t n = 0, len = sizeof(prefix) - 1;
+
+	memcpy(name, prefix, len);
+	do {
+		digits[n++] = (char)('0' + fd % 10);
+		fd /= 10;
+	} while (fd);
+	while (n)
+		name[len++] = digits[--n];
+	name[len] = '\0';
+	return len;
+}
+
+void mount_read_log(int fs_fd, char *log, size_t size)
+{
+	int saved = errno;
+	size_t len = 0;
+
+	if (!size)
+		return;
+	/* One message a read(), "e text" for an error; the last one says most. */
+	for (;;) {
+		char text[256];
+		ssize_t n = read(fs_fd, text, sizeof(text));
+
+		if (n <= 2)
+			break;
+		len = (size_t)n - 2 < size - 1 ? (size_t)n - 2 : size - 1;
+		memcpy(log, text + 2, len);
+		while (len && (log[len - 1] == '\n' || log[len - 1] == '.'))
+			len--;
+	}
+	log[len] = '\0';
+	errno = saved;
+}
+
+static int finish(int fs_fd, unsigned attr_flags)
+{
+	int fd = sys_fsconfig(fs_fd, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+
+	if (fd == 0)
+		fd = sys_fsmount(fs_fd, attr_flags);
+	close_keep_errno(fs_fd);
+	return fd;
+}
+
+int mount_new(const char *fstype, unsigned attr_flags)
+{
+	int fs_fd = sys_fsopen(fstype);
+
+	return fs_fd < 0 ? -1 : finish(fs_fd, attr_flags);
+}
+
+int mount_new_devpts(const char *max)
+{
+	static const char *const options[][2] = { { "mode", "0620" }, { "ptmxmode", "0666" }, { "gid", "5" } };
+	int fs_fd = sys_fsopen("devpts");
+
+	if (fs_fd < 0)
+		return -1;
+	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0) {
+			if (options[i][0][0] == 'g')    /* a map of one id has no group 5 */
+				continue;
+			close_keep_errno(fs_fd);
+			return -1;
+		}
+	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "max", max, 0) < 0) {
+		close_keep_errno(fs_fd);
+		return -1;
+	}
+	return finish(fs_fd, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NOEXEC);
+}
+
+int mount_new_tmpfs(const char *size, const char *inodes)
+{
+	int fs_fd = sys_fsopen("tmpfs");
+
+	if (fs_fd < 0)
+		return -1;
+	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
+	    sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "nr_inodes", inodes, 0) < 0 ||
+	    sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "mode", "0755", 0) < 0) {
+		close_keep_errno(fs_fd);
+		return -1;
+	}
+	return finish(fs_fd, SYS_MOUNT_ATTR_NOSUID);
+}
+
+/* One layer or directory, by descriptor or, on kernels before 6.13, by its name below /proc/self/fd. */
+static int set_layer(int fs_fd, const char *key, int fd)
+{
+	char name[FD_NAME_SIZE];
+
+	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FD, key, NULL, fd) == 0)
+		return 0;
+	if (errno != EINVAL && errno != EBADF)
+		return -1;
+	fd_name(name, fd);
+	return sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, key, name, 0);
+}
+
+static int set_all_lowers(int fs_fd, const struct mount_overlay *o)
+{
+	char value[OPTION_MAX];
+	size_t len = 0;
+
+	for (unsigned i = 0; i < o->n_lowers; i++) {
+		if (len + FD_NAME_SIZE + 1 > sizeof(value)) {
+			errno = E2BIG;
+			return -1;
+		}
+		if (i)
+			value[len++] = ':';
+		len += fd_name(value + len, o->lower_fds[i]);
+	}
+	return sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "lowerdir", value, 0);
+}
+
+static int set_lowers(int fs_fd, const struct mount_overlay *o)
+{
+	for (unsigned i = 0; i < o->n_lowers; i++) {
+		if (set_layer(fs_fd, "lowerdir+", o->lower_fds[i]) == 0)
+			continue;
+		return i == 0 && errno == EINVAL ? set_all_lowers(fs_fd, o) : -1;
+	}
+	return 0;
+}
+
+int mount_overlay(const struct mount_overlay *o)
+{
+	int fs_fd = sys_fsopen("overlay");
+
+	if (fs_fd < 0)
+		return -1;
+	if (set_lowers(fs_fd, o) == 0 && set_layer(fs_fd, "upperdir", o->upper_fd) == 0 &&
+	    set_layer(fs_fd, "workdir", o->work_fd) == 0 &&
+	    (!o->user_xattr || sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) == 0) &&
+	    sys_fsconfig(fs_fd, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) {
+		int fd = sys_fsmount(fs_fd, o->attr_flags);
+
+		close_keep_errno(fs_fd);
+		return fd;
+	}
+	mount_read_log(fs_fd, o->log, o->log_size);
+	close_keep_errno(fs_fd);
+	return -1;
+}
+
+int mount_attach(int mount_fd, int target_fd)
+{
+	return sys_move_mount(mount_fd, "", target_fd, "", SYS_MOVE_MOUNT_F_EMPTY_PATH | SYS_MOVE_MOUNT_T_EMPTY_PATH);
+}

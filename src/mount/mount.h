@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * mount/mount.h - the mounts that a sandbox is put together from. System calls only: the child runs these before exec.
+ *
+ * All work on descriptors of detached mounts; nothing here resolves a path that a sandbox could have written. Return a descriptor
+ * or 0, or -1 and errno.
+ */
+#ifndef KENNEL_MOUNT_MOUNT_H
+#define KENNEL_MOUNT_MOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A new file system of a type without options; flags: SYS_MOUNT_ATTR_*. */
+int mount_new(const char *fstype, unsigned attr_flags);
+
+/* A new devpts instance: ptmx for all, ttys of group 5 and mode 0620, as distributions have them. max: ptys at most, as text. */
+int mount_new_devpts(const char *max);
+
+/* A new tmpfs; size and inodes as decimal text. */
+int mount_new_tmpfs(const char *size, const char *inodes);
+
+struct mount_overlay {
+	const int *lower_fds;   /* uppermost first; each the root of a mount that is attached in this mount namespace */
+	unsigned n_lowers;
+	int upper_fd, work_fd;
+	bool user_xattr;        /* user.overlay.* instead of trusted.overlay.* */
+	unsigned attr_flags;
+	char *log;              /* gets the kernel's words on failure, NUL-terminated */
+	size_t log_size;
+};
+int mount_overlay(const struct mount_overlay *o);
+
+/* Attaches a detached mount to a descriptor (a directory on a directory, a file on a file). */
+int mount_attach(int mount_fd, int target_fd);
+
+/* Reads the file system context's messages into log. */
+void mount_read_log(int fs_fd, char *log, size_t size);
+
+#endif

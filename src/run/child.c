@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/child.c - the child between clone3() and exec: see child.h. Only system calls here (tools/check-child looks at the symbols):
+ * the library's caller may have threads, so a malloc or a lock could be held for ever in this copy of its memory.
+ *
+ * Order and reasons:
+ *   namespaces    first and at once: a network namespace takes the kernel longer than all the parent's preparations
+ *   ids           after the parent wrote the maps; before any mount, whose owner is who we are then
+ *   death signal  after the ids, because changing them clears it; then a look whether the parent is still there
+ *   mounts        overlay takes only layers that are attached in the mounter's own mount namespace (EPERM otherwise), so lowers and
+ *                 delta are attached over a directory of the host's tree that goes away with it
+ *   pivot         before dropping rights
+ *   files, seccomp, caps, exec   in this order: without no_new_privs a filter needs CAP_SYS_ADMIN, which goes last
+ */
+#include "run/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "caps/caps.h"
+#include "mount/mount.h"
+#include "net/nat.h"
+#include "run/init.h"
+#include "sys/sys.h"
+
+#define PTY_MAX "1024"          /* ptys of one sandbox; the machine has 4096 in all (kernel.pty.max) */
+
+struct child_at {               /* where we are, for the report */
+	const struct child_plan *p;
+	struct child_report report;
+};
+
+static _Noreturn void die(struct child_at *at, enum child_step step)
+{
+	at->report.step = step;
+	at->report.errnum = errno;
+	(void)!write(at->p->report_fd, &at->report, sizeof(at->report));
+	_exit(126);
+}
+
+/* O_PATH of a path below the root in which no component may be a link: the base may be anybody's work. */
+static int pin(int root_fd, const char *path)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd;
+
+	do
+		fd = sys_openat2(root_fd, path, &how);
+	while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+	return fd;
+}
+
+/* The same, but what is not there is made: parents and, for a file, an empty one. */
+static int pin_made(int root_fd, const char *path, bool is_dir, unsigned mode)
+{
+	char part[PATH_MAX];
+	int fd = pin(root_fd, path);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	for (size_t i = 0;; i++) {
+		if (i >= sizeof(part)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		part[i] = path[i];
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		part[i] = '\0';
+		/* The parent directory is pinned each time, so a link in between can't send mkdir elsewhere. */
+		size_t slash = i;
+		while (slash && part[slash] != '/')
+			slash--;
+		int dir_fd = root_fd;
+		if (slash) {
+			part[slash] = '\0';
+			dir_fd = pin(root_fd, part);
+			if (dir_fd < 0)
+				return -1;
+			part[slash] = '/';
+		}
+		const char *name = part + (slash ? slash + 1 : 0);
+		bool last = path[i] == '\0';
+		int r;
+		if (last && !is_dir) {
+			r = openat(dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+			if (r >= 0)
+				r = close(r);
+		} else {
+			r = mkdirat(dir_fd, name, last ? mode : 0755);
+			if (r == 0 && last && (mode & 01000))
+				r = fchmodat(dir_fd, name, mode, 0);
+		}
+		if (dir_fd != root_fd)
+			close(dir_fd);
+		if (r < 0 && errno != EEXIST)
+			return -1;
+		if (last)
+			return pin(root_fd, path);
+		part[i] = '/';
+	}
+}
+
+static bool parent_is_gone(const struct child_plan *p)
+{
+	struct pollfd fd = { .fd = p->parent_pidfd, .events = POLLIN };
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+static void wait_for_go(struct child_at *at)
+{
+	struct pollfd fds[2] = {
+		{ .fd = at->p->go_fd, .events = POLLIN },
+		{ .fd = at->p->parent_pidfd, .events = POLLIN },
+	};
+	char go;
+
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		;
+	/* Our own table keeps the pipe's other end open, so a dead parent shows only in its pidfd. */
+	if (!(fds[0].revents & POLLIN) || read(at->p->go_fd, &go, 1) != 1)
+		_exit(126);
+}
+
+static void early(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+
+	if (sys_setsid() < 0 && errno != EPERM)
+		die(at, CHILD_STEP_SESSION);
+	if (sys_keyctl_join_session(NULL) < 0 && errno != ENOSYS && errno != EDQUOT && errno != EPERM)
+		die(at, CHILD_STEP_SESSION);
+	for (unsigned i = 0; i < p->n_cgroup_fds; i++)
+		if (write(p->cgroup_fds[i], "0", 1) != 1)
+			die(at, CHILD_STEP_CGROUP);
+	if (sys_unshare(p->unshare_flags) < 0 || (p->net_ns_fd >= 0 && sys_setns(p->net_ns_fd, CLONE_NEWNET) < 0))
+		die(at, CHILD_STEP_NAMESPACES);
+	if (p->loopback && net_loopback_up() < 0)
+		die(at, CHILD_STEP_LOOPBACK);
+	if (p->hostname && sys_sethostname(p->hostname, p->hostname_len) < 0)
+		die(at, CHILD_STEP_HOSTNAME);
+}
+
+static void settle(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+	const struct sys_mount_attr private = { .propagation = MS_PRIVATE };
+
+	if (p->late_mount_ns && sys_unshare(CLONE_NEWNS) < 0)
+		die(at, CHILD_STEP_NAMESPACES);
+	/* Nothing that we mount may show outside, and nothing mounted outside may come in. */
+	if (sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
+		die(at, CHILD_STEP_PRIVATE);
+	if (p->user_ns && (sys_setgroups(0, NULL) < 0 || sys_setresgid(0, 0, 0) < 0 || sys_setresuid(0, 0, 0) < 0))
+		die(at, CHILD_STEP_IDS);
+	if (sys_prctl(PR_SET_PDEATHSIG, (unsigned long)p->death_signal, 0, 0, 0) < 0)
+		die(at, CHILD_STEP_PARENT);
+	if (parent_is_gone(p))
+		_exit(126);
+}
+
+static int attach_over(struct child_at *at, int mount_fd, const char *path)
+{
+	return sys_move_mount(mount_fd, "", AT_FDCWD, path, SYS_MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+/* Returns the root of the copy, attached over the stage. */
+static int make_overlays(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+	struct child_shared *s = p->shared;
+	int root_fd = -1;
+
+	if (attach_over(at, s->delta_fd, p->stage) < 0)
+		die(at, CHILD_STEP_DELTA);
+	for (unsigned i = 0; i < p->n_overlays; i++) {
+		const struct child_overlay *o = &p->overlays[i];
+
+		at->report.index = (int)i;
+		if (s->lower_fds[o->first_lower] < 0)   /* the parent found that this one can't be copied, and said so */
+			continue;
+		for (unsigned k = 0; k < o->n_lowers; k++)
+			if (attach_over(at, s->lower_fds[o->first_lower + k], p->stage) < 0)
+				die(at, CHILD_STEP_STAGE);
+		const struct mount_overlay m = {
+			.lower_fds = s->lower_fds + o->first_lower,
+			.n_lowers = o->n_lowers,
+			.upper_fd = s->upper_fds[i],
+			.work_fd = s->work_fds[i],
+			.user_xattr = p->shared->user_xattr,
+			.attr_flags = p->attr_flags,
+			.log = at->report.text,
+			.log_size = sizeof(at->report.text),
+		};
+		int fd = mount_overlay(&m);
+		if (fd < 0)
+			die(at, CHILD_STEP_OVERLAY);
+		if (i == 0) {
+			if (attach_over(at, fd, p->stage) < 0)
+				die(at, CHILD_STEP_ATTACH);
+			root_fd = fd;
+			continue;
+		}
+		int target_fd = pin_made(root_fd, o->target, true, 0755);
+		if (target_fd < 0)
+			die(at, CHILD_STEP_TARGET);
+		if (mount_attach(fd, target_fd) < 0)
+			die(at, CHILD_STEP_ATTACH);
+		close(target_fd);
+		close(fd);
+	}
+	return root_fd;
+}
+
+/* Binds a directory of the scratch tree below the root; a link in the base at that place is an answer of its own. */
+static void bind_scratch(struct child_at *at, int root_fd, const char *name, unsigned mode, unsigned attr, bool must,
+			 enum child_step step)
+{
+	const struct sys_mount_attr flags = { .attr_set = attr };
+	int target_fd = pin_made(root_fd, name, true, mode);
+
+	if (target_fd < 0) {
+		if (!must && (errno == ELOOP || errno == ENOTDIR))
+			return;
+		die(at, step);
+	}
+	int fd = sys_open_tree(at->p->shared->scratch_fd, name, SYS_OPEN_TREE_CLONE);
+	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &flags) < 0 || mount_attach(fd, target_fd) < 0)
+		die(at, step);
+	close(fd);
+	close(target_fd);
+}
+
+static void bind_device(struct child_at *at, int root_fd, int index, const char *name)
+{
+	char path[PATH_MAX] = "dev/";
+	size_t i = 0;
+
+	at->report.index = index;
+	for (; name[i] && i < sizeof(path) - 5; i++)
+		path[4 + i] = name[i];
+	path[4 + i] = '\0';
+	int fd = at->p->shared->lower_fds[index];
+	int target_fd = pin_made(root_fd, path, false, 0);
+	if (target_fd < 0 || mount_attach(fd, target_fd) < 0)
+		die(at, CHILD_STEP_DEV_NODE);
+	close(target_fd);
+}
+
+static void make_dev(struct child_at *at, int root_fd, int first_dev_fd)
+{
+	const struct child_plan *p = at->p;
+
+	bind_scratch(at, root_fd, "dev", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NOEXEC, true, CHILD_STEP_DEV);
+	for (unsigned i = 0; p->shared->bind_devices && i < p->n_dev_binds; i++)
+		bind_device(at, root_fd, first_dev_fd + (int)i, p->dev_binds[i]);
+
+	int pts_fd = mount_new_devpts(PTY_MAX);
+	int target_fd = pin(root_fd, "dev/pts");
+	if (pts_fd < 0 || target_fd < 0 || mount_attach(pts_fd, target_fd) < 0)
+		die(at, CHILD_STEP_DEVPTS);
+	close(target_fd);
+	if (p->tty) {
+		int unlock = 0;
+		int master_fd = openat(pts_fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+		if (master_fd < 0 || sys_ioctl(master_fd, TIOCSPTLCK, &unlock) < 0)
+			die(at, CHILD_STEP_PTY);
+		int tree_fd = sys_open_tree(pts_fd, "0", SYS_OPEN_TREE_CLONE);
+		target_fd = pin(root_fd, "dev/console");
+		if (tree_fd < 0 || target_fd < 0 || mount_attach(tree_fd, target_fd) < 0)
+			die(at, CHILD_STEP_PTY);
+		close(tree_fd);
+		close(target_fd);
+		p->shared->master_fd = master_fd;
+	}
+	close(pts_fd);
+}
+
+static void mount_at(struct child_at *at, int root_fd, int mount_fd, const char *target, enum child_step step)
+{
+	int target_fd = mount_fd < 0 ? -1 : pin_made(root_fd, target, true, 0555);
+
+	if (target_fd < 0 || mount_attach(mount_fd, target_fd) < 0)
+		die(at, step);
+	close(target_fd);
+	close(mount_fd);
+}
+
+static void make_proc_and_sys(struct child_at *at, int root_fd, int sys_fd)
+{
+	const unsigned flags = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_NOEXEC;
+
+	mount_at(at, root_fd, mount_new("proc", flags), "proc", CHILD_STEP_PROC);
+	if (at->p->new_sys)
+		sys_fd = mount_new("sysfs", flags | SYS_MOUNT_ATTR_RDONLY);
+	mount_at(at, root_fd, sys_fd, "sys", CHILD_STEP_SYS);
+}
+
+static void cover(struct child_at *at, int root_fd)
+{
+	const struct child_plan *p = at->p;
+	const struct sys_mount_attr ro = { .attr_set = SYS_MOUNT_ATTR_RDONLY };
+	const struct sys_mount_attr ro_dev = { .attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOEXEC };
+
+	for (unsigned i = 0; i < p->n_read_only; i++) {
+		at->report.index = (int)i;
+		int target_fd = pin(root_fd, p->read_only[i]);
+		if (target_fd < 0 && errno == ENOENT)
+			continue;
+		int fd = target_fd < 0 ? -1 : sys_open_tree(target_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &ro) < 0 || mount_attach(fd, target_fd) < 0)
+			die(at, CHILD_STEP_MASK);
+		close(fd);
+		close(target_fd);
+	}
+	for (unsigned i = 0; i < p->n_masks; i++) {
+		at->report.index = (int)i;
+		int target_fd = pin(root_fd, p->masks[i].path);
+		if (target_fd < 0 && (errno == ENOENT || errno == EACCES))
+			continue;
+		int fd = target_fd < 0	     ? -1 :
+			 p->masks[i].is_dir ? sys_open_tree(p->shared->scratch_fd, "empty", SYS_OPEN_TREE_CLONE) :
+					      sys_open_tree(root_fd, "dev/null", SYS_OPEN_TREE_CLONE);
+		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &ro_dev) < 0 || mount_attach(fd, target_fd) < 0)
+			die(at, CHILD_STEP_MASK);
+		close(fd);
+		close(target_fd);
+	}
+}
+
+/* The mounts that the parent staged were copied, and so locked, when our mount namespace was made: take them before the stage is covered. */
+static void take_staged(struct child_at *at, int first)
+{
+	const struct child_plan *p = at->p;
+
+	for (unsigned i = 0; i < p->n_binds; i++) {
+		at->report.index = (int)i;
+		int fd = sys_open_tree(AT_FDCWD, p->binds[i].staged, SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
+		if (fd < 0)
+			die(at, CHILD_STEP_BIND);
+		p->shared->lower_fds[first + (int)i] = fd;
+	}
+}
+
+static void attach_binds(struct child_at *at, int root_fd, int first)
+{
+	const struct child_plan *p = at->p;
+
+	for (unsigned i = 0; i < p->n_binds; i++) {
+		at->report.index = (int)i;
+		int target_fd = pin_made(root_fd, p->binds[i].target, p->binds[i].is_dir, 0755);
+		if (target_fd < 0 || mount_attach(p->shared->lower_fds[first + (int)i], target_fd) < 0)
+			die(at, CHILD_STEP_BIND);
+		close(target_fd);
+	}
+}
+
+static void build_root(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+	const struct sys_mount_attr ro = { .attr_set = SYS_MOUNT_ATTR_RDONLY };
+	int first_free = 0, sys_fd = -1;
+
+	for (unsigned i = 0; i < p->n_overlays; i++)
+		first_free = (int)(p->overlays[i].first_lower + p->overlays[i].n_lowers);
+	int first_dev = first_free, first_bind = first_free + (int)p->n_dev_binds;
+	for (unsigned i = 0; p->shared->bind_devices && i < p->n_dev_binds; i++) {
+		char path[PATH_MAX] = "/dev/";
+		size_t k = 0;
+
+		at->report.index = (int)i;
+		for (; p->dev_binds[i][k] && k < sizeof(path) - 6; k++)
+			path[5 + k] = p->dev_binds[i][k];
+		path[5 + k] = '\0';
+		p->shared->lower_fds[first_dev + (int)i] = sys_open_tree(AT_FDCWD, path, SYS_OPEN_TREE_CLONE);
+		if (p->shared->lower_fds[first_dev + (int)i] < 0)
+			die(at, CHILD_STEP_DEV_NODE);
+	}
+	take_staged(at, first_bind);
+	if (!p->new_sys) {
+		sys_fd = sys_open_tree(AT_FDCWD, "/sys", SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
+		if (sys_fd < 0 || sys_mount_setattr(sys_fd, "", AT_EMPTY_PATH | SYS_AT_RECURSIVE, &ro) < 0)
+			die(at, CHILD_STEP_SYS);
+	}
+
+	int root_fd = make_overlays(at);
+	if (p->shared->scratch_fd != p->shared->delta_fd && attach_over(at, p->shared->scratch_fd, p->stage) < 0)
+		die(at, CHILD_STEP_TMP);
+	bind_scratch(at, root_fd, "tmp", 01777, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false, CHILD_STEP_TMP);
+	bind_scratch(at, root_fd, "run", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false, CHILD_STEP_TMP);
+	make_dev(at, root_fd, first_dev);
+	make_proc_and_sys(at, root_fd, sys_fd);
+	cover(at, root_fd);
+	attach_binds(at, root_fd, first_bind);
+
+	if (fchdir(root_fd) < 0 || sys_pivot_root(".", ".") < 0 || sys_umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		die(at, CHILD_STEP_PIVOT);
+}
+
+/* From here on only 0, 1, 2, the report and init itself are open (CVE-2024-21626). */
+static void take_own_files(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+
+	if (sys_close_range(3, ~0U, SYS_CLOSE_RANGE_UNSHARE | SYS_CLOSE_RANGE_CLOEXEC) < 0)
+		die(at, CHILD_STEP_FILES);
+	if (p->tty) {
+		int slave_fd = sys_ioctl_int(p->shared->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+		if (slave_fd < 0)
+			die(at, CHILD_STEP_PTY);
+		for (int fd = 0; fd <= 2; fd++)
+			if (dup3(slave_fd, fd, 0) < 0)
+				die(at, CHILD_STEP_FILES);
+	}
+	if (fcntl(p->report_fd, F_SETFD, 0) < 0)
+		die(at, CHILD_STEP_FILES);
+}
+
+_Noreturn void child_main(const struct child_plan *p)
+{
+	struct child_at at = { .p = p };
+
+	early(&at);
+	wait_for_go(&at);
+	settle(&at);
+	build_root(&at);
+	take_own_files(&at);
+	if (p->no_new_privs && sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		die(&at, CHILD_STEP_NO_NEW_PRIVS);
+	if (p->filter && sys_seccomp_load(p->filter) < 0)
+		die(&at, CHILD_STEP_SECCOMP);
+	if (p->set_caps && caps_apply(p->caps, p->last_cap) < 0)
+		die(&at, CHILD_STEP_CAPS);
+	sys_execveat(p->init_fd, "", p->argv, p->envp, AT_EMPTY_PATH);
+	die(&at, CHILD_STEP_INIT);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/child.h - what the cloned child does before it becomes pid 1: system calls, in a fixed order, from a finished list.
+ *
+ * The parent prepares every string and array before clone3(); they reach the child as its copy of our memory. What is made later, while the
+ * child already builds its network namespace (descriptors of mounts, which need the child's user namespace), goes through struct
+ * child_shared, one shared page, and is valid once the go byte came. Descriptors are numbers in a table that both share
+ * (CLONE_FILES) until the child takes its own copy just before exec.
+ */
+#ifndef KENNEL_RUN_CHILD_H
+#define KENNEL_RUN_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sock_fprog;
+
+/* In the order in which they happen; child_step_phrase() turns them into words. init's own steps follow (run/init.h). */
+enum child_step {
+	CHILD_STEP_SESSION = 1,
+	CHILD_STEP_CGROUP,
+	CHILD_STEP_NAMESPACES,
+	CHILD_STEP_LOOPBACK,
+	CHILD_STEP_HOSTNAME,
+	CHILD_STEP_PRIVATE,
+	CHILD_STEP_IDS,
+	CHILD_STEP_PARENT,
+	CHILD_STEP_STAGE,
+	CHILD_STEP_DELTA,
+	CHILD_STEP_OVERLAY,
+	CHILD_STEP_TARGET,
+	CHILD_STEP_ATTACH,
+	CHILD_STEP_TMP,
+	CHILD_STEP_DEV,
+	CHILD_STEP_DEV_NODE,
+	CHILD_STEP_DEVPTS,
+	CHILD_STEP_PROC,
+	CHILD_STEP_SYS,
+	CHILD_STEP_MASK,
+	CHILD_STEP_BIND,
+	CHILD_STEP_PTY,
+	CHILD_STEP_PIVOT,
+	CHILD_STEP_CAPS,
+	CHILD_STEP_NO_NEW_PRIVS,
+	CHILD_STEP_SECCOMP,
+	CHILD_STEP_FILES,
+	CHILD_STEP_INIT,
+};
+
+#define CHILD_TEXT_SIZE 160
+
+struct child_report {           /* at most PIPE_BUF, so it comes whole or not at all */
+	int32_t step, errnum;
+	int32_t index;          /* which overlay, bind, ... */
+	char text[CHILD_TEXT_SIZE];     /* the kernel's own words, or "" */
+};
+
+struct child_overlay {
+	const char *target;     /* below the root without a leading slash; "" is the root itself */
+	unsigned first_lower, n_lowers; /* in child_shared.lower_fds, uppermost first */
+};
+
+struct child_bind {
+	const char *target;     /* as above */
+	const char *staged;     /* host path of the locked mount in our copy of the mount namespace; NULL: see shared->bind_fds */
+	bool is_dir;
+};
+
+#define CHILD_MAX_FDS 1000
+
+struct child_shared {
+	int delta_fd;           /* mount that holds the delta */
+	int scratch_fd;         /* mount that holds tmp, run, dev: the same one for a throwaway in memory, or -EBADF */
+	int lower_fds[CHILD_MAX_FDS];
+	int upper_fds[CHILD_MAX_FDS], work_fds[CHILD_MAX_FDS];
+	bool user_xattr;        /* the delta's kind of overlay xattrs */
+	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
+	int master_fd;          /* from the child: the pty's master, or -EBADF */
+};
+
+struct child_mask {
+	const char *path;       /* below the root */
+	bool is_dir;
+};
+
+struct child_plan {
+	struct child_shared *shared;
+	int go_fd, report_fd, parent_pidfd, init_fd;
+
+	const int *cgroup_fds;          /* v1 groups to enter, by writing "0" */
+	unsigned n_cgroup_fds;
+	int net_ns_fd;                  /* a network namespace to enter, or -EBADF */
+	unsigned long unshare_flags;    /* done at once, while the parent prepares */
+	bool late_mount_ns;             /* the mount namespace only after the go: the parent stages mounts to be locked in it */
+	bool user_ns, pid_ns;
+	int death_signal;
+	bool loopback;
+	const char *hostname;
+	size_t hostname_len;
+
+	const char *stage;              /* a directory of the host that is covered while we put things together */
+	const struct child_overlay *overlays;
+	unsigned n_overlays;
+	unsigned attr_flags;            /* of overlays */
+	const struct child_bind *binds;
+	unsigned n_binds;
+	const char *const *dev_binds;   /* names of host devices to bind below dev, iff shared->bind_devices */
+	unsigned n_dev_binds;
+	bool new_sys;                   /* a sysfs of the own network namespace; else the host's, read-only */
+	const struct child_mask *masks; /* covered by an empty directory or /dev/null */
+	unsigned n_masks;
+	const char *const *read_only;   /* directories below the root that get a read-only bind on themselves */
+	unsigned n_read_only;
+	bool tty;
+
+	bool set_caps;
+	uint64_t caps;
+	unsigned last_cap;
+	bool no_new_privs;
+	const struct sock_fprog *filter;        /* NULL: none */
+	char *const *argv, *const *envp;        /* of init */
+};
+
+_Noreturn void child_main(const struct child_plan *p);
+
+/* What step was tried, for a person: "mount the copy of". Not for the child. */
+const char *child_step_phrase(int step);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/janitor.h - cleans up behind a monitor that was killed.
+ *
+ * The kernel ends the sandbox with its monitor (death signal, pid namespace), and mounts end with the sandbox. What the kernel does not know of
+ * is a file in the runtime directory, a control group, the nat helper. SIGKILL leaves nobody to remove those, so a second task waits
+ * for the monitor's end: it shares all memory and descriptors with the monitor (no copy, a few tens of kilobytes of kernel
+ * memory), has a session of its own so that a kill of the process group misses it, and only makes system calls.
+ */
+#ifndef KENNEL_RUN_JANITOR_H
+#define KENNEL_RUN_JANITOR_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct janitor;
+
+#define JANITOR_MAX_DIRS 16
+
+struct janitor_work {           /* the monitor fills this in as it goes; the janitor reads it once the monitor is dead */
+	int monitor_pidfd;
+	int registry_fd;
+	const char *id;         /* NULL: no entry yet */
+	int init_pidfd;         /* -EBADF: not started */
+	int nat_pidfd;          /* -EBADF: none */
+	unsigned n_dirs;        /* control groups to remove */
+	struct {
+		int parent_fd;
+		const char *name;
+	} dirs[JANITOR_MAX_DIRS];
+};
+
+/* Starts it. work (borrowed) must live as long as the janitor. */
+int janitor_new(struct janitor_work *work, struct janitor **ret, struct kennel_error **err) MUST_CHECK;
+/* Ends it without any cleaning, as the monitor has done that itself. NULL is fine. Return: NULL. */
+struct janitor *janitor_free(struct janitor *j);
+
+#endif

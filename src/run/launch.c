@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/launch.c - the order of a start.
+ *
+ *   1 plan, open images and layers       all that a person can get wrong is found before anything is made
+ *   2 janitor, control group, clone3()   from here on the death of this process ends and removes everything
+ *   3 id maps, trees, delta              while the child makes its network and mount namespaces
+ *   4 go                                 the child builds the root and becomes init
+ *   5 wait for init's word               the command runs, or (step, errno) say why not
+ *
+ * Child and parent share one table of descriptors until the child's exec, so nothing has to be sent over a socket.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "caps/caps.h"
+#include "device/device.h"
+#include "ns/ns.h"
+#include "path/path.h"
+#include "run/init.h"
+#include "run/masks.h"
+#include "run/report.h"
+#include "run/sandbox.h"
+#include "seccomp/filter.h"
+#include "sys/sys.h"
+
+#define NAT_TIMEOUT_MS 10000
+
+static void launch_done(struct launch *l)
+{
+	close_fd(l->base_fd);
+	for (size_t i = 0; l->layer_fds && i < l->spec->layers.n; i++)
+		close_fd(l->layer_fds[i]);
+	free(l->layer_fds);
+	for (size_t i = 0; l->share_fds && i < l->spec->n_mounts; i++)
+		close_fd(l->share_fds[i]);
+	free(l->share_fds);
+	for (size_t i = 0; i < l->n_root_layers; i++)
+		free(l->root_layers[i]);
+	free(l->root_layers);
+	for (size_t i = 0; i < l->n_child_strings; i++)
+		free(l->child_strings[i]);
+	free(l->child_strings);
+	if (l->shared) {
+		for (unsigned i = 0; i < l->child.n_overlays; i++) {
+			const struct child_overlay *o = &l->child_overlays[i];
+
+			for (unsigned k = 0; k < o->n_lowers; k++)
+				close_fd(l->shared->lower_fds[o->first_lower + k]);
+			close_fd(l->shared->upper_fds[i]);
+			close_fd(l->shared->work_fds[i]);
+		}
+		munmap(l->shared, sizeof(*l->shared));
+	}
+	free(l->child_overlays);
+	free(l->child_binds);
+	free(l->cgroup_fds);
+	close_fd(l->user_ns_fd);
+	close_fd(l->nat_user_ns_fd);
+	close_fd(l->net_ns_fd);
+	close_fd(l->go_fd);
+	close_fd(l->report_fd);
+	close_fd(l->child.go_fd);
+	close_fd(l->child.report_fd);
+	close_fd(l->child.init_fd);
+}
+
+static int plan_facts_read(struct launch *l, struct plan_facts *f, struct utsname *name, char *cwd, size_t cwd_size,
+			   struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	struct sysinfo info;
+
+	int r = mount_table_read(&sb->mounts, err);
+	if (r == 0)
+		r = idmap_is_initial(&sb->initial_user_ns, err);
+	if (r < 0)
+		return r;
+	uname(name);
+	sysinfo(&info);
+	*f = (struct plan_facts){
+		.mounts = &sb->mounts,
+		.machine_name = name->nodename,
+		.id = sb->id,
+		.cwd = getcwd(cwd, cwd_size),
+		.term = getenv("TERM"),
+		.lang = getenv("LANG"),
+		.initial_user_ns = sb->initial_user_ns,
+		.privileged = geteuid() == 0,
+		.stdin_is_tty = isatty(STDIN_FILENO),
+		.total_memory = (uint64_t)info.totalram * info.mem_unit,
+		.all_caps = caps_all(),
+	};
+	return 0;
+}
+
+static int choose_map(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	const struct spec *spec = l->spec;
+
+	sb->mapped = sb->plan->clone_flags & CLONE_NEWUSER;
+	if (!sb->mapped)
+		return 0;
+	if (spec->idmap == SPEC_IDMAP_RANGE) {
+		sb->map = (struct idmap){ spec->idmap_base, spec->idmap_count };
+		sb->shifted = true;
+		return 0;
+	}
+	/* Inside of a sandbox the root is an overlay, which can't be idmapped: the ids stay, the namespace is still a new one. */
+	if (spec->idmap == SPEC_IDMAP_NO || !sb->initial_user_ns)
+		return idmap_identity(&sb->map, err);
+	sb->shifted = true;
+	return idmap_pick_root(&sb->map, err);
+}
+
+static int child_string(struct launch *l, const char **ret, struct kennel_error **err, const char *fmt, unsigned n)
+{
+	char *s;
+
+	if (asprintf(&s, fmt, l->child.stage, n) < 0)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	l->child_strings[l->n_child_strings++] = s;
+	*ret = s;
+	return 0;
+}
+
+static int plan_binds(struct launch *l, struct kennel_error **err)
+{
+	const struct spec *spec = l->spec;
+
+	l->child_binds = calloc(spec->n_mounts + 1, sizeof(*l->child_binds));
+	l->child_strings = calloc(spec->n_mounts + 1, sizeof(*l->child_strings));
+	l->share_fds = calloc(spec->n_mounts + 1, sizeof(*l->share_fds));
+	if (!l->child_binds || !l->child_strings || !l->share_fds)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		l->share_fds[i] = -EBADF;
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		struct stat st;
+
+		if (stat(spec->mounts[i].source, &st) < 0)
+			return fail_errno(err, "share \"%s\"", spec->mounts[i].source);
+		l->child_binds[i].target = spec->mounts[i].target + 1;
+		l->child_binds[i].is_dir = S_ISDIR(st.st_mode);
+		int r = child_string(l, &l->child_binds[i].staged, err, "%s/%u", (unsigned)i);
+		if (r < 0)
+			return r;
+		if (!*l->child_binds[i].target)
+			return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" can't be mounted over the whole root", spec->mounts[i].source),
+				    "name a directory inside, or use --base");
+	}
+	l->child.binds = l->child_binds;
+	l->child.n_binds = (unsigned)spec->n_mounts;
+	return 0;
+}
+
+static int find_stage(struct launch *l, struct kennel_error **err)
+{
+	static const char *const dirs[] = { "/tmp", "/mnt", "/srv", "/run", "/var" };
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (lstat(dirs[i], &st) == 0 && S_ISDIR(st.st_mode)) {
+			l->child.stage = dirs[i];
+			return 0;
+		}
+	return fail(err, KENNEL_E_UNSUPPORTED, "this machine has no /tmp, /mnt, /srv, /run or /var");
+}
+
+static int make_init_file(struct launch *l, struct kennel_error **err)
+{
+	/* MFD_CLOEXEC | MFD_ALLOW_SEALING, with MFD_EXEC (Linux 6.3) where that is known */
+	int fd = sys_memfd_create("kennel-init", 0x1 | 0x2 | 0x10);
+	if (fd < 0 && errno == EINVAL)
+		fd = sys_memfd_create("kennel-init", 0x1 | 0x2);
+	if (fd < 0)
+		return hint(err, fail_errno(err, "make the memory file of init"),
+			    errno == EACCES ? "sysctl vm.memfd_noexec=1 (2 forbids programs in memory)" : "raise ulimit -n");
+	l->child.init_fd = fd;
+	if (write(fd, init_blob, init_blob_size) != (ssize_t)init_blob_size ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return fail_errno(err, "write the memory file of init");
+	return 0;
+}
+
+static int make_pipes(struct launch *l, struct kennel_error **err)
+{
+	int go[2], report[2];
+
+	if (pipe2(go, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	l->child.go_fd = go[0];
+	l->go_fd = go[1];
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	l->report_fd = report[0];
+	l->child.report_fd = report[1];
+	l->shared = mmap(NULL, sizeof(*l->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (l->shared == MAP_FAILED) {
+		l->shared = NULL;
+		return fail_errno(err, "make a shared page");
+	}
+	/* Only the slots of the plan are touched: a page that nobody writes is never made. */
+	unsigned slots = 0;
+	for (unsigned i = 0; i < l->child.n_overlays; i++) {
+		slots += l->child_overlays[i].n_lowers;
+		l->shared->upper_fds[i] = l->shared->work_fds[i] = -EBADF;
+	}
+	for (unsigned i = 0; i < slots; i++)
+		l->shared->lower_fds[i] = -EBADF;
+	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = -EBADF;
+	l->shared->user_xattr = true;
+	l->child.shared = l->shared;
+	return 0;
+}
+
+static int plan_child(struct launch *l, struct kennel_error **err)
+{
+	static const char *const dev_binds[] = { "null", "zero", "full", "random", "urandom", "tty" };
+	struct sandbox *sb = l->sb;
+	const struct plan *p = sb->plan;
+	struct child_plan *c = &l->child;
+	bool walled = p->isolate != SPEC_ISOLATE_FS;
+	char fd_text[16];
+
+	snprintf(fd_text, sizeof(fd_text), "%d", c->report_fd);
+	free(sb->plan->argv.items[INIT_ARG_REPORT_FD]);
+	sb->plan->argv.items[INIT_ARG_REPORT_FD] = strdup(fd_text);
+	if (!sb->plan->argv.items[INIT_ARG_REPORT_FD])
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	c->argv = p->argv.items;
+	c->envp = p->env.items;
+	c->parent_pidfd = sb->work.monitor_pidfd;
+	c->late_mount_ns = stage_is_needed(l);
+	/* pasta must find the network namespace at once, so there it is made by clone3() itself, or beforehand. */
+	c->unshare_flags = (c->late_mount_ns ? 0 : CLONE_NEWNS) |
+			   (p->new_net && p->net != SPEC_NET_NAT ? CLONE_NEWNET : 0);
+	c->net_ns_fd = l->net_ns_fd;
+	c->user_ns = sb->mapped;
+	c->pid_ns = p->clone_flags & CLONE_NEWPID;
+	c->death_signal = c->pid_ns ? SIGKILL : SIGTERM;
+	c->loopback = p->new_net;
+	c->hostname = p->hostname;
+	c->hostname_len = p->hostname ? strlen(p->hostname) : 0;
+	c->attr_flags = sb->mapped ? 0 : SYS_MOUNT_ATTR_NODEV;
+	c->dev_binds = dev_binds;
+	c->n_dev_binds = ARRAY_SIZE(dev_binds);
+	c->new_sys = p->new_sys;
+	c->masks = masks;
+	c->n_masks = walled ? masks_n : 0;
+	c->read_only = read_only_paths;
+	c->n_read_only = p->isolate == SPEC_ISOLATE_NS ? read_only_paths_n : 0;
+	c->tty = p->tty;
+	c->set_caps = p->set_caps;
+	c->caps = p->caps;
+	c->last_cap = 63 - (unsigned)__builtin_clzll(caps_all());
+	c->no_new_privs = l->spec->no_new_privs;
+	if (p->filter) {
+		c->filter = seccomp_filter(p->caps);
+		if (!c->filter)
+			return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "kennel was built without a system call filter for this processor"),
+				    "--isolate fs needs none");
+	}
+	return 0;
+}
+
+/* Who enters it, and who removes it after us. */
+static int use_cgroup(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	unsigned n = MIN(cgroup_dirs(sb->cgroup), (unsigned)JANITOR_MAX_DIRS), entries = cgroup_entries(sb->cgroup);
+
+	for (unsigned i = 0; i < n; i++)
+		sb->work.dirs[i].parent_fd = cgroup_dir(sb->cgroup, i, &sb->work.dirs[i].name);
+	sb->work.n_dirs = n;
+	l->cgroup_fds = calloc(entries + 1, sizeof(*l->cgroup_fds));
+	if (!l->cgroup_fds)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (unsigned i = 0; i < entries; i++)
+		l->cgroup_fds[i] = cgroup_entry_fd(sb->cgroup, i);
+	l->child.cgroup_fds = l->cgroup_fds;
+	l->child.n_cgroup_fds = entries;
+	return 0;
+}
+
+static bool wants_cgroup(const struct launch *l)
+{
+	const struct spec *s = l->spec;
+
+	return s->memory_bytes || s->pids || s->cpus_milli || l->sb->plan->device_policy;
+}
+
+static int make_cgroup(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	struct device_policy *devices = NULL;
+	int r = 0;
+
+	if (!wants_cgroup(l))
+		return 0;
+	if (sb->plan->device_policy) {
+		r = device_policy_new(&devices, err);
+		for (size_t i = 0; i < l->spec->n_devices && r == 0; i++) {
+			const struct spec_device *d = &l->spec->devices[i];
+
+			r = device_policy_allow(devices, d->path, d->read, d->write, d->make, err);
+		}
+	}
+	const struct cgroup_wish wish = {
+		.memory_bytes = l->spec->memory_bytes,
+		.pids = l->spec->pids,
+		.cpus_milli = l->spec->cpus_milli,
+		.devices = devices,
+	};
+	/* Shared with other starts, against the collector: our group is empty and our entry not there yet. */
+	if (r == 0 && flock(sb->registry_fd, LOCK_SH) < 0)
+		r = fail_errno(err, "lock the runtime directory");
+	if (r == 0)
+		r = cgroup_new(sb->id, &wish, &sb->cgroup, err);
+	device_policy_free(devices);
+	if (r < 0)
+		return wrap(err, r, "limit the sandbox");
+	return sb->cgroup ? use_cgroup(l, err) : 0;
+}
+
+static int clone_child(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	const struct plan *p = sb->plan;
+	int pidfd = -EBADF;
+	sigset_t all, old;
+	struct clone_args args = {
+		.flags = p->clone_flags | CLONE_FILES | CLONE_PIDFD |
+			 (p->net == SPEC_NET_NAT && l->net_ns_fd < 0 ? CLONE_NEWNET : 0),
+		.pidfd = (uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	int group_fd = sb->cgroup ? cgroup_clone_fd(sb->cgroup) : -EBADF;
+
+	if (group_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)group_fd;
+	}
+	sigfillset(&all);       /* init waits for blocked signals, and no handler of the caller may run in the child */
+	sigprocmask(SIG_SETMASK, &all, &old);
+	int pid = sys_clone3(&args, sizeof(args));
+	if (pid == 0)
+		child_main(&l->child);
+	int saved = errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0) {
+		l->level_refused = saved != EAGAIN && saved != ENOMEM;
+		return ns_explain_failure(args.flags, saved, err);
+	}
+	sb->init_pid = pid;
+	sb->init_pidfd = sb->work.init_pidfd = pidfd;
+	return 0;
+}
+
+static int open_child_proc(struct launch *l, struct kennel_error **err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/proc/%d", l->sb->init_pid);      /* ours, and unreaped: the number can't have been reused */
+	int fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open \"%s\"", name) : fd;
+}
+
+static int start_nat(struct launch *l, int proc_fd, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+
+	if (sb->plan->net != SPEC_NET_NAT)
+		return 0;
+	if (l->net_ns_fd < 0)
+		l->net_ns_fd = openat(proc_fd, "ns/net", O_RDONLY | O_CLOEXEC);
+	if (l->net_ns_fd < 0)
+		return fail_errno(err, "open the network namespace");
+	const struct net_nat_spec spec = {
+		.userns_fd = sb->mapped ? l->user_ns_fd : l->nat_user_ns_fd,
+		.netns_fd = l->net_ns_fd,
+	};
+	int r = net_nat_start(&spec, &sb->nat, err);
+	if (r == 0)
+		sb->work.nat_pidfd = net_nat_pidfd(sb->nat);
+	return r;
+}
+
+static int finish_nat(struct launch *l, int started, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	int r = started;
+
+	if (sb->plan->net != SPEC_NET_NAT)
+		return 0;
+	if (r == 0)
+		r = net_nat_wait(sb->nat, NAT_TIMEOUT_MS, err);
+	if (r == 0) {
+		sb->work.nat_pidfd = net_nat_pidfd(sb->nat);
+		return 0;
+	}
+	if (!sb->plan->net_optional)
+		return wrap(err, r, "make the network");
+	log_warn(&sb->log, "no network inside: %s", err ? kennel_error_message(*err) : "nat can't be had");
+	error_clear(err);
+	sb->work.nat_pidfd = -EBADF;
+	sb->nat = net_nat_free(sb->nat);
+	sb->plan->net = SPEC_NET_NONE;
+	return 0;
+}
+
+static void put_entry(struct launch *l, struct buf *b)
+{
+	const struct sandbox *sb = l->sb;
+	const struct plan *p = sb->plan;
+	char text[64];
+
+	registry_put(b, "isolate", spec_isolate_name(p->isolate));
+	snprintf(text, sizeof(text), "%lld", (long long)time(NULL));
+	registry_put(b, "created", text);
+	snprintf(text, sizeof(text), "%d", getpid());
+	registry_put(b, "pid", text);
+	snprintf(text, sizeof(text), "%d", sb->init_pid);
+	registry_put(b, "init", text);
+	snprintf(text, sizeof(text), "/proc/%d/root", sb->init_pid);
+	registry_put(b, "root", text);
+	registry_put(b, "base", l->spec->base_path ? l->spec->base_path : "system");
+	registry_put(b, "net", spec_net_name(p->net));
+	if (p->hostname)
+		registry_put(b, "hostname", p->hostname);
+	if (sb->shifted) {
+		snprintf(text, sizeof(text), "%u:%u", sb->map.base, sb->map.count);
+		registry_put(b, "idmap", text);
+	} else {
+		registry_put(b, "idmap", "no");
+	}
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)p->size_bytes);
+	registry_put(b, "size", text);
+	_cleanup_buf_ struct buf command = { 0 };
+	report_quote_command(&l->spec->command, &command);
+	registry_put(b, "command", command.len ? command.data : "(shell)");
+	for (size_t i = 0; i < p->details.n; i++)
+		registry_put(b, "mount", p->details.items[i]);
+}
+
+static int register_sandbox(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	_cleanup_buf_ struct buf b = { 0 };
+
+	put_entry(l, &b);
+	int r = buf_check(&b, err);
+	if (r < 0)
+		return r;
+	sb->entry_fd = registry_add(sb->registry_fd, sb->id, &b, err);
+	if (sb->entry_fd < 0)
+		return sb->entry_fd;
+	sb->work.id = sb->id;
+	if (sb->cgroup)
+		(void)!flock(sb->registry_fd, LOCK_UN);
+	return 0;
+}
+
+/* Step 3: everything that needs the child's user namespace, while the child makes its other ones. */
+static int equip(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	_cleanup_error_ struct kennel_error *nat_err = NULL;
+	_cleanup_close_ int proc_fd = open_child_proc(l, err);
+
+	if (proc_fd < 0)
+		return proc_fd;
+	if (sb->mapped) {
+		int r = idmap_write(proc_fd, &sb->map, err);
+		if (r < 0)
+			return wrap(err, r, "shift the ids");
+		l->user_ns_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
+		if (l->user_ns_fd < 0)
+			return fail_errno(err, "open the user namespace");
+	}
+	int nat = start_nat(l, proc_fd, &nat_err);
+	int r = prepare_trees(l, err);
+	if (r == 0)
+		r = stage_mounts(l, err);
+	if (r < 0)
+		return r;
+	r = finish_nat(l, nat, &nat_err);
+	if (r < 0) {
+		if (err)
+			*err = take_ptr(&nat_err);
+		return r;
+	}
+	return 0;
+}
+
+static int attempt(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+
+	int r = choose_map(l, err);
+	if (r == 0)
+		r = prepare_layers(l, err);
+	if (r == 0)
+		r = prepare_slots(l, err);
+	if (r == 0)
+		r = find_stage(l, err);
+	if (r == 0)
+		r = plan_binds(l, err);
+	if (r == 0 && sb->plan->net == SPEC_NET_NAT && !sb->mapped)
+		r = net_namespace_new(&l->nat_user_ns_fd, &l->net_ns_fd, err);
+	if (r == 0)
+		r = make_pipes(l, err);
+	if (r == 0)
+		r = make_init_file(l, err);
+	if (r == 0)
+		r = plan_child(l, err);
+	if (r == 0)
+		r = make_cgroup(l, err);
+	if (r == 0)
+		r = janitor_new(&sb->work, &sb->janitor, err);
+	if (r == 0 && stage_is_needed(l))
+		r = stage_enter(l, err);
+	if (r == 0)
+		r = clone_child(l, err);
+	if (r == 0)
+		r = equip(l, err);
+	if (r == 0 && write(l->go_fd, "g", 1) != 1)
+		r = fail_errno(err, "tell the sandbox to go on");
+	if (r == 0)
+		r = register_sandbox(l, err);
+	if (r == 0)
+		r = report_wait(l, err);
+	int left = stage_leave(l, r < 0 ? NULL : err);
+	if (r == 0)
+		r = left;
+	if (r == 0)
+		sb->master_fd = l->shared->master_fd;
+	return r;
+}
+
+static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_error **err)
+{
+	struct sandbox *sb = calloc(1, sizeof(*sb));
+
+	if (!sb) {
+		fail(err, KENNEL_E_NOMEM, "out of memory");
+		return NULL;
+	}
+	sb->log = log ? *log : (struct log_sink){ 0 };
+	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
+	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = -EBADF;
+	return sb;
+}
+
+static int start_at(const struct spec *spec, const struct log_sink *log, enum spec_isolate level, bool *ret_refused,
+		    struct sandbox **ret, struct kennel_error **err)
+{
+	char cwd[4096];
+	struct utsname name;
+	struct plan_facts facts;
+	struct sandbox *sb = sandbox_new(log, err);
+
+	if (!sb)
+		return -KENNEL_E_NOMEM;
+	struct launch l = {
+		.sb = sb, .spec = spec, .base_fd = -EBADF, .user_ns_fd = -EBADF, .go_fd = -EBADF, .report_fd = -EBADF,
+		.nat_user_ns_fd = -EBADF, .net_ns_fd = -EBADF, .old_ns_fd = -EBADF, .old_cwd_fd = -EBADF,
+		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .init_fd = -EBADF, .parent_pidfd = -EBADF },
+	};
+	int r = registry_make_id(sb->id, err);
+	if (r == 0)
+		r = plan_facts_read(&l, &facts, &name, cwd, sizeof(cwd), err);
+	if (r == 0)
+		r = plan_new(spec, &facts, level, &sb->plan, err);
+	if (r == 0) {
+		sb->registry_fd = sb->work.registry_fd = registry_open(err);
+		r = MIN(sb->registry_fd, 0);
+	}
+	if (r == 0) {
+		sb->work.monitor_pidfd = sys_pidfd_open(getpid(), 0);
+		if (sb->work.monitor_pidfd < 0)
+			r = fail_errno(err, "open a descriptor of this process");
+	}
+	if (r == 0)
+		r = attempt(&l, err);
+	*ret_refused = l.level_refused;
+	launch_done(&l);
+	if (r < 0) {
+		sandbox_free(sb);
+		return r;
+	}
+	*ret = sb;
+	return 0;
+}
+
+int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret, struct kennel_error **err)
+{
+	bool refused = false;
+
+	int r = spec_check(spec, err);
+	if (r == 0)
+		r = start_at(spec, log, SPEC_ISOLATE_USER, &refused, ret, err);
+	if (r == 0 || !refused || spec->isolate != SPEC_ISOLATE_AUTO || geteuid() != 0)
+		return r;
+	/* Nobody asked for a level: the strongest one that works, and one line that says so. */
+	log_warn(log, "isolation ns instead of user: %s", err && *err ? kennel_error_message(*err) : "the kernel refused");
+	error_clear(err);
+	return start_at(spec, log, SPEC_ISOLATE_NS, &refused, ret, err);
+}
+
+struct sandbox *sandbox_free(struct sandbox *sb)
+{
+	if (!sb)
+		return NULL;
+	if (sb->init_pidfd >= 0 && !sb->ended) {
+		siginfo_t info;
+
+		if (sb->plan && !(sb->plan->clone_flags & CLONE_NEWPID)) {      /* init ends its descendants first */
+			struct pollfd fd = { .fd = sb->init_pidfd, .events = POLLIN };
+
+			sys_pidfd_send_signal(sb->init_pidfd, SIGTERM, 0);
+			(void)!poll(&fd, 1, 2000);
+		}
+		sys_pidfd_send_signal(sb->init_pidfd, SIGKILL, 0);
+		while (sys_waitid_pidfd(sb->init_pidfd, &info, WEXITED) < 0 && errno == EINTR)
+			;
+	}
+	sb->nat = net_nat_free(sb->nat);
+	(void)!cgroup_destroy(sb->cgroup, NULL);
+	if (sb->work.id)
+		registry_remove(sb->registry_fd, sb->id);
+	janitor_free(sb->janitor);
+	cgroup_free(sb->cgroup);
+	close_fd(sb->entry_fd);
+	close_fd(sb->registry_fd);
+	close_fd(sb->delta_fd);
+	close_fd(sb->init_pidfd);
+	close_fd(sb->master_fd);
+	close_fd(sb->work.monitor_pidfd);
+	delta_marks_done(&sb->marks);
+	plan_free(sb->plan);
+	mount_table_done(&sb->mounts);
+	free(sb);
+	return NULL;
+}

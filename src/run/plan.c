@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/plan.c - see plan.h.
+ *
+ * The mounts of the machine come classified (layer/system.c); here they become overlays, and what is to be hidden is assigned to the overlay in which
+ * it lies. A hidden place is an entry in the delta rather than a mount on top, so root inside can't unmount it to see what is below.
+ */
+#include "run/plan.h"
+
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "caps/caps.h"
+#include "path/path.h"
+#include "run/init.h"
+
+#define INODE_SHARE 8192u       /* bytes of the delta's size per inode that it may have */
+#define INODES_MIN 4096u
+#define PATH_INSIDE "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct plan *plan_free(struct plan *p)
+{
+	if (!p)
+		return NULL;
+	free(p->overlays);
+	free(p->hidden);
+	free(p->hostname);
+	strv_done(&p->details);
+	strv_done(&p->argv);
+	strv_done(&p->env);
+	free(p);
+	return NULL;
+}
+
+static int plan_level(struct plan *p, const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level,
+		      struct kennel_error **err)
+{
+	static const unsigned long ns_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+	p->isolate = spec->isolate == SPEC_ISOLATE_AUTO ? level : spec->isolate;
+	p->net = spec->net;
+	p->filter = p->isolate != SPEC_ISOLATE_FS;
+	switch (p->isolate) {
+	case SPEC_ISOLATE_USER:
+		p->clone_flags = ns_flags | CLONE_NEWUSER;
+		break;
+	case SPEC_ISOLATE_NS:
+		p->clone_flags = ns_flags;
+		p->device_policy = true;
+		break;
+	case SPEC_ISOLATE_FS:
+		if (p->net == SPEC_NET_AUTO)
+			p->net = SPEC_NET_HOST;
+		if (p->net != SPEC_NET_HOST)
+			return hint(err, fail(err, KENNEL_E_INVALID, "isolation fs shares the network as it is"),
+				    "use --isolate ns or user together with --net %s", spec_net_name(p->net));
+		break;
+	default:
+		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "isolation %s is not there yet", spec_isolate_name(p->isolate)),
+			    "use --isolate user");
+	}
+	if (!facts->privileged && p->isolate != SPEC_ISOLATE_USER && facts->initial_user_ns)
+		return hint(err, fail(err, KENNEL_E_PERM, "isolation %s needs root", spec_isolate_name(p->isolate)),
+			    "run kennel as root, or use --isolate user");
+	if (p->net == SPEC_NET_AUTO) {
+		p->net = SPEC_NET_NAT;
+		p->net_optional = true;
+	}
+	p->new_net = p->net != SPEC_NET_HOST;
+	/* A sysfs shows the network devices of a namespace and can only be mounted by that one's owner. */
+	p->new_sys = p->new_net || p->isolate != SPEC_ISOLATE_USER;
+	return 0;
+}
+
+static void plan_caps(struct plan *p, const struct spec *spec, const struct plan_facts *facts)
+{
+	uint64_t base = p->isolate == SPEC_ISOLATE_NS ? caps_default_ns() : facts->all_caps;
+
+	p->caps = caps_combine(base, spec->cap_add & facts->all_caps, spec->cap_drop);
+	p->set_caps = p->caps != facts->all_caps;
+}
+
+static int add_detail(struct plan *p, const char *verdict, const struct mount_entry *e, const char *reason,
+		      struct kennel_error **err)
+{
+	return strv_addf(&p->details, err, "%s\t%s\t%s%s%s", verdict, e->target, e->fstype, reason ? "\t" : "",
+			 reason ? reason : "");
+}
+
+static bool hidden_mount(const struct spec *spec, const char *target)
+{
+	for (size_t i = 0; i < spec->hide.n; i++)
+		if (path_is_below(target, spec->hide.items[i]) && strcmp(target, "/") != 0)
+			return true;
+	return false;
+}
+
+static int plan_system(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+{
+	_cleanup_free_ struct system_mount *m = NULL;
+	int r = system_classify(facts->mounts, &spec->without, &m, err);
+
+	if (r < 0)
+		return r;
+	p->overlays = calloc(facts->mounts->n + 1, sizeof(*p->overlays));
+	if (!p->overlays)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < facts->mounts->n && r == 0; i++) {
+		const struct mount_entry *e = m[i].entry;
+
+		switch (m[i].verdict) {
+		case SYSTEM_COPY:
+		case SYSTEM_COPY_FILE:
+			if (hidden_mount(spec, e->target)) {
+				r = add_detail(p, "left-out", e, "hidden by --hide", err);
+				break;
+			}
+			p->overlays[p->n_overlays++] = (struct plan_overlay){ e->target, e->fstype, true };
+			r = add_detail(p, "copied", e, NULL, err);
+			break;
+		case SYSTEM_NEW:
+			r = add_detail(p, "new", e, NULL, err);
+			break;
+		case SYSTEM_SKIP:
+			r = add_detail(p, "left-out", e, m[i].reason, err);
+			break;
+		}
+	}
+	if (r < 0)
+		return r;
+	if (!p->n_overlays || strcmp(p->overlays[0].target, "/") != 0)
+		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "the root of this machine can't be copied"),
+			    "see \"kennel info --base\" for what its mounts are");
+	return 0;
+}
+
+static int plan_base(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+{
+	if (spec->base_kind == SPEC_BASE_SYSTEM)
+		return plan_system(p, spec, facts, err);
+	p->overlays = calloc(1, sizeof(*p->overlays));
+	if (!p->overlays)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	p->overlays[p->n_overlays++] = (struct plan_overlay){ "/", "base", false };
+	return strv_addf(&p->details, err, "copied\t/\t%s", spec->base_path);
+}
+
+/* The overlay whose target is the longest beginning of path. */
+static unsigned overlay_of(const struct plan *p, const char *path)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 0; i < p->n_overlays; i++)
+		if (path_is_below(path, p->overlays[i].target) &&
+		    strlen(p->overlays[i].target) >= strlen(p->overlays[best].target))
+			best = i;
+	return best;
+}
+
+static int add_hidden(struct plan *p, const struct strv *paths, bool absent, struct kennel_error **err)
+{
+	for (size_t i = 0; i < paths->n; i++) {
+		const char *path = paths->items[i];
+		unsigned o = overlay_of(p, path);
+		size_t skip = strcmp(p->overlays[o].target, "/") == 0 ? 0 : strlen(p->overlays[o].target);
+		const char *rel = path + skip + (path[skip] == '/');
+
+		if (!*rel)
+			return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" can't be left out or hidden: it is the root of the copy", path),
+				    "name directories below it");
+		p->hidden[p->n_hidden++] = (struct plan_hidden){ o, rel, absent };
+	}
+	return 0;
+}
+
+static int plan_hide(struct plan *p, const struct spec *spec, struct kennel_error **err)
+{
+	p->hidden = calloc(spec->hide.n + spec->without.n + 1, sizeof(*p->hidden));
+	if (!p->hidden)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = add_hidden(p, &spec->hide, false, err);
+	if (r < 0)
+		return r;
+	/* A mount that was left out leaves its empty mount point; anything else disappears. */
+	for (size_t i = 0; i < spec->without.n && r == 0; i++) {
+		bool is_mount = false;
+
+		for (size_t k = 0; k < p->details.n; k++) {
+			const char *tab = strchr(p->details.items[k], '\t');
+			size_t n = strlen(spec->without.items[i]);
+
+			if (tab && strncmp(tab + 1, spec->without.items[i], n) == 0 && tab[1 + n] == '\t')
+				is_mount = true;
+		}
+		if (!is_mount)
+			r = add_hidden(p, &(struct strv){ .items = spec->without.items + i, .n = 1 }, true, err);
+	}
+	return r;
+}
+
+static int plan_hostname(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+{
+	if (p->isolate == SPEC_ISOLATE_FS && !spec->hostname)
+		return 0;
+	if (p->isolate == SPEC_ISOLATE_FS)
+		return hint(err, fail(err, KENNEL_E_INVALID, "isolation fs shares the host name"),
+			    "use --isolate ns or user together with --hostname");
+	if (spec->hostname)
+		p->hostname = strdup(spec->hostname);
+	else if (asprintf(&p->hostname, "kennel-%s", facts->id) < 0)
+		p->hostname = NULL;
+	return p->hostname ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+static int plan_env(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+{
+	static const char *const fixed[] = { "PATH=" PATH_INSIDE, "HOME=/root", "USER=root", "LOGNAME=root",
+					     "container=kennel", "debian_chroot=kennel" };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed) && r == 0; i++) {
+		size_t name = strcspn(fixed[i], "=") + 1;
+		bool given = false;
+
+		for (size_t k = 0; k < spec->env.n; k++)
+			given |= strncmp(spec->env.items[k], fixed[i], name) == 0;
+		if (!given)
+			r = strv_add(&p->env, fixed[i], err);
+	}
+	if (r == 0)
+		r = strv_addf(&p->env, err, "KENNEL_ID=%s", facts->id);
+	if (r == 0 && facts->term && p->tty)
+		r = strv_addf(&p->env, err, "TERM=%s", facts->term);
+	if (r == 0 && facts->lang)
+		r = strv_addf(&p->env, err, "LANG=%s", facts->lang);
+	for (size_t i = 0; i < spec->env.n && r == 0; i++)
+		r = strv_add(&p->env, spec->env.items[i], err);
+	return r;
+}
+
+/* The words of init; its report descriptor is known only later, so that slot is filled by the launcher. */
+static int plan_argv(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+{
+	unsigned flags = 0;
+
+	if (p->isolate == SPEC_ISOLATE_FS)
+		flags |= INIT_SUBREAPER;
+	if (!spec->workdir)
+		flags |= INIT_WORKDIR_OPTIONAL;
+	if (spec->no_new_privs)
+		flags |= INIT_NO_NEW_PRIVS;
+	if (!spec->command.n)
+		flags |= INIT_LOGIN_SHELL;
+	int r = strv_add(&p->argv, "kennel-init", err);
+	if (r == 0)
+		r = strv_add(&p->argv, "-1", err);
+	if (r == 0)
+		r = strv_add(&p->argv, p->tty ? "0" : "-1", err);
+	if (r == 0)
+		r = strv_addf(&p->argv, err, "%u", flags);
+	if (r == 0)
+		r = strv_add(&p->argv, spec->user ? spec->user : "", err);
+	if (r == 0)
+		r = strv_add(&p->argv, spec->workdir ? spec->workdir : facts->cwd ? facts->cwd : "", err);
+	if (r == 0 && !spec->command.n)
+		r = strv_add(&p->argv, "", err);
+	for (size_t i = 0; i < spec->command.n && r == 0; i++)
+		r = strv_add(&p->argv, spec->command.items[i], err);
+	return r;
+}
+
+int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level, struct plan **ret,
+	     struct kennel_error **err)
+{
+	_cleanup_plan_ struct plan *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	p->tty = spec->tty == SPEC_TTY_YES || (spec->tty == SPEC_TTY_AUTO && facts->stdin_is_tty);
+	p->size_bytes = spec->size_bytes ? spec->size_bytes : facts->total_memory / 2;
+	p->inodes = MAX(p->size_bytes / INODE_SHARE, (uint64_t)INODES_MIN);
+	int r = plan_level(p, spec, facts, level, err);
+	if (r == 0) {
+		plan_caps(p, spec, facts);
+		r = plan_base(p, spec, facts, err);
+	}
+	if (r == 0)
+		r = plan_hide(p, spec, err);
+	if (r == 0)
+		r = plan_hostname(p, spec, facts, err);
+	if (r == 0)
+		r = plan_env(p, spec, facts, err);
+	if (r == 0)
+		r = plan_argv(p, spec, facts, err);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(&p);
+	return 0;
+}

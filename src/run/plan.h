@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/plan.h - from what is wanted and what the machine has to what will be done. Pure: no descriptor is opened here.
+ */
+#ifndef KENNEL_RUN_PLAN_H
+#define KENNEL_RUN_PLAN_H
+
+#include "base/error.h"
+#include "base/strv.h"
+#include "conf/spec.h"
+#include "layer/layer.h"
+
+struct plan_facts {
+	const struct mount_table *mounts;
+	const char *machine_name;       /* host name, for the sandbox's own */
+	const char *id;
+	const char *cwd;                /* NULL: unknown */
+	const char *term, *lang;        /* of the caller, or NULL */
+	bool initial_user_ns;
+	bool privileged;                /* root in the initial user namespace */
+	bool stdin_is_tty;
+	uint64_t total_memory;          /* bytes */
+	uint64_t all_caps;
+};
+
+struct plan_overlay {
+	const char *target;             /* "/", "/boot": borrowed from the mount table */
+	const char *fstype;
+	bool from_host;                 /* the lower is the host's mount at target; else the base path's tree */
+};
+
+struct plan_hidden {
+	unsigned overlay;
+	const char *rel;                /* below that overlay's root, without a leading slash */
+	bool absent;                    /* gone (--without), else empty (--hide) */
+};
+
+struct plan {
+	enum spec_isolate isolate;      /* never AUTO */
+	enum spec_net net;              /* never AUTO */
+	bool net_optional;              /* nat was not asked for: go on without, with a remark */
+	unsigned long clone_flags;
+	bool new_net, new_sys;
+	bool tty;
+
+	struct plan_overlay *overlays;  /* parents first; [0] is the root */
+	size_t n_overlays;
+	struct plan_hidden *hidden;
+	size_t n_hidden;
+	struct strv details;            /* "copied\tPATH\tFSTYPE", ...: one line a mount of the machine */
+
+	uint64_t size_bytes, inodes;    /* of a delta in memory */
+	uint64_t caps;
+	bool set_caps;
+	bool filter;                    /* seccomp */
+	bool device_policy;             /* needs a control group */
+	char *hostname;                 /* NULL: not changed */
+	struct strv argv, env;          /* of init (run/init.h) and of the command */
+};
+
+/* level: what to plan for where the spec leaves it open. The spec and the mount table must outlive the plan. */
+int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level, struct plan **ret,
+	     struct kennel_error **err) MUST_CHECK;
+struct plan *plan_free(struct plan *p);
+
+static inline void cleanup_planp(struct plan **p)
+{
+	plan_free(*p);
+}
+#define _cleanup_plan_ __attribute__((cleanup(cleanup_planp)))
+
+#endif

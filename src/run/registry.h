@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/registry.h - the runtime directory: one file per running sandbox, named by its id.
+ *
+ * The monitor holds a lock (flock) on its file as long as it lives. A file without a lock is what a killed monitor left, and whoever comes
+ * across it removes it. A file appears whole (written unnamed, then linked) and holds lines "key<tab>value" with "\n", "\t" and "\\" escaped.
+ */
+#ifndef KENNEL_RUN_REGISTRY_H
+#define KENNEL_RUN_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/strv.h"
+
+#define REGISTRY_ID_SIZE 16     /* with the NUL; ids are 8 hexadecimal digits */
+
+/* Opens (and makes) /run/kennel or $XDG_RUNTIME_DIR/kennel, mode 0700. Refuses one that others own or may write. Return: descriptor or code. */
+int registry_open(struct kennel_error **err) MUST_CHECK;
+
+/* A fresh random id. */
+int registry_make_id(char ret[REGISTRY_ID_SIZE], struct kennel_error **err) MUST_CHECK;
+
+void registry_put(struct buf *b, const char *key, const char *value);
+
+/* Makes the entry and locks it. Return: the descriptor that holds the lock, or a negative code (EXISTS: take another id). */
+int registry_add(int dir_fd, const char *id, const struct buf *content, struct kennel_error **err) MUST_CHECK;
+void registry_remove(int dir_fd, const char *id);
+
+struct registry_entry {
+	char *id;
+	struct strv keys, values;       /* parallel */
+};
+
+/* Value of the n-th line with this key, or NULL. */
+const char *registry_get(const struct registry_entry *e, const char *key, size_t n);
+
+/*
+ * Live entries whose id begins with prefix (NULL: all), ordered by id; dead ones are removed and counted. *ret is an array for the caller, ended
+ * with registry_entries_free().
+ */
+int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, size_t *ret_n, size_t *ret_removed,
+		  struct kennel_error **err) MUST_CHECK;
+void registry_entries_free(struct registry_entry *entries, size_t n);
+
+/* Does a live entry with this id exist? */
+bool registry_is_alive(int dir_fd, const char *id);
+
+/* Text of an entry to keys and values; pure. */
+int registry_parse(const char *text, struct registry_entry *e, struct kennel_error **err) MUST_CHECK;
+
+#endif

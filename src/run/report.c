@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* run/report.c - see report.h. */
+#include "run/report.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "run/child.h"
+#include "run/init.h"
+
+void report_quote_command(const struct strv *command, struct buf *b)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+
+	for (size_t i = 0; i < command->n; i++) {
+		const char *s = command->items[i];
+
+		if (i)
+			buf_puts(b, " ");
+		if (*s && strspn(s, plain) == strlen(s)) {
+			buf_puts(b, s);
+			continue;
+		}
+		buf_puts(b, "'");
+		for (; *s; s++) {
+			if (*s == '\'')
+				buf_puts(b, "'\\''");
+			else
+				buf_add(b, s, 1);
+		}
+		buf_puts(b, "'");
+	}
+}
+
+static int init_failed(struct launch *l, const struct init_report *r, struct kennel_error **err)
+{
+	const struct spec *spec = l->spec;
+	const char *command = spec->command.n ? spec->command.items[0] : "the shell";
+
+	errno = r->errnum;
+	switch (r->step) {
+	case INIT_STEP_EXEC:
+		if (r->errnum == ENOENT)
+			return hint(err, error_set(err, KENNEL_E_NOCOMMAND, r->errnum, "run \"%s\"", command),
+				    "there is no such command in the copy");
+		return hint(err, error_set(err, KENNEL_E_NOTEXEC, r->errnum, "run \"%s\"", command),
+			    "it is there, but it can't be executed");
+	case INIT_STEP_INTERPRETER:
+		return hint(err, error_set(err, KENNEL_E_NOTEXEC, r->errnum, "run \"%s\"", command),
+			    "the file is there, but the interpreter that its first line or its header names is not");
+	case INIT_STEP_USER:
+		if (r->errnum == ENOENT)
+			return hint(err, fail(err, KENNEL_E_INVALID, "there is no user \"%s\" in the copy", spec->user),
+				    "users are looked up in the copy's /etc/passwd; a number works too");
+		return fail_errno(err, "find the user \"%s\"", spec->user);
+	case INIT_STEP_WORKDIR:
+		return hint(err, error_set(err, KENNEL_E_INVALID, r->errnum, "change to \"%s\"", spec->workdir ? spec->workdir : "/"),
+			    "--workdir names a directory of the copy");
+	default:
+		return fail_errno(err, "%s", child_step_phrase(r->step));
+	}
+}
+
+static const char *what(const struct launch *l, const struct child_report *r)
+{
+	const struct plan *p = l->sb->plan;
+
+	if (r->index < 0)
+		return NULL;
+	if ((r->step == CHILD_STEP_OVERLAY || r->step == CHILD_STEP_TARGET || r->step == CHILD_STEP_ATTACH ||
+	     r->step == CHILD_STEP_STAGE) && (size_t)r->index < p->n_overlays)
+		return p->overlays[r->index].target;
+	if (r->step == CHILD_STEP_BIND && (size_t)r->index < l->spec->n_mounts)
+		return l->spec->mounts[r->index].target;
+	return NULL;
+}
+
+static int child_failed(struct launch *l, const struct child_report *r, struct kennel_error **err)
+{
+	const char *at = what(l, r);
+
+	errno = r->errnum;
+	int code = at ? fail_errno(err, "%s at \"%s\"%s%s%s", child_step_phrase(r->step), at, r->text[0] ? " (" : "",
+				   r->text, r->text[0] ? ")" : "") :
+			fail_errno(err, "%s", child_step_phrase(r->step));
+
+	switch (r->step) {
+	case CHILD_STEP_OVERLAY:
+		/* Idmapped layers came with 5.19, overlay in a user namespace with 5.11. */
+		l->level_refused = r->errnum == EINVAL || r->errnum == EPERM || r->errnum == EOPNOTSUPP;
+		if (r->errnum == ENODEV)
+			return hint(err, error_set(err, KENNEL_E_UNSUPPORTED, 0, "this kernel has no overlay file system"),
+				    "modprobe overlay, or a kernel with CONFIG_OVERLAY_FS");
+		if (r->errnum == ELOOP || r->errnum == EINVAL)
+			return hint(err, code, "overlays can be stacked twice at most");
+		return code;
+	case CHILD_STEP_PROC:
+	case CHILD_STEP_SYS:
+	case CHILD_STEP_DEV:
+		if (r->errnum == ELOOP || r->errnum == ENOTDIR)
+			return hint(err, code, "in the base that is a symbolic link or a file: such a base is refused");
+		if (r->errnum == EPERM)
+			return hint(err, code, "the kernel allows it only where another one is fully visible, which some container engines prevent");
+		return code;
+	case CHILD_STEP_BIND:
+		if (r->errnum == ELOOP || r->errnum == ENOTDIR || r->errnum == EXDEV)
+			return hint(err, code, "a part of that path is a symbolic link inside, which is never followed");
+		return code;
+	case CHILD_STEP_NAMESPACES:
+		l->level_refused = r->errnum != ENOMEM && r->errnum != ENOSPC;
+		return code;
+	default:
+		break;
+	}
+	if (r->errnum == ENOSPC && (r->step == CHILD_STEP_ATTACH || r->step == CHILD_STEP_STAGE || r->step == CHILD_STEP_NAMESPACES))
+		return hint(err, code, "the limit on mounts was reached: sysctl fs.mount-max");
+	return code;
+}
+
+int report_wait(struct launch *l, struct kennel_error **err)
+{
+	struct child_report r = { .index = -1 };
+	struct pollfd fds[2] = {
+		{ .fd = l->report_fd, .events = POLLIN },
+		{ .fd = l->sb->init_pidfd, .events = POLLIN },
+	};
+
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return fail_errno(err, "wait for the sandbox");
+	if (!(fds[0].revents & POLLIN))
+		return hint(err, fail(err, KENNEL_E_IO, "the sandbox ended before its command ran"),
+			    "it was killed, perhaps for lack of memory: see dmesg");
+	ssize_t n = read(l->report_fd, &r, sizeof(r));
+	if (n < (ssize_t)sizeof(struct init_report))
+		return fail(err, KENNEL_E_IO, "the sandbox sent half a report");
+	if (r.step == 0)
+		return 0;
+	if (r.step >= INIT_STEP_ARGS)
+		return init_failed(l, &(struct init_report){ r.step, r.errnum }, err);
+	r.text[sizeof(r.text) - 1] = '\0';
+	return child_failed(l, &r, err);
+}

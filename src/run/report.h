@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* run/report.h - what child and init say, turned into sentences. */
+#ifndef KENNEL_RUN_REPORT_H
+#define KENNEL_RUN_REPORT_H
+
+#include "base/buf.h"
+#include "base/strv.h"
+#include "run/sandbox.h"
+
+/* Waits for the child's word after the go. Return: 0 the command runs; else an error that says what failed. */
+int report_wait(struct launch *l, struct kennel_error **err) MUST_CHECK;
+
+/* The words of a command as a shell would take them. */
+void report_quote_command(const struct strv *command, struct buf *b);
+
+#endif

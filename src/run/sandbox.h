@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/sandbox.h - a running sandbox as its monitor holds it, and the steps of a start.
+ *
+ *   launch.c    the order of a start; clone3(); waiting for the child's word; ending
+ *   prepare.c   the trees: lowers by descriptor, idmapped; the delta
+ *   furnish.c   what is put in beside the copy: device nodes, /tmp, /run, resolv.conf, hosts
+ *   stage.c     mounts shared on purpose, which must be locked against the root inside
+ *   monitor.c   following it to its end
+ */
+#ifndef KENNEL_RUN_SANDBOX_H
+#define KENNEL_RUN_SANDBOX_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cgroup/cgroup.h"
+#include "conf/spec.h"
+#include "delta/layout.h"
+#include "idmap/idmap.h"
+#include "net/nat.h"
+#include "run/child.h"
+#include "run/janitor.h"
+#include "run/plan.h"
+#include "run/registry.h"
+
+struct sandbox {
+	char id[REGISTRY_ID_SIZE];
+	struct log_sink log;
+	struct mount_table mounts;
+	struct plan *plan;
+	bool initial_user_ns;
+	bool mapped;                    /* has a user namespace */
+	bool shifted;                   /* and mounts get its id map */
+	struct idmap map;
+
+	int registry_fd;                /* the runtime directory */
+	int entry_fd;                   /* holds the lock of our entry */
+	int delta_fd;                   /* root of the delta, ids as on disk */
+	unsigned n_mounts;              /* with a place in the delta */
+	struct delta_marks marks;
+
+	struct janitor_work work;
+	struct janitor *janitor;
+	struct cgroup *cgroup;
+	struct net_nat *nat;
+
+	pid_t init_pid;                 /* as seen here */
+	int init_pidfd;
+	int master_fd;                  /* of its terminal, or -EBADF */
+	bool ended;
+	int status;                     /* exit code, once ended */
+};
+
+/* A start under way. */
+struct launch {
+	struct sandbox *sb;
+	const struct spec *spec;
+	struct child_plan child;
+	struct child_shared *shared;
+	struct child_overlay *child_overlays;
+	struct child_bind *child_binds;
+	char **child_strings;           /* owned strings of the child's plan */
+	size_t n_child_strings;
+
+	int base_fd;                    /* tree of --base PATH, or -EBADF */
+	int *layer_fds;                 /* trees of --layer, as spec->layers */
+	char **root_layers;             /* paths of the host root's own layers, when those are used instead of the mount */
+	size_t n_root_layers;
+	int *share_fds;                 /* trees of --share and --mount, as spec->mounts */
+	int user_ns_fd;
+	int nat_user_ns_fd, net_ns_fd;  /* made beforehand for nat at level ns; else -EBADF */
+	int *cgroup_fds;
+	int go_fd, report_fd;           /* our ends */
+	int old_ns_fd, old_cwd_fd;      /* set while this thread is in a mount namespace of its own (stage.c) */
+	bool level_refused;             /* the failure is one of this isolation level: a weaker one may work */
+};
+
+/* prepare.c: before and after the child exists. */
+int prepare_layers(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int prepare_trees(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* Which lower descriptors an overlay has, for the child's plan: fills child_overlays. */
+int prepare_slots(struct launch *l, struct kennel_error **err) MUST_CHECK;
+
+/* furnish.c */
+int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err) MUST_CHECK;
+int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err) MUST_CHECK;
+
+/* stage.c: entering and leaving a mount namespace of our own, and the mounts that are to be locked. */
+bool stage_is_needed(const struct launch *l);
+int stage_enter(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int stage_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int stage_leave(struct launch *l, struct kennel_error **err) MUST_CHECK;
+
+/* launch.c */
+int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret, struct kennel_error **err) MUST_CHECK;
+/* Ends it if it runs, removes everything that was made for it. NULL is fine. */
+struct sandbox *sandbox_free(struct sandbox *sb);
+
+/* monitor.c */
+int sandbox_run(struct sandbox *sb, int *ret_status, struct kennel_error **err) MUST_CHECK;
+int sandbox_wait(struct sandbox *sb, int timeout_ms, int *ret_status, struct kennel_error **err) MUST_CHECK;
+
+#endif
