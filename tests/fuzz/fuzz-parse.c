@@ -2,8 +2,8 @@
 /*
  * fuzz/fuzz-parse.c - words to numbers, and text to JSON and to a terminal.
  *
- * Besides memory errors it looks for broken promises: what parses must be text of the documented alphabet, and what goes to
- * a terminal must hold no control byte.
+ * Besides memory errors it looks for broken promises: what parses must be text of the documented alphabet,
+ * and what goes to a terminal must hold no control byte.
  */
 #include <stdint.h>
 #include <stdlib.h>

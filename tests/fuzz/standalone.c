@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuzz/standalone.c - main program of a fuzz target where libFuzzer is not there: runs every input of a corpus once.
+ * fuzz/standalone.c - main program of a fuzz target where libFuzzer is not there: runs every input of a
+ * corpus once.
  *
- * Arguments are files or directories (one level, as libFuzzer keeps them). An input is copied into a block of just its
- * size, so that the address sanitizer sees a read past its end. A corpus without an input is a failure: a moved folder
- * must not turn a test into nothing.
+ * Arguments are files or directories (one level, as libFuzzer keeps them). An input is copied into a block of
+ * just its size, so that the address sanitizer sees a read past its end. A corpus without an input is a
+ * failure: a moved folder must not turn a test into nothing.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -4,10 +4,10 @@
  *
  *   watch REPORT COMMAND [ARG]...
  *
- * As a child subreaper it inherits every orphan below it, daemonized or not, in whatever session or namespace: what is still a
- * child of it a moment after the command ended is a leak. Each is written to REPORT as one line and then killed, by its id,
- * which can't be reused before we reap it. The exit code is the command's. A program of libc alone, because script/test
- * compiles it even when nothing else compiles.
+ * As a child subreaper it inherits every orphan below it, daemonized or not, in whatever session or
+ * namespace: what is still a child of it a moment after the command ended is a leak. Each is written to
+ * REPORT as one line and then killed, by its id, which can't be reused before we reap it. The exit code is
+ * the command's. A program of libc alone, because script/test compiles it even when nothing else compiles.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -2,9 +2,9 @@
 /*
  * unit/test-base.c - errors, string lists, buffers, words to numbers.
  *
- * Memory runs out here on purpose: the allocating libc calls of src/base are wrapped (see meson.build), and the one after
- * alloc_left successes fails, as do all that follow until it is set to -1 again. Every "out of memory" test walks through
- * all allocations of one call, so no path is left that has never failed.
+ * Memory runs out here on purpose: the allocating libc calls of src/base are wrapped (see meson.build), and
+ * the one after alloc_left successes fails, as do all that follow until it is set to -1 again. Every "out of
+ * memory" test walks through all allocations of one call, so no path is left that has never failed.
  */
 #include "unit.h"
 
@@ -341,7 +341,9 @@ static void test_strv_out_of_memory_is_reported_and_list_stays(void **state)
 		int r = strv_split(&v, "one,two", ',', &err);
 		alloc_left = -1;
 		if (left == 2) {
-			/* strndup, the list, strndup: the second piece is the first that fits without growing */
+			/*
+			 * strndup, the list, strndup: the second piece is the first that fits without growing
+			 */
 			assert_int_equal(r, -KENNEL_E_NOMEM);
 			assert_int_equal(v.n, 1);
 			assert_null(v.items[1]);

@@ -2,8 +2,9 @@
 /*
  * unit/test-path.c - looking things up below a root that somebody hostile may have written.
  *
- * Every test gets a fresh directory in /tmp that holds "root" and, beside it, "secret": a lookup that reaches the secret has
- * left its root. The races are run against a thread that swaps two names with RENAME_EXCHANGE as fast as it can.
+ * Every test gets a fresh directory in /tmp that holds "root" and, beside it, "secret": a lookup that reaches
+ * the secret has left its root. The races are run against a thread that swaps two names with RENAME_EXCHANGE
+ * as fast as it can.
  */
 #include "unit.h"
 
@@ -22,10 +23,10 @@
 #include "path/path.h"
 #include "sys/sys.h"
 
-static unsigned inject_count;           /* so many calls of openat2 fail with inject_errno */
+static unsigned inject_count; /* so many calls of openat2 fail with inject_errno */
 static int inject_errno;
 static unsigned openat2_calls;
-static long inject_magic;               /* what statfs() says instead of the truth, unless 0 */
+static long inject_magic; /* what statfs() says instead of the truth, unless 0 */
 
 int __real_sys_openat2(int dir_fd, const char *path, const struct open_how *how);
 int __wrap_sys_openat2(int dir_fd, const char *path, const struct open_how *how);
@@ -152,8 +153,9 @@ static void test_path_pin_never_leaves_the_root(void **state)
 	struct fixture *f = *state;
 	char absolute[64];
 	static const char *const paths[] = {
-		"../secret", "/../secret", "sub/../../secret", "../../../../../../secret", "rel", "abs-up", "sub/rel-deep",
-		"dir-up/secret", "chain",
+		"../secret", "/../secret", "sub/../../secret", "../../../../../../secret",
+		"rel",	     "abs-up",	   "sub/rel-deep",     "dir-up/secret",
+		"chain",
 	};
 
 	assert_int_equal(symlinkat("../secret", f->root_fd, "rel"), 0);
@@ -218,7 +220,15 @@ static void test_path_pin_plain_refuses_any_link(void **state)
 static void test_path_pin_takes_long_and_odd_names(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const names[] = { " ", "\n", "-rf", "\\", "a\xff" "b", "...", "%s%n", "'\"" };
+	static const char *const names[] = { " ",
+					     "\n",
+					     "-rf",
+					     "\\",
+					     "a\xff"
+					     "b",
+					     "...",
+					     "%s%n",
+					     "'\"" };
 	char name[257];
 
 	memset(name, 'n', sizeof(name));
@@ -376,10 +386,23 @@ static void test_path_clean_table(void **state)
 	static const struct {
 		const char *path, *clean;
 	} table[] = {
-		{ "/", "/" }, { "//", "/" }, { "/.", "/" }, { "/./", "/" }, { "/a", "/a" }, { "/a/", "/a" },
-		{ "//a//b///c//", "/a/b/c" }, { "/a/./b/.", "/a/b" }, { "/...", "/..." }, { "/..a/b..", "/..a/b.." },
+		{ "/", "/" },
+		{ "//", "/" },
+		{ "/.", "/" },
+		{ "/./", "/" },
+		{ "/a", "/a" },
+		{ "/a/", "/a" },
+		{ "//a//b///c//", "/a/b/c" },
+		{ "/a/./b/.", "/a/b" },
+		{ "/...", "/..." },
+		{ "/..a/b..", "/..a/b.." },
 		{ "/ /\n", "/ /\n" },
-		{ "", NULL }, { "a", NULL }, { "./a", NULL }, { "/..", NULL }, { "/a/../b", NULL }, { "/a/..", NULL },
+		{ "", NULL },
+		{ "a", NULL },
+		{ "./a", NULL },
+		{ "/..", NULL },
+		{ "/a/../b", NULL },
+		{ "/a/..", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -404,8 +427,9 @@ static void test_path_is_below_compares_whole_names(void **state)
 		const char *path, *dir;
 		bool below;
 	} table[] = {
-		{ "/", "/", true }, { "/a", "/", true }, { "/a", "/a", true }, { "/a/b", "/a", true },
-		{ "/ab", "/a", false }, { "/a", "/a/b", false }, { "/", "/a", false }, { "/b/a", "/a", false },
+		{ "/", "/", true },	{ "/a", "/", true },	 { "/a", "/a", true },
+		{ "/a/b", "/a", true }, { "/ab", "/a", false },	 { "/a", "/a/b", false },
+		{ "/", "/a", false },	{ "/b/a", "/a", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
@@ -459,7 +483,10 @@ static void *swap_until_told(void *arg)
 	return NULL;
 }
 
-/* Returns once swaps happen, for on a busy machine the lookups could be over before the thread gets a processor. */
+/*
+ * Returns once swaps happen, for on a busy machine the lookups could be over before the thread gets a
+ * processor.
+ */
 static pthread_t start_swapping(struct swapper *s)
 {
 	pthread_t thread;
@@ -488,7 +515,8 @@ static void test_path_pin_race_with_exchange_never_leaves_the_root(void **state)
 	assert_int_equal(symlinkat("../../..", f->root_fd, "evil"), 0);
 	pthread_t thread = start_swapping(&s);
 	for (unsigned i = 0; i < 3000; i++) {
-		_cleanup_close_ int fd = path_open(f->root_fd, i % 2 ? "sub/file" : "sub/../sub/file", O_RDONLY, NULL);
+		_cleanup_close_ int fd =
+			path_open(f->root_fd, i % 2 ? "sub/file" : "sub/../sub/file", O_RDONLY, NULL);
 		char text[8] = "";
 
 		if (fd < 0) {
