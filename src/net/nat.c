@@ -7,8 +7,8 @@
  *  - the id "nobody" of the host (65534), not 0: the host's abstract sockets believe the id of their peer
  *    (CVE-2020-15257), and not an id of the sandbox's range either, whose processes it could be taken for;
  *  - CAP_SYS_ADMIN as an ambient capability, which it loses when it joins the sandbox's user namespace: from there on it
- *    is root of that namespace and nobody here. Where the sandbox has no user namespace it keeps that one and starts with
- *    CAP_NET_ADMIN, which it drops itself;
+ *    is root of that namespace and nobody here. Without a user namespace to join it would keep that one, and start with
+ *    CAP_NET_ADMIN, which it drops itself; net_namespace_new() is there to make this needless;
  *  - a pid namespace of its own, below ours: it isn't in the sandbox's /proc and sees nobody;
  *  - three descriptors: 0 and 1 are the namespaces (newer ones close everything from 3 on, so no other numbers do), 2 is
  *    our pipe. A path below /proc/PID would need CAP_SYS_PTRACE, and the pid could be somebody else's by then.

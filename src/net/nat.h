@@ -25,9 +25,15 @@ struct sock_fprog;
  * be in the namespaces yet; the maps of the user namespace may be written later.
  */
 struct net_nat_spec {
-	int userns_fd;          /* owner of the network namespace; -EBADF where that is the caller's own */
+	int userns_fd;          /* owner of the network namespace; -EBADF where that is ours (see net_namespace_new()) */
 	int netns_fd;
 };
+
+/*
+ * A network namespace for a sandbox without a user namespace, to be entered with setns(), owned by an empty user namespace
+ * so that pasta needs no capability of ours. Give both to net_nat_start().
+ */
+int net_namespace_new(int *ret_userns_fd, int *ret_netns_fd, struct kennel_error **err) MUST_CHECK;
 
 /* Is pasta there? 1 yes, 0 no. Cheap. */
 int net_nat_available(void);

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""net-nat.py NET_RUN [user|ns]... - what a hostile root behind net_nat reaches, and what it has to reach.
+"""net-nat.py NET_RUN [user|ns|bare]... - what a hostile root behind net_nat reaches, and what it has to reach.
 
 Plays the machine in network namespaces of its own: "host" (this process after unshare; pasta's sockets are here, with
 services on its loopback and a resolver on 127.0.0.53) and "lan" (the other end of a cable, a server on it). NET_RUN is
 the program of net-run.c. Nothing leaves the namespaces. Prints one line for each check; exits 1 where one failed.
+
+net-nat.py --machine COMMAND... runs the command on that machine (LINK_LOCAL stands for its own link-local address), and
+net-nat.py --inside LINK_LOCAL makes all the attacks from where it is.
 """
 import contextlib
 import ctypes
@@ -114,6 +117,13 @@ def try_udp(address):
         pass
 
 
+def attempt(attack, name):
+    try:
+        attack(name)
+    except OSError as e:        # a real sandbox may refuse it earlier
+        print("refused", attack.__name__, e, flush=True)
+
+
 def inside(gateway6):
     name = [i for _, i in socket.if_nameindex() if i != "lo"][0]
     print("interfaces", *sorted(i for _, i in socket.if_nameindex()), flush=True)
@@ -131,12 +141,12 @@ def inside(gateway6):
         try_udp(address)
     for address in ("169.254.1.1", "fd00:6b65:6e6e:656c::53"):
         try_tcp("loopback", address, LOCAL_TCP)
-    inside_raw(name)
-    inside_route(name)
+    attempt(inside_raw, name)
+    attempt(inside_route, name)
     for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
         try_tcp("loopback", address, LOCAL_TCP)
         try_udp(address)
-    inside_raw(name)
+    attempt(inside_raw, name)
     time.sleep(0.5)
 
 
@@ -242,6 +252,17 @@ def gone(pid):
     return False
 
 
+def status_of(pid):
+    """/proc/PID/status; waits for the system call filter, which pasta loads right after it said that it is ready."""
+    for _ in range(100):
+        with open(f"/proc/{pid}/status") as f:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
+        if status["Seccomp"].strip() == "2":
+            break
+        time.sleep(0.01)
+    return status
+
+
 def test_level(program, level):
     del hits[:]
     # Inside the resolver is where net_resolv_conf() says; a private mount, made by the shell that becomes the attacker.
@@ -256,22 +277,22 @@ def test_level(program, level):
         told = f.readline().split()
     pasta = int(told[0]) if told else -1
     if pasta > 0:
-        with open(f"/proc/{pasta}/status") as f:
-            status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
+        status = status_of(pasta)
         inner = os.readlink(f"/proc/{pasta}/ns/pid")
         check(f"{level}: pasta has no id of root's", "0" not in status["Uid"].split() + status["Gid"].split(),
               status["Uid"])
-        want = "0000000000200400" if level == "user" else "0000000000200000"
+        want = "0000000000200000" if level == "bare" else "0000000000200400"
         check(f"{level}: pasta's capabilities are few", status["CapEff"].strip() == want, status["CapEff"])
         check(f"{level}: pasta is in a pid namespace of its own", inner != os.readlink("/proc/self/ns/pid"))
         check(f"{level}: pasta filters its system calls", status["Seccomp"].strip() == "2")
         check(f"{level}: pasta sees no file", not os.listdir(f"/proc/{pasta}/root/"))
         mine = os.readlink("/proc/self/ns/user") == os.readlink(f"/proc/{pasta}/ns/user")
-        check(f"{level}: pasta is in the user namespace of the sandbox", mine == (level == "ns"))
+        check(f"{level}: pasta is in the user namespace that it should be in", mine == (level == "bare"))
     out = p.communicate()[0].splitlines()
     words = [line.split()[0] for line in out]
     check(f"{level}: pasta started", pasta > 0)
     check(f"{level}: ended well", p.returncode == 0, str(p.returncode))
+    check(f"{level}: all attacks were made", "refused" not in words, str(out))
     check(f"{level}: reaches a server", "lan from-lan" in out, str(out))
     check(f"{level}: reaches a server over IPv6", "lan6 from-lan" in out, str(out))
     check(f"{level}: names resolve by the host's loopback resolver", f"name {ANSWER}" in out, str(out))
@@ -289,13 +310,25 @@ def test_no_route(program):
         check("no network outside: starts all the same", r.returncode == 0, r.stderr)
 
 
+def machine(command):
+    """The command on the machine, for other tests; 3 where something arrived at the loopback."""
+    lan = build_machine()
+    kept = resolv_conf("nameserver 127.0.0.53\n")
+    status = subprocess.run([link_local("cable0") if w == "LINK_LOCAL" else w for w in command]).returncode
+    kept.close()
+    lan.stdin.close()
+    lan.wait()
+    print("".join(f"arrived at the loopback: {h}\n" for h in hits), end="", file=sys.stderr)
+    return 3 if hits else status
+
+
 def main():
     if os.geteuid() != 0:
         print("skip  needs root")
         return 77
     lan = build_machine()
     kept = resolv_conf("nameserver 127.0.0.53\n")
-    for level in sys.argv[2:] or ["user", "ns"]:
+    for level in sys.argv[2:] or ["user", "ns", "bare"]:
         test_level(sys.argv[1], level)
     test_no_route(sys.argv[1])
     kept.close()
@@ -314,5 +347,7 @@ if __name__ == "__main__":
         os.environ["KENNEL_NET_OUTER"] = "1"
         os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", sys.executable,
                               os.path.abspath(__file__), *sys.argv[1:]])
+    elif sys.argv[1] == "--machine":
+        sys.exit(machine(sys.argv[2:]))
     else:
         sys.exit(main())

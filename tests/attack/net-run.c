@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * net-run user|ns COMMAND... - the command in a fresh network namespace behind net_nat, without the rest of a sandbox.
+ * net-run user|ns|bare COMMAND... - the command in a fresh network namespace behind net_nat, without the rest of a sandbox.
  *
  * For tests/attack/net-nat.py, which runs it in an outer network namespace of its own. "user": root of a user namespace
- * that root made, ids mapped from 100000. "ns": no user namespace. The command runs as root inside, with all that root
+ * that root made, ids mapped from 100000. "ns": no user namespace, net_namespace_new(). "bare": a network namespace that
+ * belongs to the user namespace of the host. The command runs as root inside, with all that root
  * there has, as an attacker would be: what it can't reach, no program inside a real sandbox can.
  * On descriptor 3, if open, it prints: the pid of pasta, microseconds for start and for wait.
  */
@@ -42,9 +43,12 @@ static long now_us(void)
 	return t.tv_sec * 1000000L + t.tv_nsec / 1000;
 }
 
-static int inside(int go_fd, char **command)
+static int inside(int go_fd, int netns_fd, char **command)
 {
 	char c;
+
+	if (netns_fd >= 0 && sys_setns(netns_fd, CLONE_NEWNET) < 0)
+		return die("enter the network namespace");
 
 	if (read(go_fd, &c, 1) != 1)
 		return 125;
@@ -100,9 +104,12 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || pipe2(go, O_CLOEXEC) < 0)
 		return 125;
-	bool user = strcmp(argv[1], "user") == 0;
+	bool user = strcmp(argv[1], "user") == 0, ns = strcmp(argv[1], "ns") == 0;
+	struct net_nat_spec spec = { .userns_fd = -EBADF, .netns_fd = -EBADF };
+	if (ns && net_namespace_new(&spec.userns_fd, &spec.netns_fd, &err) < 0)
+		return complain(err);
 	struct clone_args args = {
-		.flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | (user ? CLONE_NEWUSER : 0),
+		.flags = CLONE_NEWNS | CLONE_NEWPID | (user ? CLONE_NEWUSER : 0) | (ns ? 0 : CLONE_NEWNET),
 		.exit_signal = SIGCHLD,
 	};
 	int pid = sys_clone3(&args, sizeof(args));
@@ -110,10 +117,13 @@ int main(int argc, char **argv)
 		return die("clone3");
 	if (pid == 0) {
 		close(go[1]);
-		_exit(inside(go[0], argv + 2));
+		_exit(inside(go[0], spec.netns_fd, argv + 2));
 	}
 	close(go[0]);
-	struct net_nat_spec spec = { .userns_fd = user ? open_ns(pid, "user") : -EBADF, .netns_fd = open_ns(pid, "net") };
+	if (user)
+		spec.userns_fd = open_ns(pid, "user");
+	if (!ns)
+		spec.netns_fd = open_ns(pid, "net");
 	long start = now_us();
 	if (net_nat_start(&spec, &nat, &err) < 0)
 		return complain(err);

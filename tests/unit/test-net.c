@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -336,6 +337,62 @@ static void test_net_loopback_up_in_new_namespace(void **state)
 	assert_int_equal(status, 0);
 }
 
+static unsigned count_fds(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void test_net_namespace_new_gives_two_descriptors(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct stat mine, theirs;
+	int user_fd = -EBADF, net_fd = -EBADF;
+	unsigned before = count_fds();
+
+	int r = net_namespace_new(&user_fd, &net_fd, &err);
+	if (r == -KENNEL_E_PERM || r == -KENNEL_E_LIMIT) {
+		print_message("skip: no user namespaces here: %s\n", kennel_error_message(err));
+		skip();
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(count_fds(), before + 2);
+	assert_int_equal(fcntl(user_fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(net_fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fstat(net_fd, &theirs), 0);
+	assert_int_equal(stat("/proc/self/ns/net", &mine), 0);
+	assert_int_not_equal(mine.st_ino, theirs.st_ino);
+	assert_int_equal(fstat(user_fd, &theirs), 0);
+	assert_int_equal(stat("/proc/self/ns/user", &mine), 0);
+	assert_int_not_equal(mine.st_ino, theirs.st_ino);
+	close(user_fd);
+	close(net_fd);
+}
+
+static void test_net_namespace_new_no_descriptors_left_is_limit(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct rlimit saved, low;
+	int user_fd = -EBADF, net_fd = -EBADF;
+	unsigned before = count_fds();
+	int free_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &saved), 0);
+	close(free_fd);
+	low = (struct rlimit) { .rlim_cur = (rlim_t)free_fd + 4, .rlim_max = saved.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);    /* pipe, pidfd, and one more: the second namespace has none */
+	int r = net_namespace_new(&user_fd, &net_fd, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &saved), 0);
+	if (r == -KENNEL_E_PERM)
+		skip();
+	assert_int_equal(r, -KENNEL_E_LIMIT);
+	assert_string_equal(kennel_error_message(err), "open a new network namespace: Too many open files");
+	assert_int_equal(count_fds(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +403,8 @@ int main(void)
 		cmocka_unit_test(test_net_nat_start_clean_process),
 		cmocka_unit_test(test_net_nat_start_missing_has_hint),
 		cmocka_unit_test(test_net_nat_free_null_is_fine),
+		cmocka_unit_test(test_net_namespace_new_gives_two_descriptors),
+		cmocka_unit_test(test_net_namespace_new_no_descriptors_left_is_limit),
 		cmocka_unit_test(test_net_loopback_up_in_new_namespace),
 	};
 
