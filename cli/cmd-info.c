@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cli/cmd-info.c - "kennel info ID | --base": all that is known of one sandbox, or of what "the running
+ * system" means here.
+ *
+ * A detail "mount" of the library is a line with tabs: verdict, path, file system, and for a mount that is
+ * left out why.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <kennel/kennel.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "cli/cmd.h"
+#include "cli/facts.h"
+#include "cli/json.h"
+
+#define LABEL_WIDTH 12
+#define MOUNT_FIELDS 4
+
+struct info_args {
+	bool base, json;
+};
+
+static const struct {
+	const char *verdict;    /* in the library's line */
+	const char *text;
+} verdicts[] = { { "copied", "copied" }, { "new", "new" }, { "left-out", "left out" } };
+
+static const char *verdict_text(const char *verdict)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+		if (strcmp(verdicts[i].verdict, verdict) == 0)
+			return verdicts[i].text;
+	return verdict;
+}
+
+/*
+ * Cuts a copy of line at its tabs; fields that are missing are "". Return: the copy, which the fields lie
+ * in.
+ */
+static char *split_mount(const char *line, const char *fields[MOUNT_FIELDS])
+{
+	char *copy = strdup(line), *rest = copy;
+
+	for (size_t i = 0; i < MOUNT_FIELDS; i++) {
+		const char *field = rest ? (i + 1 < MOUNT_FIELDS ? strsep(&rest, "\t") : rest) : NULL;
+
+		fields[i] = field ? field : "";
+	}
+	return copy;
+}
+
+static void add_label(struct buf *b, const char *label, const char *text)
+{
+	text_pad(b, label, LABEL_WIDTH);
+	buf_safe(b, text);
+	buf_puts(b, "\n");
+}
+
+static void add_mounts(struct buf *b, const struct kennel_list *list)
+{
+	const char *line;
+	size_t path_width = 0, type_width = 0;
+
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "mount", n)); n++) {
+		const char *f[MOUNT_FIELDS];
+		_cleanup_free_ char *copy = split_mount(line, f);
+
+		path_width = MAX(path_width, text_width(f[1]));
+		type_width = MAX(type_width, text_width(f[2]));
+	}
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "mount", n)); n++) {
+		const char *f[MOUNT_FIELDS];
+		_cleanup_free_ char *copy = split_mount(line, f);
+
+		buf_puts(b, n ? "  " : "mounts\n  ");
+		text_pad(b, verdict_text(f[0]), LABEL_WIDTH - 2);
+		text_pad(b, f[1], path_width + 2);
+		text_pad(b, f[2], *f[3] ? type_width + 2 : 0);
+		buf_safe(b, f[3]);
+		buf_puts(b, "\n");
+	}
+}
+
+static void add_layers(struct buf *b, const struct kennel_list *list)
+{
+	const char *line;
+
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "layer", n)); n++) {
+		buf_puts(b, n ? "  " : "layers, the uppermost first\n  ");
+		buf_safe(b, line);
+		buf_puts(b, "\n");
+	}
+}
+
+static void add_size(struct buf *b, const char *label, const char *text)
+{
+	static const char units[] = "BKMGTPE";
+	_cleanup_buf_ struct buf line = { 0 };
+	uint64_t bytes, tenths;
+	unsigned unit = 0;
+
+	if (parse_u64(text, &bytes) < 0 || bytes > UINT64_MAX / 10) {
+		add_label(b, label, text);
+		return;
+	}
+	for (tenths = bytes * 10; tenths >= 10240; tenths /= 1024)
+		unit++;
+	if (unit == 0 || tenths % 10 == 0)
+		buf_printf(&line, "at most %llu%c", (unsigned long long)tenths / 10, units[unit]);
+	else
+		buf_printf(&line, "at most %llu.%llu%c", (unsigned long long)tenths / 10,
+			   (unsigned long long)tenths % 10, units[unit]);
+	add_label(b, label, buf_str(&line));
+}
+
+static void add_started(struct buf *b, const struct kennel_list *list)
+{
+	_cleanup_buf_ struct buf line = { 0 };
+	char when[64] = "";
+	uint64_t created;
+	struct tm tm;
+
+	if (parse_u64(fact_text(list, 0, "created"), &created) == 0) {
+		time_t t = (time_t)created;
+		if (localtime_r(&t, &tm))
+			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	}
+	buf_printf(&line, "%s, ", when);
+	text_age(&line, fact_age(list, 0));
+	buf_puts(&line, " ago");
+	add_label(b, "started", buf_str(&line));
+}
+
+static void add_sandbox(struct buf *b, const struct kennel_list *list)
+{
+	static const struct {
+		const char *label, *key;
+	} rows[] = {
+		{ "command", "command" }, { "base", "base" },         { "level", "isolate" },
+		{ "ids", "idmap" },       { "network", "net" },       { "host name", "hostname" },
+		{ "monitor", "pid" },     { "first pid", "init" },    { "root", "root" },
+	};
+
+	add_label(b, "id", fact_text(list, 0, "id"));
+	add_started(b, list);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		add_label(b, rows[i].label, fact_text(list, 0, rows[i].key));
+	add_size(b, "changes", fact_text(list, 0, "size"));
+}
+
+static void add_json_details(struct buf *b, const struct kennel_list *list)
+{
+	const char *line;
+
+	json_key(b, "mounts");
+	buf_puts(b, "[");
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "mount", n)); n++) {
+		const char *f[MOUNT_FIELDS];
+		_cleanup_free_ char *copy = split_mount(line, f);
+
+		buf_puts(b, n ? ",\n  {" : "\n  {");
+		json_member(b, "what", f[0], false);
+		json_member(b, "path", f[1], false);
+		json_member(b, "fstype", f[2], false);
+		if (*f[3])
+			json_member(b, "reason", f[3], false);
+		buf_puts(b, "}");
+	}
+	buf_puts(b, "]");
+	json_key(b, "layers");
+	buf_puts(b, "[");
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "layer", n)); n++) {
+		buf_puts(b, n ? ", " : "");
+		buf_json(b, line);
+	}
+	buf_puts(b, "]");
+}
+
+static int info_run(struct cli *cli, const void *p, const struct opt_input *in)
+{
+	const struct info_args *args = p;
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_buf_ struct buf b = { 0 };
+	struct kennel_list *list = NULL;
+	int r;
+
+	if (args->base == (in->n_operands > 0)) {
+		r = fail(&err, KENNEL_E_INVALID,
+			 args->base ? "\"--base\" takes no ID" : "\"kennel info\" needs an ID, or --base");
+		(void)hint(&err, r, "\"kennel list\" shows the ids; --base is about this machine");
+		return cli_error(cli, err);
+	}
+	r = args->base ? kennel_base_read(&list, &err) : kennel_list_read(in->operands[0], &list, &err);
+	if (r < 0)
+		return cli_error(cli, err);
+	if (args->json) {
+		buf_puts(&b, "{");
+		if (!args->base)
+			fact_json(&b, list, 0);
+		add_json_details(&b, list);
+		buf_puts(&b, "}\n");
+	} else {
+		if (!args->base)
+			add_sandbox(&b, list);
+		add_mounts(&b, list);
+		add_layers(&b, list);
+	}
+	kennel_list_free(list);
+	return cli_out(cli, &b);
+}
+
+#define ARG(m) offsetof(struct info_args, m)
+static const struct opt info_opts[] = {
+	{ 0, "base", NULL, OPT_FLAG, ARG(base),
+	  "what a copy of this machine would hold: its mounts and layers", NULL },
+	{ 0, "json", NULL, OPT_FLAG, ARG(json), "one object, for programs", NULL },
+	OPT_HELP_ROW,
+	{ .type = OPT_END },
+};
+
+const struct cmd cmd_info = {
+	.name = "info",
+	.summary = "show one sandbox, or what a copy of this machine would hold",
+	.usage = "[OPTION]... ID | --base",
+	.opts = info_opts,
+	.max_operands = 1,
+	.operand_words = OPT_WORDS_SANDBOX,
+	.args_size = sizeof(struct info_args),
+	.run = info_run,
+};

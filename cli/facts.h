@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cli/facts.h - the facts about a sandbox that "list" and "info" show, and how. */
+#ifndef KENNEL_CLI_FACTS_H
+#define KENNEL_CLI_FACTS_H
+
+#include <kennel/kennel.h>
+
+#include "base/buf.h"
+
+/* The text of a fact, "-" where the sandbox does not have it. */
+const char *fact_text(const struct kennel_list *list, size_t i, const char *key);
+/* Seconds since the sandbox was started. */
+uint64_t fact_age(const struct kennel_list *list, size_t i);
+/* All facts as members of a JSON object that the caller has opened. */
+void fact_json(struct buf *b, const struct kennel_list *list, size_t i);
+
+#endif
