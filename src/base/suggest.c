@@ -2,9 +2,9 @@
 /*
  * base/suggest.c - see suggest.h.
  *
- * The distance counts letters that are wrong, missing, too many or swapped with their neighbour (optimal string
- * alignment), because a swap is the commonest slip. One mistake in three letters is near enough. A beginning of a known
- * word is near too: people shorten long options out of habit.
+ * The distance counts letters that are wrong, missing, too many or swapped with their neighbour (optimal
+ * string alignment), because a swap is the commonest slip. One mistake in three letters is near enough. A
+ * beginning of a known word is near too: people shorten long options out of habit.
  */
 #include "base/suggest.h"
 

@@ -2,7 +2,8 @@
 /*
  * base/suggest.h - "did you mean": the known word that is nearest to a mistyped one.
  *
- * Start with { 0 }, offer every known word, then read best: NULL where nothing is near enough to be what was meant.
+ * Start with { 0 }, offer every known word, then read best: NULL where nothing is near enough to be what
+ * was meant.
  */
 #ifndef KENNEL_BASE_SUGGEST_H
 #define KENNEL_BASE_SUGGEST_H

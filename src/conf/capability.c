@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * conf/capability.c - see capability.h. A table of our own: libcap would be the one library on the start path besides
- * libc. Capabilities newer than the table exist only as part of ALL.
+ * conf/capability.c - see capability.h. A table of our own: libcap would be the one library on the start
+ * path besides libc. Capabilities newer than the table exist only as part of ALL.
  */
 #include "conf/capability.h"
 
@@ -74,7 +74,8 @@ int capability_parse(const char *name, uint64_t *ret_mask, struct suggestion *ne
 	}
 	if (n >= sizeof(upper))
 		return -1;
-	for (size_t i = 0; i <= n; i++) {       /* toupper() depends on the locale: "i" becomes another letter in Turkish */
+	for (size_t i = 0; i <= n;
+	     i++) { /* toupper() depends on the locale: "i" becomes another letter in Turkish */
 		bool small = bare[i] >= 'a' && bare[i] <= 'z';
 
 		upper[i] = (char)(small ? bare[i] - 'a' + 'A' : bare[i]);

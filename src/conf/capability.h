@@ -9,8 +9,8 @@
 #include "base/suggest.h"
 
 /*
- * "NET_ADMIN", "cap_net_admin", in any case, or "ALL" (every bit). *near gets the nearest name of a mistyped one; may be
- * NULL. Return: 0 or -1.
+ * "NET_ADMIN", "cap_net_admin", in any case, or "ALL" (every bit). *near gets the nearest name of a
+ * mistyped one; may be NULL. Return: 0 or -1.
  */
 int capability_parse(const char *name, uint64_t *ret_mask, struct suggestion *near) MUST_CHECK;
 

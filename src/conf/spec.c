@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * conf/spec.c - see spec.h. One table says of every key which function takes its value, where that goes and what a right
- * one looks like; spec_set() puts the key in front of a refusal and the example behind it as the hint.
+ * conf/spec.c - see spec.h. One table says of every key which function takes its value, where that goes and
+ * what a right one looks like; spec_set() puts the key in front of a refusal and the example behind it as
+ * the hint.
  *
- * A setter parses into temporaries and touches the spec when nothing can fail any more, so a refused value changes nothing.
+ * A setter parses into temporaries and touches the spec when nothing can fail any more, so a refused value
+ * changes nothing.
  *
- * Values of several fields are cut at bare separators: "\:" is a colon (or "\," a comma) and "\\" a backslash that belong
- * to the field; before any other character a backslash means itself. The other rule in use elsewhere, "the last colon, if
- * what follows looks like an option", was not taken: PATH:ro would then name two different files depending on what comes
- * after it, and a mistyped option would silently become part of a path.
+ * Values of several fields are cut at bare separators: "\:" is a colon (or "\," a comma) and "\\" a
+ * backslash that belong to the field; before any other character a backslash means itself. The other rule
+ * in use elsewhere, "the last colon, if what follows looks like an option", was not taken: PATH:ro would
+ * then name two different files depending on what comes after it, and a mistyped option would silently
+ * become part of a path.
  */
 #include "conf/spec.h"
 
@@ -83,7 +86,8 @@ struct spec *spec_free(struct spec *s)
 {
 	if (!s)
 		return NULL;
-	struct strv *const lists[] = { &s->base_layers, &s->layers, &s->without, &s->hide, &s->env, &s->command };
+	struct strv *const lists[] = { &s->base_layers, &s->layers, &s->without,
+				       &s->hide,	&s->env,    &s->command };
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_done(lists[i]);
 	for (size_t i = 0; i < s->n_mounts; i++) {
@@ -124,11 +128,21 @@ static int split_fields(const char *value, char sep, struct strv *ret, struct ke
 	}
 }
 
+static int clean_path(const char *path, char **ret, struct kennel_error **err)
+{
+	int r = path_clean(path, ret, err);
+
+	if (r == -KENNEL_E_INVALID && path[0] == '/')
+		return hint(err, r,
+			    "write the path without \"..\"; what stands before it may be a link to anywhere");
+	return r;
+}
+
 /* A path that something is put at or taken from inside. The root itself is never that. */
 static int clean_target(const char *path, char **ret, struct kennel_error **err)
 {
 	_cleanup_free_ char *clean = NULL;
-	int r = path_clean(path, &clean, err);
+	int r = clean_path(path, &clean, err);
 
 	if (r < 0)
 		return r;
@@ -188,7 +202,7 @@ static void replace_string(char **where, char *s)
 static int set_workdir(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
 {
 	char *clean;
-	int r = path_clean(value, &clean, err);
+	int r = clean_path(value, &clean, err);
 
 	if (r < 0)
 		return r;
@@ -200,7 +214,7 @@ static int set_workdir(struct spec *s, const struct key *k, const char *value, s
 static int add_path(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
 {
 	char *clean;
-	int r = path_clean(value, &clean, err);
+	int r = clean_path(value, &clean, err);
 
 	return r < 0 ? r : strv_take((struct strv *)((char *)s + k->offset), clean, err);
 }
@@ -229,7 +243,7 @@ static int set_base(struct spec *s, const struct key *k, const char *value, stru
 				return fail(err, KENNEL_E_INVALID, "\"%s\" names an empty layer", value);
 	} else if (strcmp(value, system_word) != 0) {
 		kind = SPEC_BASE_PATH;
-		r = path_clean(value, &path, err);
+		r = clean_path(value, &path, err);
 	}
 	if (r < 0)
 		return r;
@@ -246,7 +260,7 @@ static int append_mount(struct spec *s, const char *source, const char *target, 
 			struct kennel_error **err)
 {
 	_cleanup_free_ char *clean_source = NULL, *clean = NULL;
-	int r = path_clean(source, &clean_source, err);
+	int r = clean_path(source, &clean_source, err);
 
 	if (r == 0)
 		r = clean_target(target, &clean, err);
@@ -309,7 +323,10 @@ static int parse_rwm(const char *word, struct spec_device *d)
 	if (!*word)
 		return -1;
 	for (; *word; word++) {
-		bool *flag = *word == 'r' ? &d->read : *word == 'w' ? &d->write : *word == 'm' ? &d->make : NULL;
+		bool *flag = *word == 'r' ? &d->read :
+			     *word == 'w' ? &d->write :
+			     *word == 'm' ? &d->make :
+					    NULL;
 
 		if (!flag || *flag)
 			return -1;
@@ -331,7 +348,8 @@ static int add_device(struct spec *s, const struct key *k, const char *value, st
 		return fail(err, KENNEL_E_INVALID, "\"%s\" has too many colons", value);
 	const char *access = fields.n == 2 ? fields.items[1] : "rwm";
 	if (parse_rwm(access, &device) < 0)
-		return fail(err, KENNEL_E_INVALID, "\"%s\" after the colon is not made of r, w and m", access);
+		return fail(err, KENNEL_E_INVALID, "\"%s\" after the colon is not made of r, w and m",
+			    access);
 	r = clean_target(fields.items[0], &path, err);
 	if (r < 0)
 		return r;
@@ -344,7 +362,10 @@ static int add_device(struct spec *s, const struct key *k, const char *value, st
 	return 0;
 }
 
-/* 4294967295 means "no id" to the kernel, so a range ends below it; 0 as its base would be the host's own root. */
+/*
+ * 4294967295 means "no id" to the kernel, so a range ends below it; 0 as its base would be the host's own
+ * root.
+ */
 static int set_idmap(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
 {
 	_cleanup_strv_ struct strv fields = { 0 };
@@ -362,7 +383,8 @@ static int set_idmap(struct spec *s, const struct key *k, const char *value, str
 	    (fields.n == 2 && parse_u32(fields.items[1], &count) < 0))
 		return fail(err, KENNEL_E_INVALID, "\"%s\" is neither auto, no nor a range of ids", value);
 	if (base == 0)
-		return fail(err, KENNEL_E_INVALID, "\"%s\" begins at 0, which is the machine's own root", value);
+		return fail(err, KENNEL_E_INVALID, "\"%s\" begins at 0, which is the machine's own root",
+			    value);
 	if (count == 0 || count > UINT32_MAX - base)
 		return fail(err, KENNEL_E_INVALID, "\"%s\" %s", value,
 			    count ? "goes beyond the last id" : "holds no id at all");
@@ -409,7 +431,8 @@ static bool is_label(const char *s, size_t n)
 static int set_hostname(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
 {
 	if (strlen(value) > HOSTNAME_MAX)
-		return fail(err, KENNEL_E_INVALID, "\"%s\" is longer than %d characters", value, HOSTNAME_MAX);
+		return fail(err, KENNEL_E_INVALID, "\"%s\" is longer than %d characters", value,
+			    HOSTNAME_MAX);
 	for (const char *p = value;;) {
 		const char *end = strchrnul(p, '.');
 
@@ -471,18 +494,22 @@ static int add_env(struct spec *s, const struct key *k, const char *value, struc
 #define AT(m) offsetof(struct spec, m)
 static const struct key keys[] = {
 	{ "isolate", set_word, AT(isolate), isolate_words, "it is fs, ns, user, vm or auto" },
-	{ "base", set_base, 0, NULL, "it is system, system:LAYER,... or the full path of a directory or an image" },
+	{ "base", set_base, 0, NULL,
+	  "it is system, system:LAYER,... or the full path of a directory or an image" },
 	{ "layer", add_path, AT(layers), NULL, "it is the full path of a directory or an image" },
 	{ "without", add_target, AT(without), NULL, "it is the full path of a directory, such as /home" },
 	{ "hide", add_target, AT(hide), NULL, "it is the full path of a directory, such as /home" },
 	{ "share", add_share, 0, NULL, "it is PATH or PATH:ro; write a colon of the path itself as \\:" },
-	{ "mount", add_mount, 0, NULL, "it is SOURCE:TARGET or SOURCE:TARGET:ro; write a colon of a path itself as \\:" },
+	{ "mount", add_mount, 0, NULL,
+	  "it is SOURCE:TARGET or SOURCE:TARGET:ro; write a colon of a path itself as \\:" },
 	{ "device", add_device, 0, NULL,
 	  "it is PATH or PATH:ACCESS, such as /dev/kvm:rw; write a colon of the path itself as \\:" },
 	{ "idmap", set_idmap, 0, NULL, "it is auto, no, BASE or BASE:COUNT, such as 100000:65536" },
 	{ "size", set_size, AT(size_bytes), NULL, "it is a number of bytes, such as 512M or 2G" },
-	{ "cap-add", add_caps, AT(cap_add), NULL, "it is a name of capabilities(7), such as NET_ADMIN, or ALL" },
-	{ "cap-drop", add_caps, AT(cap_drop), NULL, "it is a name of capabilities(7), such as NET_RAW, or ALL" },
+	{ "cap-add", add_caps, AT(cap_add), NULL,
+	  "it is a name of capabilities(7), such as NET_ADMIN, or ALL" },
+	{ "cap-drop", add_caps, AT(cap_drop), NULL,
+	  "it is a name of capabilities(7), such as NET_RAW, or ALL" },
 	{ "no-new-privs", set_flag, AT(no_new_privs), NULL, "it is yes or no" },
 	{ "net", set_word, AT(net), net_words, "it is nat, none, host or auto" },
 	{ "tty", set_word, AT(tty), tty_words, "it is yes, no or auto" },
@@ -490,9 +517,11 @@ static const struct key keys[] = {
 	{ "user", set_user, 0, NULL, "it is NAME or UID, with :GROUP or :GID behind it where wanted" },
 	{ "workdir", set_workdir, 0, NULL, "it is the full path of a directory inside, such as /root" },
 	{ "env", add_env, 0, NULL, "it is NAME=VALUE" },
-	{ "memory", set_size, AT(memory_bytes), NULL, "it is a number of bytes, such as 512M or 2G; 0 is no limit" },
+	{ "memory", set_size, AT(memory_bytes), NULL,
+	  "it is a number of bytes, such as 512M or 2G; 0 is no limit" },
 	{ "pids", set_count, AT(pids), NULL, "it is a number of processes, such as 500; 0 is no limit" },
-	{ "cpus", set_milli, AT(cpus_milli), NULL, "it is a number of processors, such as 2 or 1.5; 0 is no limit" },
+	{ "cpus", set_milli, AT(cpus_milli), NULL,
+	  "it is a number of processors, such as 2 or 1.5; 0 is no limit" },
 	{ "quiet", set_flag, AT(quiet), NULL, "it is yes or no" },
 };
 #undef AT
@@ -523,21 +552,25 @@ int spec_set(struct spec *s, const char *key, const char *value, struct kennel_e
 static int check_isolate(const struct spec *s, struct kennel_error **err)
 {
 	if (s->isolate == SPEC_ISOLATE_VM)
-		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "isolation \"vm\" is not part of this version"),
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED, "isolation \"vm\" is not part of this version"),
 			    "\"user\" is the strongest level that it has");
-	if (s->idmap == SPEC_IDMAP_RANGE && s->isolate != SPEC_ISOLATE_AUTO && s->isolate != SPEC_ISOLATE_USER)
+	if (s->idmap == SPEC_IDMAP_RANGE && s->isolate != SPEC_ISOLATE_AUTO &&
+	    s->isolate != SPEC_ISOLATE_USER)
 		return hint(err,
 			    fail(err, KENNEL_E_INVALID, "idmap needs isolation \"user\", not \"%s\"",
 				 spec_isolate_name(s->isolate)),
 			    "leave out either --idmap or --isolate");
 	if (s->idmap == SPEC_IDMAP_NO && s->isolate == SPEC_ISOLATE_USER)
-		return hint(err, fail(err, KENNEL_E_INVALID, "isolation \"user\" can't go without shifted ids"),
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID, "isolation \"user\" can't go without shifted ids"),
 			    "take --isolate ns, or leave out --idmap no");
 	if (s->isolate != SPEC_ISOLATE_FS)
 		return 0;
 	if (s->net != SPEC_NET_AUTO && s->net != SPEC_NET_HOST)
 		return hint(err,
-			    fail(err, KENNEL_E_INVALID, "net \"%s\" needs a network of its own, which isolation \"fs\" lacks",
+			    fail(err, KENNEL_E_INVALID,
+				 "net \"%s\" needs a network of its own, which isolation \"fs\" lacks",
 				 spec_net_name(s->net)),
 			    "take --isolate ns or user");
 	if (s->hostname)
@@ -554,7 +587,8 @@ static int check_targets(const struct spec *s, struct kennel_error **err)
 
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(s->mounts[j].target, target) == 0)
-				return fail(err, KENNEL_E_INVALID, "two things are to be mounted at \"%s\"", target);
+				return fail(err, KENNEL_E_INVALID, "two things are to be mounted at \"%s\"",
+					    target);
 		if (strv_has(&s->hide, target))
 			return fail(err, KENNEL_E_INVALID, "\"%s\" can't be both hidden and mounted", target);
 	}

@@ -2,9 +2,9 @@
 /*
  * conf/spec.h - what a person asked for, as one value: words in, no I/O.
  *
- * The command line, the configuration file of a container and the language bindings all go through spec_set() with the
- * same keys and the same words, so an option means the same everywhere. Nothing here looks at the machine: whether a
- * path exists or a level can be had is the planner's business.
+ * The command line, the configuration file of a container and the language bindings all go through
+ * spec_set() with the same keys and the same words, so an option means the same everywhere. Nothing here
+ * looks at the machine: whether a path exists or a level can be had is the planner's business.
  */
 #ifndef KENNEL_CONF_SPEC_H
 #define KENNEL_CONF_SPEC_H
@@ -16,10 +16,10 @@
 #include "base/strv.h"
 
 enum spec_isolate { SPEC_ISOLATE_AUTO, SPEC_ISOLATE_FS, SPEC_ISOLATE_NS, SPEC_ISOLATE_USER, SPEC_ISOLATE_VM };
-enum spec_net { SPEC_NET_AUTO, SPEC_NET_NONE, SPEC_NET_HOST, SPEC_NET_NAT };   /* AUTO: nat, or none with a remark */
+enum spec_net { SPEC_NET_AUTO, SPEC_NET_NONE, SPEC_NET_HOST, SPEC_NET_NAT };   /* AUTO: nat, or none and a remark */
 enum spec_idmap { SPEC_IDMAP_AUTO, SPEC_IDMAP_NO, SPEC_IDMAP_RANGE };
 enum spec_tty { SPEC_TTY_AUTO, SPEC_TTY_YES, SPEC_TTY_NO };
-enum spec_base { SPEC_BASE_SYSTEM, SPEC_BASE_PATH };                           /* PATH: directory or image, seen when opened */
+enum spec_base { SPEC_BASE_SYSTEM, SPEC_BASE_PATH };    /* PATH: directory or image, seen when opened */
 
 struct spec_mount {             /* --mount SRC:DST[:ro] and --share PATH[:ro] */
 	char *source;           /* absolute, clean, on the host */
@@ -64,16 +64,18 @@ struct spec *spec_new(struct kennel_error **err);
 struct spec *spec_free(struct spec *s);
 
 /*
- * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs net tty
- * hostname user workdir env memory pids cpus quiet. Keys that hold lists append. In values of several fields "\:" ("\," among
- * the layers of a base) and "\\" stand for characters of a field itself. Return: 0, -KENNEL_E_INVALID with a sentence that
- * begins with the key and quotes the value (and a hint that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.
+ * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs
+ * net tty hostname user workdir env memory pids cpus quiet. Keys that hold lists append. In values of
+ * several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of a field itself.
+ * Return: 0, -KENNEL_E_INVALID with a sentence that begins with the key and quotes the value (and a hint
+ * that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.
  */
 int spec_set(struct spec *s, const char *key, const char *value, struct kennel_error **err) MUST_CHECK;
 
 /*
- * What can't be asked for together: level vm (unknown yet), idmap at a level without a user namespace, its opposite at level
- * user, an own network or host name at level fs, two things at one place, one capability both added and dropped (beside ALL).
+ * What can't be asked for together: level vm (unknown yet), idmap at a level without a user namespace, its
+ * opposite at level user, an own network or host name at level fs, two things at one place, one capability
+ * both added and dropped (beside ALL).
  */
 int spec_check(const struct spec *s, struct kennel_error **err) MUST_CHECK;
 

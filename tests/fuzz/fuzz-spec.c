@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuzz/fuzz-spec.c - the words of the command line and of a configuration file. Input: lines of KEY NUL VALUE.
+ * fuzz/fuzz-spec.c - the words of the command line and of a configuration file. Input: lines of KEY NUL
+ * VALUE.
  *
- * Besides memory errors it looks for broken promises: a refusal has a sentence and changes no list; every path that is
- * accepted is absolute and clean; a range of ids ends below "no id".
+ * Besides memory errors it looks for broken promises: a refusal has a sentence and changes no list; every
+ * path that is accepted is absolute and clean; a range of ids ends below "no id".
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t count_items(const struct spec *s)
 {
-	return s->base_layers.n + s->layers.n + s->without.n + s->hide.n + s->n_mounts + s->n_devices + s->env.n;
+	return s->base_layers.n + s->layers.n + s->without.n + s->hide.n + s->n_mounts + s->n_devices +
+	       s->env.n;
 }
 
 static void check_set(struct spec *s, const char *key, const char *value)
@@ -69,8 +71,8 @@ static void check_spec(const struct spec *s)
 	}
 	if ((s->base_kind == SPEC_BASE_PATH) != (s->base_path != NULL))
 		abort();
-	if (s->idmap == SPEC_IDMAP_RANGE && (!s->idmap_base || !s->idmap_count ||
-					     (uint64_t)s->idmap_base + s->idmap_count > UINT32_MAX))
+	if (s->idmap == SPEC_IDMAP_RANGE &&
+	    (!s->idmap_base || !s->idmap_count || (uint64_t)s->idmap_base + s->idmap_count > UINT32_MAX))
 		abort();
 	for (size_t i = 0; i < s->env.n; i++)
 		if (!strchr(s->env.items[i], '='))
