@@ -38,7 +38,8 @@ build_in() {
 		say "compiling"
 	fi
 	if ! ninja -k 0 -C "$build_in_dir" >"$build_in_dir/compile.log" 2>&1; then
-		grep -v '^\[[0-9]*/[0-9]*\] \(Compiling\|Linking\|Generating\)' "$build_in_dir/compile.log" >&2
+		# from the first thing that went wrong, without what went well
+		awk '/^FAILED|ERROR:|: error:/ { on = 1 } on && !/^\[[0-9]+\/[0-9]+\] /' "$build_in_dir/compile.log" >&2
 		return 1
 	fi
 }
