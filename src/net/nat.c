@@ -332,21 +332,28 @@ static bool words_say_ready(const char *words)
 	return false;
 }
 
-/* pasta says its complaint, then how it failed to tell the system's log, then perhaps its usage: the first line counts. */
-static size_t first_words(const char *words, const char **ret)
+/*
+ * The last whole line says why pasta gave up, but for how it failed to tell the system's log, and for its usage, which
+ * follows a complaint about an option.
+ */
+static size_t last_words(const char *words, const char **ret)
 {
-	static const char noise[] = "Failed to send ", root[] = "Don't run as root";
+	static const char noise[] = "Failed to send ", root[] = "Don't run as root", usage[] = "Usage: ";
+	size_t found = 0;
 
 	for (const char *line = words; *line;) {
 		size_t len = strcspn(line, "\n");
 
-		if (len && strncmp(line, noise, strlen(noise)) != 0 && strncmp(line, root, strlen(root)) != 0) {
+		if (strncmp(line, usage, strlen(usage)) == 0)
+			break;
+		if (len && strncmp(line, noise, strlen(noise)) != 0 && strncmp(line, root, strlen(root)) != 0 &&
+		    (line[len] || !found)) {
 			*ret = line;
-			return len;
+			found = len;
 		}
 		line += len + (line[len] == '\n');
 	}
-	return 0;
+	return found;
 }
 
 static int nat_failed(const struct net_nat *nat, struct kennel_error **err)
@@ -364,7 +371,7 @@ static int nat_failed(const struct net_nat *nat, struct kennel_error **err)
 		return fail_errno(err, "%s", steps[report.step]);
 	}
 	const char *line = NULL;
-	size_t len = first_words(buf_str(&nat->words), &line);
+	size_t len = last_words(buf_str(&nat->words), &line);
 	if (len == 0)
 		return fail(err, KENNEL_E_IO, "pasta ended without a word");
 	_cleanup_buf_ struct buf one = { 0 }, safe = { 0 };

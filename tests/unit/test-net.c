@@ -254,6 +254,10 @@ static void test_net_nat_wait_failures_are_told(void **state)
 		const char *text;
 	} cases[] = {
 		{ "echo 'No routable interface' >&2; exit 1", 0755, 5000, KENNEL_E_IO, "pasta: No routable interface" },
+		{ "echo 'No interface for IPv4' >&2; echo 'Interface not usable' >&2; exit 1", 0755, 5000, KENNEL_E_IO,
+		  "pasta: Interface not usable" },
+		{ "echo 'unrecognized option' >&2; echo Usage: pasta >&2; echo '  -x' >&2; exit 1", 0755, 5000, KENNEL_E_IO,
+		  "pasta: unrecognized option" },
 		{ "echo 'Failed to send 9 bytes to syslog' >&2; echo \"Don't run as root. Changing\" >&2; echo >&2; echo why >&2",
 		  0755, 5000, KENNEL_E_IO, "pasta: why" },
 		{ "printf 'a\\033[2Jb' >&2", 0755, 5000, KENNEL_E_IO, "pasta: a\\x1b[2Jb" },
