@@ -209,7 +209,9 @@ int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)
 
 bool delta_has_user_xattr(int dir_fd)
 {
-	return fsetxattr(dir_fd, "user.kennel", "1", 1, 0) == 0;
+	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);       /* a pin takes no xattr */
+
+	return fd >= 0 && fsetxattr(fd, "user.kennel", "1", 1, 0) == 0;
 }
 
 /* Takes dir_fd. Depth is bounded by the descriptors we may have: one a level, as any walk of a tree. */

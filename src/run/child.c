@@ -184,15 +184,22 @@ static int make_overlays(struct child_at *at)
 
 	if (attach_over(at, s->delta_fd, p->stage) < 0)
 		die(at, CHILD_STEP_DELTA);
+	/* All of them before the root of the copy, which must end up on top of the pile. */
+	for (unsigned i = 0; i < p->n_overlays; i++) {
+		const struct child_overlay *o = &p->overlays[i];
+
+		at->report.index = (int)i;
+		for (unsigned k = 0; k < o->n_lowers; k++)
+			if (s->lower_fds[o->first_lower + k] >= 0 &&
+			    attach_over(at, s->lower_fds[o->first_lower + k], p->stage) < 0)
+				die(at, CHILD_STEP_STAGE);
+	}
 	for (unsigned i = 0; i < p->n_overlays; i++) {
 		const struct child_overlay *o = &p->overlays[i];
 
 		at->report.index = (int)i;
 		if (s->lower_fds[o->first_lower] < 0)   /* the parent found that this one can't be copied, and said so */
 			continue;
-		for (unsigned k = 0; k < o->n_lowers; k++)
-			if (attach_over(at, s->lower_fds[o->first_lower + k], p->stage) < 0)
-				die(at, CHILD_STEP_STAGE);
 		const struct mount_overlay m = {
 			.lower_fds = s->lower_fds + o->first_lower,
 			.n_lowers = o->n_lowers,
@@ -395,9 +402,9 @@ static void build_root(struct child_at *at)
 			die(at, CHILD_STEP_SYS);
 	}
 
-	int root_fd = make_overlays(at);
 	if (p->shared->scratch_fd != p->shared->delta_fd && attach_over(at, p->shared->scratch_fd, p->stage) < 0)
 		die(at, CHILD_STEP_TMP);
+	int root_fd = make_overlays(at);
 	bind_scratch(at, root_fd, "tmp", 01777, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false, CHILD_STEP_TMP);
 	bind_scratch(at, root_fd, "run", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false, CHILD_STEP_TMP);
 	make_dev(at, root_fd, first_dev);
