@@ -36,5 +36,7 @@ uint64_t caps_all(void)
 
 uint64_t caps_combine(uint64_t base, uint64_t add, uint64_t drop)
 {
+	if (drop == UINT64_MAX) /* ALL: what is added is then all that is left, as with docker and podman */
+		return add;
 	return (base | add) & ~drop;
 }
