@@ -179,26 +179,29 @@ static void test_cli_main_mistakes_go_to_stderr_with_125(void **state)
 		const char *text;
 	} rows[] = {
 		{ { "kennel", "rnu" },
-		  "kennel: unknown command \"rnu\"; did you mean \"run\"?\nhint: try \"kennel --help\"; to run a "
-		  "program in a copy of the system: kennel run -- rnu\n" },
+		  "kennel: unknown command \"rnu\"; did you mean \"run\"?\n"
+		  "hint: try \"kennel --help\"; to run a program in a copy of the system: kennel run -- rnu\n" },
 		{ { "kennel", "--verison" },
-		  "kennel: unknown option \"--verison\"; did you mean \"--version\"?\nhint: try \"kennel --help\"\n" },
+		  "kennel: unknown option \"--verison\"; did you mean \"--version\"?\n"
+		  "hint: try \"kennel --help\"\n" },
 		{ { "kennel", "run", "--izolate", "fs" },
-		  "kennel: unknown option \"--izolate\"; did you mean \"--isolate\"?\nhint: try \"kennel run --help\"\n" },
+		  "kennel: unknown option \"--izolate\"; did you mean \"--isolate\"?\n"
+		  "hint: try \"kennel run --help\"\n" },
 		{ { "kennel", "run", "-\033[31m" },
 		  "kennel: unknown option \"-\\x1b\"\nhint: try \"kennel run --help\"\n" },
 		{ { "kennel", "run", "--size", "5X" },
 		  "kennel: size: \"5X\" is not a size\nhint: it is a number of bytes, such as 512M or 2G\n" },
 		{ { "kennel", "run", "-q", "-v" },
-		  "kennel: \"--quiet\" and \"--verbose\" exclude each other\nhint: try \"kennel run --help\"\n" },
+		  "kennel: \"--quiet\" and \"--verbose\" exclude each other\n"
+		  "hint: try \"kennel run --help\"\n" },
 		{ { "kennel", "cp", "x" },
-		  "kennel: \"kennel cp\" needs one word more: SOURCE TARGET\nhint: one of them is ID:PATH; \"kennel "
-		  "list\" shows the ids\n" },
+		  "kennel: \"kennel cp\" needs one word more: SOURCE TARGET\n"
+		  "hint: one of them is ID:PATH; \"kennel list\" shows the ids\n" },
 		{ { "kennel", "list", "x" },
 		  "kennel: too many words: \"x\"\nhint: try \"kennel list --help\"\n" },
 		{ { "kennel", "info" },
-		  "kennel: \"kennel info\" needs an ID, or --base\nhint: \"kennel list\" shows the ids; --base is "
-		  "about this machine\n" },
+		  "kennel: \"kennel info\" needs an ID, or --base\n"
+		  "hint: \"kennel list\" shows the ids; --base is about this machine\n" },
 		{ { "kennel", "completion", "ksh" },
 		  "kennel: there is no completion for \"ksh\"\nhint: it is bash, zsh or fish\n" },
 	};
