@@ -216,7 +216,7 @@ static int make_overlays(struct child_at *at)
 		if (i == 0) {
 			if (attach_over(at, fd, p->stage) < 0)
 				die(at, CHILD_STEP_ATTACH);
-			root_fd = fd;
+			root_fd = s->root_fd = fd;
 			continue;
 		}
 		int target_fd = pin_made(root_fd, o->target, true, 0755);
@@ -319,7 +319,6 @@ static void cover(struct child_at *at, int root_fd)
 {
 	const struct child_plan *p = at->p;
 	const struct sys_mount_attr ro = { .attr_set = SYS_MOUNT_ATTR_RDONLY };
-	const struct sys_mount_attr ro_dev = { .attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOEXEC };
 
 	for (unsigned i = 0; i < p->n_read_only; i++) {
 		at->report.index = (int)i;
@@ -340,7 +339,7 @@ static void cover(struct child_at *at, int root_fd)
 		int fd = target_fd < 0	     ? -1 :
 			 p->masks[i].is_dir ? sys_open_tree(p->shared->scratch_fd, "empty", SYS_OPEN_TREE_CLONE) :
 					      sys_open_tree(root_fd, "dev/null", SYS_OPEN_TREE_CLONE);
-		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &ro_dev) < 0 || mount_attach(fd, target_fd) < 0)
+		if (fd < 0 || mount_attach(fd, target_fd) < 0)
 			die(at, CHILD_STEP_MASK);
 		close(fd);
 		close(target_fd);

@@ -78,6 +78,7 @@ struct child_shared {
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
+	int root_fd;            /* from the child: a descriptor of the new root that is left in the shared table, or -EBADF */
 };
 
 struct child_mask {

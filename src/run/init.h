@@ -8,7 +8,8 @@
  *   argv[INIT_ARG_*] as below, then the command; envp is the command's environment.
  *
  * It starts the command, reaps whatever is reparented to it, hands signals on, and exits with the command's own code or
- * 128+N. Until the command runs it reports on report_fd: one struct init_report and exit on failure, or just closing it.
+ * 128+N. On report_fd it writes one struct init_report: all zero once the command runs, or why it does not before it
+ * exits. (Not end-of-file: the launcher shares its descriptors with the child, so it has the pipe's other end open itself.)
  */
 #ifndef KENNEL_RUN_INIT_H
 #define KENNEL_RUN_INIT_H
@@ -43,6 +44,7 @@ enum init_step {
 	INIT_STEP_TTY,
 	INIT_STEP_FORK,
 	INIT_STEP_EXEC,         /* ENOENT: 127, EACCES, ENOEXEC and others: 126 */
+	INIT_STEP_INTERPRETER,  /* ENOENT: the file is there, what its "#!" line or ELF header wants is not: 126 */
 };
 
 struct init_report {

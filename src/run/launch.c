@@ -220,7 +220,7 @@ static int make_pipes(struct launch *l, struct kennel_error **err)
 	}
 	for (unsigned i = 0; i < slots; i++)
 		l->shared->lower_fds[i] = -EBADF;
-	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = -EBADF;
+	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->root_fd = -EBADF;
 	l->shared->user_xattr = true;
 	l->child.shared = l->shared;
 	return 0;
@@ -245,7 +245,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->parent_pidfd = sb->work.monitor_pidfd;
 	c->late_mount_ns = stage_is_needed(l);
 	/* pasta must find the network namespace at once, so there it is made by clone3() itself, or beforehand. */
-	c->unshare_flags = (c->late_mount_ns ? 0 : CLONE_NEWNS) |
+	c->unshare_flags = (c->late_mount_ns ? 0 : CLONE_NEWNS) | (walled ? CLONE_NEWCGROUP : 0) |
 			   (p->new_net && p->net != SPEC_NET_NAT ? CLONE_NEWNET : 0);
 	c->net_ns_fd = l->net_ns_fd;
 	c->user_ns = sb->mapped;
@@ -378,6 +378,28 @@ static int open_child_proc(struct launch *l, struct kennel_error **err)
 	return fd < 0 ? fail_errno(err, "open \"%s\"", name) : fd;
 }
 
+/* No nat: an error where it was asked for, else one line, and the sandbox has a network of its own that leads nowhere. */
+static int without_nat(struct launch *l, int r, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+
+	if (!sb->plan->net_optional)
+		return wrap(err, r, "make the network");
+	log_warn(&sb->log, "no network inside: %s", err && *err ? kennel_error_message(*err) : "nat can't be had");
+	error_clear(err);
+	sb->work.nat_pidfd = -EBADF;
+	sb->nat = net_nat_free(sb->nat);
+	sb->plan->net = SPEC_NET_NONE;
+	return 0;
+}
+
+static int prepare_nat(struct launch *l, struct kennel_error **err)
+{
+	int r = net_namespace_new(&l->nat_user_ns_fd, &l->net_ns_fd, err);
+
+	return r < 0 ? without_nat(l, r, err) : 0;
+}
+
 static int start_nat(struct launch *l, int proc_fd, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
@@ -411,14 +433,7 @@ static int finish_nat(struct launch *l, int started, struct kennel_error **err)
 		sb->work.nat_pidfd = net_nat_pidfd(sb->nat);
 		return 0;
 	}
-	if (!sb->plan->net_optional)
-		return wrap(err, r, "make the network");
-	log_warn(&sb->log, "no network inside: %s", err ? kennel_error_message(*err) : "nat can't be had");
-	error_clear(err);
-	sb->work.nat_pidfd = -EBADF;
-	sb->nat = net_nat_free(sb->nat);
-	sb->plan->net = SPEC_NET_NONE;
-	return 0;
+	return without_nat(l, r, err);
 }
 
 static void put_entry(struct launch *l, struct buf *b)
@@ -519,7 +534,7 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	if (r == 0)
 		r = plan_binds(l, err);
 	if (r == 0 && sb->plan->net == SPEC_NET_NAT && !sb->mapped)
-		r = net_namespace_new(&l->nat_user_ns_fd, &l->net_ns_fd, err);
+		r = prepare_nat(l, err);
 	if (r == 0)
 		r = make_pipes(l, err);
 	if (r == 0)
@@ -545,7 +560,10 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	int left = stage_leave(l, r < 0 ? NULL : err);
 	if (r == 0)
 		r = left;
-	if (r == 0)
+	/* The child's root came into the table that we shared; held here it would outlive the sandbox. */
+	if (l->shared && l->shared->root_fd >= 0)
+		close_fd(l->shared->root_fd);
+	if (l->shared)
 		sb->master_fd = l->shared->master_fd;
 	return r;
 }

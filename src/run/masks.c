@@ -11,16 +11,11 @@ const struct child_mask masks[] = {
 	{ "proc/keys", false },
 	{ "proc/kmsg", false },
 	{ "proc/latency_stats", false },
-	{ "proc/sched_debug", false },
 	{ "proc/scsi", true },
 	{ "proc/sysrq-trigger", false },
 	{ "proc/timer_list", false },
-	{ "proc/timer_stats", false },
-	{ "sys/firmware", true },
-	{ "sys/kernel/debug", true },
-	{ "sys/kernel/security", true },
-	{ "sys/kernel/tracing", true },
 	{ "sys/devices/virtual/powercap", true },
+	{ "sys/firmware", true },
 };
 const unsigned masks_n = ARRAY_SIZE(masks);
 

@@ -39,7 +39,7 @@ struct plan *plan_free(struct plan *p)
 static int plan_level(struct plan *p, const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level,
 		      struct kennel_error **err)
 {
-	static const unsigned long ns_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	static const unsigned long ns_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 
 	p->isolate = spec->isolate == SPEC_ISOLATE_AUTO ? level : spec->isolate;
 	p->net = spec->net;
