@@ -22,9 +22,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "base/pathname.h"
 #include "base/suggest.h"
 #include "conf/capability.h"
-#include "path/path.h"
 
 #define IDMAP_COUNT_DEFAULT 65536u      /* what distributions give a user, and enough for "nobody" */
 #define HOSTNAME_MAX 64                 /* of the kernel; one label of a name has 63 at most (RFC 1123) */

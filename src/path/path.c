@@ -92,7 +92,7 @@ int path_make_dirs(int root_fd, const char *path, unsigned mode, struct kennel_e
 	return take_fd(&at_fd);
 }
 
-static int open_proc(struct kennel_error **err)
+int path_open_proc(struct kennel_error **err)
 {
 	_cleanup_close_ int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -108,48 +108,13 @@ static int open_proc(struct kennel_error **err)
 
 int path_reopen(int pin_fd, uint64_t flags, struct kennel_error **err)
 {
-	_cleanup_close_ int proc_fd = open_proc(err);
+	_cleanup_close_ int proc_fd = path_open_proc(err);
 	if (proc_fd < 0)
 		return proc_fd;
 	char name[64];
 	snprintf(name, sizeof(name), "self/fd/%d", pin_fd);
 	int fd = openat(proc_fd, name, (int)flags | O_CLOEXEC);
 	return fd < 0 ? fail_errno(err, "reopen a file") : fd;
-}
-
-int path_clean(const char *path, char **ret, struct kennel_error **err)
-{
-	if (path[0] != '/')
-		return fail(err, KENNEL_E_INVALID, "\"%s\" is not an absolute path", path);
-	_cleanup_strv_ struct strv parts = { 0 };
-	int r = strv_split(&parts, path, '/', err);
-	if (r < 0)
-		return r;
-	_cleanup_buf_ struct buf b = { 0 };
-	for (size_t i = 0; i < parts.n; i++) {
-		if (strcmp(parts.items[i], ".") == 0)
-			continue;
-		if (strcmp(parts.items[i], "..") == 0)
-			return fail(err, KENNEL_E_INVALID, "\"..\" in \"%s\"", path);
-		buf_puts(&b, "/");
-		buf_puts(&b, parts.items[i]);
-	}
-	if (!b.len)
-		buf_puts(&b, "/");
-	r = buf_check(&b, err);
-	if (r < 0)
-		return r;
-	*ret = take_ptr(&b.data);
-	return 0;
-}
-
-bool path_is_below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	if (n == 1 && dir[0] == '/')
-		return path[0] == '/';
-	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
 int path_find_tool(const char *name, char **ret, struct kennel_error **err)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/pathname.h"
 #include "base/strv.h"
 
 /*
@@ -29,14 +30,11 @@ int path_open(int root_fd, const char *path, uint64_t flags, struct kennel_error
 /* Makes path and its missing parents (mode 0755) below root_fd, following no link. Return: O_PATH descriptor or code. */
 int path_make_dirs(int root_fd, const char *path, unsigned mode, struct kennel_error **err) MUST_CHECK;
 
+/* O_PATH descriptor of /proc, verified to be the root of a real proc file system. Return: descriptor or code. */
+int path_open_proc(struct kennel_error **err) MUST_CHECK;
+
 /* A descriptor that can be read or written for a pin: reopens /proc/self/fd/N. Return: descriptor or code. */
 int path_reopen(int pin_fd, uint64_t flags, struct kennel_error **err) MUST_CHECK;
-
-/* Absolute, without "//", "/./" or a final "/"; ".." is refused. *ret is the caller's. */
-int path_clean(const char *path, char **ret, struct kennel_error **err) MUST_CHECK;
-
-/* Is path equal to dir or below it? Both clean and absolute. */
-bool path_is_below(const char *path, const char *dir);
 
 /* Finds an executable of the host by name in dirs that only root writes (/usr/bin, /usr/sbin, /bin, /sbin, /usr/local/bin).
  * Return: 1 and *ret set (caller frees), 0 not there, or a negative code. */
