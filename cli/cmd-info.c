@@ -12,14 +12,12 @@
 
 #include <kennel/kennel.h>
 
-#include "base/cleanup.h"
 #include "base/parse.h"
 #include "cli/cmd.h"
 #include "cli/facts.h"
 #include "cli/json.h"
 
 #define LABEL_WIDTH 12
-#define MOUNT_FIELDS 4
 
 struct info_args {
 	bool base, json;
@@ -38,20 +36,29 @@ static const char *verdict_text(const char *verdict)
 	return verdict;
 }
 
-/*
- * Cuts a copy of line at its tabs; fields that are missing are "". Return: the copy, which the fields lie
- * in.
- */
-static char *split_mount(const char *line, const char *fields[MOUNT_FIELDS])
+struct mount_line {
+	char *text;             /* a copy of the line, which the fields lie in */
+	const char *verdict, *path, *fstype, *reason;   /* "" where the line ends before */
+};
+
+static void mount_line_done(struct mount_line *m)
 {
-	char *copy = strdup(line), *rest = copy;
+	free(m->text);
+}
+#define _cleanup_mount_line_ __attribute__((cleanup(mount_line_done)))
 
-	for (size_t i = 0; i < MOUNT_FIELDS; i++) {
-		const char *field = rest ? (i + 1 < MOUNT_FIELDS ? strsep(&rest, "\t") : rest) : NULL;
+static struct mount_line split_mount(const char *line)
+{
+	struct mount_line m = { .text = strdup(line) };
+	const char **const fields[] = { &m.verdict, &m.path, &m.fstype, &m.reason };
+	char *rest = m.text;
 
-		fields[i] = field ? field : "";
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		const char *field = strsep(&rest, "\t");
+
+		*fields[i] = field ? field : "";
 	}
-	return copy;
+	return m;
 }
 
 static void add_label(struct buf *b, const char *label, const char *text)
@@ -67,21 +74,19 @@ static void add_mounts(struct buf *b, const struct kennel_list *list)
 	size_t path_width = 0, type_width = 0;
 
 	for (size_t n = 0; (line = kennel_list_detail(list, 0, "mount", n)); n++) {
-		const char *f[MOUNT_FIELDS];
-		_cleanup_free_ char *copy = split_mount(line, f);
+		_cleanup_mount_line_ struct mount_line m = split_mount(line);
 
-		path_width = MAX(path_width, text_width(f[1]));
-		type_width = MAX(type_width, text_width(f[2]));
+		path_width = MAX(path_width, text_width(m.path));
+		type_width = MAX(type_width, text_width(m.fstype));
 	}
 	for (size_t n = 0; (line = kennel_list_detail(list, 0, "mount", n)); n++) {
-		const char *f[MOUNT_FIELDS];
-		_cleanup_free_ char *copy = split_mount(line, f);
+		_cleanup_mount_line_ struct mount_line m = split_mount(line);
 
 		buf_puts(b, n ? "  " : "mounts\n  ");
-		text_pad(b, verdict_text(f[0]), LABEL_WIDTH - 2);
-		text_pad(b, f[1], path_width + 2);
-		text_pad(b, f[2], *f[3] ? type_width + 2 : 0);
-		buf_safe(b, f[3]);
+		text_pad(b, verdict_text(m.verdict), LABEL_WIDTH - 2);
+		text_pad(b, m.path, path_width + 2);
+		text_pad(b, m.fstype, *m.reason ? type_width + 2 : 0);
+		buf_safe(b, m.reason);
 		buf_puts(b, "\n");
 	}
 }
@@ -160,15 +165,14 @@ static void add_json_details(struct buf *b, const struct kennel_list *list)
 	json_key(b, "mounts");
 	buf_puts(b, "[");
 	for (size_t n = 0; (line = kennel_list_detail(list, 0, "mount", n)); n++) {
-		const char *f[MOUNT_FIELDS];
-		_cleanup_free_ char *copy = split_mount(line, f);
+		_cleanup_mount_line_ struct mount_line m = split_mount(line);
 
 		buf_puts(b, n ? ",\n  {" : "\n  {");
-		json_member(b, "what", f[0], false);
-		json_member(b, "path", f[1], false);
-		json_member(b, "fstype", f[2], false);
-		if (*f[3])
-			json_member(b, "reason", f[3], false);
+		json_member(b, "what", m.verdict, false);
+		json_member(b, "path", m.path, false);
+		json_member(b, "fstype", m.fstype, false);
+		if (*m.reason)
+			json_member(b, "reason", m.reason, false);
 		buf_puts(b, "}");
 	}
 	buf_puts(b, "]");
