@@ -16,7 +16,8 @@
 #include "base/strv.h"
 
 enum spec_isolate { SPEC_ISOLATE_AUTO, SPEC_ISOLATE_FS, SPEC_ISOLATE_NS, SPEC_ISOLATE_USER, SPEC_ISOLATE_VM };
-enum spec_net { SPEC_NET_AUTO, SPEC_NET_NONE, SPEC_NET_HOST, SPEC_NET_NAT };   /* AUTO: nat, or none and a remark */
+/* AUTO: nat, or none and a remark */
+enum spec_net { SPEC_NET_AUTO, SPEC_NET_NONE, SPEC_NET_HOST, SPEC_NET_NAT };
 enum spec_idmap { SPEC_IDMAP_AUTO, SPEC_IDMAP_NO, SPEC_IDMAP_RANGE };
 enum spec_tty { SPEC_TTY_AUTO, SPEC_TTY_YES, SPEC_TTY_NO };
 enum spec_base { SPEC_BASE_SYSTEM, SPEC_BASE_PATH };    /* PATH: directory or image, seen when opened */
