@@ -3,7 +3,7 @@
  * layer/format.c - what an image file holds.
  *
  * Our five formats are told by their superblocks, two reads away. libblkid knows everything else, but to
- * load it and let it probe takes about as long as mounting the image does, so it is asked only where our
+ * load it and let it probe takes longer than mounting the image does, so it is asked only where our
  * look finds none of the five, or more than one (a disk that was formatted anew without wiping). Without
  * libblkid a small list of magics still gives unknown files a name.
  *

@@ -58,7 +58,7 @@ static int clone_directory(int pin_fd, const char *name, struct kennel_error **e
 		r = fail_errno(err, "take the directory \"%s\" as a layer", name);
 		if (errnum == EINVAL)
 			r = hint(err, r,
-				 "it is on a mount that can't be cloned: unbindable, or elsewhere");
+				 "its mount can't be cloned: it is unbindable, or not in this namespace");
 		else if (r == -KENNEL_E_PERM)
 			r = hint(err, r, "only root may clone mounts");
 		return r;

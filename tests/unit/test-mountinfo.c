@@ -29,13 +29,12 @@ static void test_mount_table_parse_fields_are_exact(void **state)
 {
 	struct mount_table t = { 0 };
 
-	assert_int_equal(
-		parse("27 1 254:3 / / rw,relatime shared:1 master:2 - ext4 /dev/vda rw,discard\n"
-		      "28 27 0:25 /sub /a\\040b\\011c\\012d\\134e\\043 ro - fuse.x\\040y  rw,"
-		      "name=a\\054b c\n"
-		      "29 27 0:26 / /lone\\04\\9\\400\\ rw propagate_from:3 - tmpfs a\\q rw",
-		      &t, NULL),
-		0);
+	assert_int_equal(parse("27 1 254:3 / / rw,relatime shared:1 master:2 - ext4 /dev/vda rw,discard\n"
+			       "28 27 0:25 /sub /a\\040b\\011c\\012d\\134e\\043 ro - fuse.x\\040y  rw,"
+			       "name=a\\054b c\n"
+			       "29 27 0:26 / /lone\\04\\9\\400\\ rw propagate_from:3 - tmpfs a\\q rw",
+			       &t, NULL),
+			 0);
 	assert_int_equal(t.n, 3);
 	const struct mount_entry *e = t.entries;
 	assert_int_equal(e[0].id, 27);

@@ -184,8 +184,8 @@ static const struct {
 	{ "overlay", "rw,lowerdir=/a:/b,upperdir=/u,workdir=/w,uuid=on", "/u|/a|/b|" },
 	{ "overlay", "ro,lowerdir=/only", "/only|" },
 	{ "overlay", "rw,lowerdir=/a::/data,redirect_dir=on", "/a|/data|" },
-	{ "overlay", "rw,lowerdir+=/lo\\054w:er\\040\\134x=1,lowerdir+=/plain,datadir+=/d", "/lo,w:er "
-	  "\\x=1|/plain|/d|" },
+	{ "overlay", "rw,lowerdir+=/lo\\054w:er\\040\\134x=1,lowerdir+=/plain,datadir+=/d",
+	  "/lo,w:er \\x=1|/plain|/d|" },
 	/* as this kernel showed lowerdir=lo\,w\:er \\x=1:plain,upperdir=up\,p\:er\\y z=2 */
 	{ "overlay", "rw,lowerdir=lo\\134\\054w\\134:er\\040\\134\\134x=1:plain,"
 	  "upperdir=up\\134\\054p\\134:er\\134\\134y\\040z=2",
