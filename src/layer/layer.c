@@ -63,7 +63,10 @@ static int clone_directory(int pin_fd, const char *name, struct kennel_error **e
 			r = hint(err, r, "only root may clone mounts");
 		return r;
 	}
-	const struct sys_mount_attr attr = { .attr_set = SYS_MOUNT_ATTR_RDONLY };
+	/* At once, not only when it is mounted: until then files of it are read, and one could be a device. */
+	const struct sys_mount_attr attr = {
+		.attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
+	};
 	if (sys_mount_setattr(tree_fd, "", AT_EMPTY_PATH, &attr) < 0)
 		return fail_errno(err, "make the layer \"%s\" read-only", name);
 	return take_fd(&tree_fd);

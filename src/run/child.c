@@ -49,7 +49,7 @@ static _Noreturn void die(struct child_at *at, enum child_step step)
 static int pin(int root_fd, const char *path)
 {
 	const struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
+		.flags = O_PATH | O_CLOEXEC,    /* no O_NOFOLLOW: it would pin a link that comes last instead of failing */
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 	int fd;

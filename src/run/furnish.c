@@ -115,12 +115,17 @@ int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err)
 	return r < 0 ? r : make_dev(l, scratch_fd, err);
 }
 
-/* A small file of the machine or of the base; one that is not there is empty. */
+/*
+ * A small file of the machine or of the base; one that is not there is empty. A base may be anybody's work, and hold a fifo in that
+ * place, which would block, or a device, which its mount does not open (nodev).
+ */
 static int read_small(int root_fd, const char *path, struct buf *b, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = root_fd < 0 ? open(path, O_RDONLY | O_CLOEXEC) : path_open(root_fd, path, O_RDONLY, NULL);
+	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	_cleanup_close_ int fd = root_fd < 0 ? open(path, flags) : path_open(root_fd, path, flags, NULL);
+	struct stat st;
 
-	return fd < 0 ? 0 : buf_read_fd(b, fd, SMALL_FILE_MAX, err);
+	return fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? 0 : buf_read_fd(b, fd, SMALL_FILE_MAX, err);
 }
 
 static struct delta_spot root_spot(struct launch *l, const char *rel)
@@ -144,7 +149,10 @@ static int plant_in_run(int scratch_fd, const char *rel, const char *text, struc
 					   fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (dir_fd < 0)
 		return dir_fd;
-	_cleanup_close_ int fd = openat(dir_fd, strrchr(rel, '/') + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	const char *name = strrchr(rel, '/') + 1;
+	_cleanup_close_ int fd = openat(dir_fd, *name ? name : ".", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 && (errno == EEXIST || errno == EISDIR))
+		return 0;               /* the link leads to a directory, "/run/lock": it does so outside too */
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
 		return fail_errno(err, "write \"/%s\"", rel);
 	return 0;
