@@ -18,6 +18,8 @@
 #include "path/path.h"
 #include "sys/sys.h"
 
+#define DEPTH_MAX 2048u         /* PATH_MAX / strlen("d/") */
+
 static int mark_add(struct delta_marks *m, int dir_fd, const char *name, struct kennel_error **err)
 {
 	struct stat st;
@@ -214,8 +216,11 @@ bool delta_has_user_xattr(int dir_fd)
 	return fd >= 0 && fsetxattr(fd, "user.kennel", "1", 1, 0) == 0;
 }
 
-/* Takes dir_fd. Depth is bounded by the descriptors we may have: one a level, as any walk of a tree. */
-static int count_dir(int dir_fd, const struct delta_marks *marks, uint64_t *count, struct kennel_error **err)
+/*
+ * Takes dir_fd. A level costs a descriptor and stack, and a sandbox can nest directories by the hundred thousand only to end us here: what
+ * lies deeper than any path can name (PATH_MAX) is not counted.
+ */
+static int count_dir(int dir_fd, unsigned depth, const struct delta_marks *marks, uint64_t *count, struct kennel_error **err)
 {
 	_cleanup_closedir_ DIR *d = fdopendir(dir_fd);
 	if (!d) {
@@ -236,10 +241,10 @@ static int count_dir(int dir_fd, const struct delta_marks *marks, uint64_t *coun
 			*count += mark_has(marks, &st) ? 0 : 1;
 			continue;
 		}
-		int sub_fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int sub_fd = depth < DEPTH_MAX ? openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 		if (sub_fd < 0)
 			continue;
-		int r = count_dir(sub_fd, marks, count, err);
+		int r = count_dir(sub_fd, depth + 1, marks, count, err);
 		if (r < 0)
 			return r;
 	}
@@ -256,7 +261,7 @@ int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks
 		int fd = openat(delta_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		int r = count_dir(fd, marks, &count, err);
+		int r = count_dir(fd, 0, marks, &count, err);
 		if (r < 0)
 			return r;
 	}
