@@ -66,6 +66,9 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 	if (!facts->privileged && p->isolate != SPEC_ISOLATE_USER && facts->initial_user_ns)
 		return hint(err, fail(err, KENNEL_E_PERM, "isolation %s needs root", spec_isolate_name(p->isolate)),
 			    "run kennel as root, or use --isolate user");
+	/* Root inside may do anything with a node that it sees: only a policy can hold back half of "rw". */
+	for (size_t i = 0; i < spec->n_devices; i++)
+		p->device_policy |= !spec->devices[i].read || !spec->devices[i].write;
 	if (p->net == SPEC_NET_AUTO) {
 		p->net = SPEC_NET_NAT;
 		p->net_optional = true;
