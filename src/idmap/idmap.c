@@ -20,6 +20,18 @@
 #define SYSTEMD_CONTAINER_BASE 524288u          /* UIDS-GIDS of systemd: 524288..1879048191 are for containers */
 #define SYSTEMD_CONTAINER_END 1879048192u
 #define FILE_MAX (4u << 20)
+#define LINE_SIZE 512           /* a login name has 256 bytes at most (LOGIN_NAME_MAX) */
+
+/* A set of ids [start, end) that somebody has. */
+struct range {
+	uint64_t start, end;
+};
+
+struct range_list {
+	struct range *items;
+	size_t n, room;
+	bool nomem;
+};
 
 /* One line "a:b:c..." split in place; returns the number of fields found, at most max. */
 static unsigned split_line(char *line, char *fields[], unsigned max)
@@ -36,13 +48,13 @@ static unsigned split_line(char *line, char *fields[], unsigned max)
 	return n;
 }
 
-/* Copies the next line of *text into line (cut at size) and moves *text on. */
-static bool next_line(const char **text, char *line, size_t size)
+/* Copies the next line of *text into line (cut where it is too long) and moves *text on. */
+static bool next_line(const char **text, char line[LINE_SIZE])
 {
 	if (!**text)
 		return false;
 	size_t len = strcspn(*text, "\n");
-	size_t use = len < size - 1 ? len : size - 1;
+	size_t use = MIN(len, (size_t)LINE_SIZE - 1);
 
 	memcpy(line, *text, use);
 	line[use] = '\0';
@@ -50,12 +62,13 @@ static bool next_line(const char **text, char *line, size_t size)
 	return true;
 }
 
-static bool next_subid(const char **text, char *line, size_t size, char **owner, struct idmap *ret)
+/* The next well-formed line of a subuid file; what shadow would not take is passed over. */
+static bool next_subid(const char **text, char line[LINE_SIZE], char **owner, struct idmap *ret)
 {
-	while (next_line(text, line, size)) {
+	while (next_line(text, line)) {
 		char *f[3];
 
-		if (split_line(line, f, 3) == 3 && parse_u32(f[1], &ret->base) == 0 &&
+		if (strlen(line) < LINE_SIZE - 1 && split_line(line, f, 3) == 3 && parse_u32(f[1], &ret->base) == 0 &&
 		    parse_u32(f[2], &ret->count) == 0 && ret->count) {
 			*owner = f[0];
 			return true;
@@ -64,52 +77,99 @@ static bool next_subid(const char **text, char *line, size_t size, char **owner,
 	return false;
 }
 
-int idmap_find_subid(const char *text, const char *owner, const char *owner_id, struct idmap *ret)
+static bool next_of_root(const char **text, struct idmap *ret)
 {
-	char line[256], *who;
-	struct idmap m;
+	char line[LINE_SIZE], *who;
 
-	while (next_subid(&text, line, sizeof(line), &who, &m)) {
-		if (strcmp(who, owner) != 0 && strcmp(who, owner_id) != 0)
+	while (next_subid(text, line, &who, ret))
+		if (strcmp(who, "root") == 0 || strcmp(who, "0") == 0)
+			return true;
+	return false;
+}
+
+int idmap_find_root(const char *subuid, const char *subgid, struct idmap *ret)
+{
+	struct idmap u, g;
+
+	while (next_of_root(&subuid, &u)) {
+		/* From 0 on, root inside would be root outside; the id 4294967295 is none. */
+		if (u.base == 0 || u.count < IDMAP_DEFAULT_COUNT || u.base > UINT32_MAX - IDMAP_DEFAULT_COUNT)
 			continue;
-		if (m.count < IDMAP_DEFAULT_COUNT || m.base > UINT32_MAX - m.count)
-			continue;
-		m.count = IDMAP_DEFAULT_COUNT;
-		*ret = m;
-		return 1;
+		for (const char *s = subgid; next_of_root(&s, &g);)
+			if (g.base <= u.base &&
+			    (uint64_t)g.base + g.count >= (uint64_t)u.base + IDMAP_DEFAULT_COUNT) {
+				*ret = (struct idmap){ .base = u.base, .count = IDMAP_DEFAULT_COUNT };
+				return 1;
+			}
 	}
 	return 0;
 }
 
-static bool ranges_touch(uint32_t a, uint32_t a_count, uint32_t b, uint32_t b_count)
+static void add_range(struct range_list *l, uint32_t start, uint32_t count)
 {
-	return (uint64_t)a < (uint64_t)b + b_count && (uint64_t)b < (uint64_t)a + a_count;
+	if (l->n == l->room) {
+		size_t room = l->room ? l->room * 2 : 64;
+		struct range *items = reallocarray(l->items, room, sizeof(*items));
+
+		if (!items) {
+			l->nomem = true;
+			return;
+		}
+		l->items = items;
+		l->room = room;
+	}
+	l->items[l->n++] = (struct range){ start, (uint64_t)start + count };
 }
 
-bool idmap_touches_subid(const char *text, uint32_t base, uint32_t count)
+static void add_subids(struct range_list *l, const char *text)
 {
-	char line[256], *who;
+	char line[LINE_SIZE], *who;
 	struct idmap m;
 
-	while (next_subid(&text, line, sizeof(line), &who, &m))
-		if (ranges_touch(base, count, m.base, m.count))
-			return true;
-	return false;
+	while (next_subid(&text, line, &who, &m))
+		add_range(l, m.base, m.count);
 }
 
-bool idmap_touches_passwd(const char *text, uint32_t base, uint32_t count)
+/* Field 3 of a passwd or group file. */
+static void add_ids(struct range_list *l, const char *text)
 {
-	char line[512], *f[3];
+	char line[LINE_SIZE], *f[4];
 	uint32_t id;
 
-	while (next_line(&text, line, sizeof(line))) {
-		if (split_line(line, f, 3) != 3)
-			continue;
-		f[2][strcspn(f[2], ":")] = '\0';
-		if (parse_u32(f[2], &id) == 0 && ranges_touch(base, count, id, 1))
-			return true;
-	}
-	return false;
+	while (next_line(&text, line))
+		if (split_line(line, f, 4) >= 3 && parse_u32(f[2], &id) == 0)
+			add_range(l, id, 1);
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct kennel_error **err)
+{
+	struct range_list l = { 0 };
+	uint64_t base = SYSTEMD_CONTAINER_BASE;
+
+	add_subids(&l, files->subuid);
+	add_subids(&l, files->subgid);
+	add_ids(&l, files->passwd);
+	add_ids(&l, files->group);
+	_cleanup_free_ struct range *taken = l.items;
+	if (l.nomem)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (l.n)
+		qsort(taken, l.n, sizeof(*taken), compare_ranges);
+	/* One sweep: a site may have ten thousand users with a range each, so trying each candidate against all would take seconds. */
+	for (size_t i = 0; i < l.n && taken[i].start < base + IDMAP_DEFAULT_COUNT; i++)
+		if (taken[i].end > base)
+			base = (taken[i].end + IDMAP_DEFAULT_COUNT - 1) / IDMAP_DEFAULT_COUNT * IDMAP_DEFAULT_COUNT;
+	if (base + IDMAP_DEFAULT_COUNT > SYSTEMD_CONTAINER_END)
+		return 0;
+	*ret = (struct idmap){ .base = (uint32_t)base, .count = IDMAP_DEFAULT_COUNT };
+	return 1;
 }
 
 static int read_etc(struct buf *b, const char *path, struct kennel_error **err)
@@ -139,25 +199,36 @@ int idmap_is_initial(bool *ret, struct kennel_error **err)
 	return 0;
 }
 
-/* How many ids a map of /proc/self has from 0 on without a gap. */
+uint32_t idmap_count_from_zero(const char *map)
+{
+	uint64_t end = 0;
+	bool grew = true;
+
+	/* The kernel shows the lines as they were written, in any order; there are 340 at most. */
+	while (grew) {
+		unsigned inside, outside, count;
+		int used;
+
+		grew = false;
+		for (const char *s = map; sscanf(s, "%u %u %u%n", &inside, &outside, &count, &used) == 3; s += used)
+			if (inside == end && count) {
+				end += count;
+				grew = true;
+			}
+	}
+	return end > UINT32_MAX ? UINT32_MAX : (uint32_t)end;
+}
+
 static int own_count(const char *path, uint32_t *ret, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf b = { 0 };
-	uint64_t end = 0;
-	unsigned inside, outside, count;
-	int used;
 
 	int r = read_etc(&b, path, err);
 	if (r < 0)
 		return r;
-	for (const char *s = buf_str(&b); sscanf(s, "%u %u %u%n", &inside, &outside, &count, &used) == 3; s += used) {
-		if (inside != end)
-			break;
-		end += count;
-	}
-	if (!end)
+	*ret = idmap_count_from_zero(buf_str(&b));
+	if (!*ret)
 		return fail(err, KENNEL_E_UNSUPPORTED, "this user namespace has no id 0 (\"%s\")", path);
-	*ret = end > UINT32_MAX ? UINT32_MAX : (uint32_t)end;
 	return 0;
 }
 
@@ -176,8 +247,7 @@ int idmap_identity(struct idmap *ret, struct kennel_error **err)
 
 int idmap_pick_root(struct idmap *ret, struct kennel_error **err)
 {
-	_cleanup_buf_ struct buf subuid = { 0 }, subgid = { 0 }, passwd = { 0 };
-	struct idmap users, groups;
+	_cleanup_buf_ struct buf subuid = { 0 }, subgid = { 0 }, passwd = { 0 }, group = { 0 };
 
 	int r = subid_from_service("root", ret, err);
 	if (r)
@@ -187,25 +257,20 @@ int idmap_pick_root(struct idmap *ret, struct kennel_error **err)
 		r = read_etc(&subgid, "/etc/subgid", err);
 	if (r < 0)
 		return wrap(err, r, "read the subordinate ids");
-	if (idmap_find_subid(buf_str(&subuid), "root", "0", &users) &&
-	    idmap_find_subid(buf_str(&subgid), "root", "0", &groups) && users.base == groups.base) {
-		*ret = users;
+	if (idmap_find_root(buf_str(&subuid), buf_str(&subgid), ret))
 		return 0;
-	}
 
 	r = read_etc(&passwd, "/etc/passwd", err);
+	if (r == 0)
+		r = read_etc(&group, "/etc/group", err);
 	if (r < 0)
 		return wrap(err, r, "read the users");
-	for (uint32_t base = SYSTEMD_CONTAINER_BASE; base < SYSTEMD_CONTAINER_END; base += IDMAP_DEFAULT_COUNT) {
-		if (idmap_touches_subid(buf_str(&subuid), base, IDMAP_DEFAULT_COUNT) ||
-		    idmap_touches_subid(buf_str(&subgid), base, IDMAP_DEFAULT_COUNT) ||
-		    idmap_touches_passwd(buf_str(&passwd), base, IDMAP_DEFAULT_COUNT))
-			continue;
-		*ret = (struct idmap){ .base = base, .count = IDMAP_DEFAULT_COUNT };
-		return 0;
-	}
-	return hint(err, fail(err, KENNEL_E_LIMIT, "no 65536 subordinate ids are free"),
-		    "give root a range: usermod --add-subuids 524288-589823 --add-subgids 524288-589823 root");
+	const struct idmap_files files = { buf_str(&subuid), buf_str(&subgid), buf_str(&passwd), buf_str(&group) };
+	r = idmap_find_free(&files, ret, err);
+	if (r == 0)
+		return hint(err, fail(err, KENNEL_E_LIMIT, "no 65536 subordinate ids are free"),
+			    "name a range that may be used: --idmap BASE");
+	return MIN(r, 0);
 }
 
 static int write_map(int proc_pid_fd, const char *name, const struct idmap *map, struct kennel_error **err)

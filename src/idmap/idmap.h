@@ -27,7 +27,7 @@ int idmap_is_initial(bool *ret, struct kennel_error **err) MUST_CHECK;
 /*
  * The range for root's sandboxes: what /etc/subuid and /etc/subgid both give "root" (over libsubid where nsswitch.conf names another
  * source), else the first free 65536 ids from 524288 on (the range that systemd sets aside for containers) which nobody has
- * in subuid, subgid or passwd. Steady: the same files give the same range.
+ * in subuid, subgid, passwd or group. Steady: the same files give the same range.
  */
 int idmap_pick_root(struct idmap *ret, struct kennel_error **err) MUST_CHECK;
 
@@ -37,11 +37,18 @@ int idmap_identity(struct idmap *ret, struct kennel_error **err) MUST_CHECK;
 /* Writes the maps of a process that was just cloned into a new user namespace; proc_pid_fd is its /proc directory. */
 int idmap_write(int proc_pid_fd, const struct idmap *map, struct kennel_error **err) MUST_CHECK;
 
-/* Pure parts, for the tests. text is a subuid file; owner a name or a number in decimal. Return: 1 found, 0 not. */
-int idmap_find_subid(const char *text, const char *owner, const char *owner_id, struct idmap *ret);
-/* Does [base, base+count) touch any range of the subuid file? */
-bool idmap_touches_subid(const char *text, uint32_t base, uint32_t count);
-/* Does it touch any user id (field 3) of a passwd or group file? */
-bool idmap_touches_passwd(const char *text, uint32_t base, uint32_t count);
+/* The pure parts, on the texts of the files. */
+
+/* The first 65536 ids that are root's own (or 0's) in both. Return: 1 found, 0 not. */
+int idmap_find_root(const char *subuid, const char *subgid, struct idmap *ret);
+
+struct idmap_files {
+	const char *subuid, *subgid, *passwd, *group;
+};
+/* The lowest 65536 ids of the containers' range that nobody has. Return: 1 found, 0 none is left, or -KENNEL_E_NOMEM. */
+int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct kennel_error **err) MUST_CHECK;
+
+/* How many ids a uid_map has from 0 on without a gap; 0: not even that one. */
+uint32_t idmap_count_from_zero(const char *map);
 
 #endif

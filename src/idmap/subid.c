@@ -46,7 +46,7 @@ static int first_common(subid_ranges_fn uids, subid_ranges_fn gids, const char *
 
 	for (int i = 0; i < nu; i++)
 		for (int k = 0; k < ng; k++)
-			if (u[i].start == g[k].start && u[i].count >= IDMAP_DEFAULT_COUNT &&
+			if (u[i].start && u[i].start == g[k].start && u[i].count >= IDMAP_DEFAULT_COUNT &&
 			    g[k].count >= IDMAP_DEFAULT_COUNT && u[i].start <= UINT32_MAX - IDMAP_DEFAULT_COUNT) {
 				*ret = (struct idmap){ (uint32_t)u[i].start, IDMAP_DEFAULT_COUNT };
 				return 1;
