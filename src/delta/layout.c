@@ -18,8 +18,6 @@
 #include "path/path.h"
 #include "sys/sys.h"
 
-#define DEPTH_MAX 2048u         /* PATH_MAX / strlen("d/") */
-
 static int mark_add(struct delta_marks *m, int dir_fd, const char *name, struct kennel_error **err)
 {
 	struct stat st;
@@ -39,15 +37,6 @@ static int mark_add(struct delta_marks *m, int dir_fd, const char *name, struct 
 	}
 	m->items[m->n++] = (struct delta_mark){ .dev = st.st_dev, .ino = st.st_ino, .ctime = st.st_ctim };
 	return 0;
-}
-
-static bool mark_has(const struct delta_marks *m, const struct stat *st)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (m->items[i].ino == st->st_ino && m->items[i].dev == st->st_dev &&
-		    m->items[i].ctime.tv_sec == st->st_ctim.tv_sec && m->items[i].ctime.tv_nsec == st->st_ctim.tv_nsec)
-			return true;
-	return false;
 }
 
 void delta_marks_done(struct delta_marks *m)
@@ -133,6 +122,26 @@ static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const ch
 	return 1;
 }
 
+/*
+ * What the lower has at spot->rel. Return: 1, 0 nothing, or a negative code. A link on the way is refused, for the thing would stay visible
+ * under the name that the link stands for.
+ */
+static int look_at_lower(const struct delta_spot *spot, struct stat *ret, struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	_cleanup_close_ int fd = path_pin_plain(spot->lower_fd, spot->rel, O_NOFOLLOW, &why);
+
+	if (fd >= 0)
+		return fstat(fd, ret) < 0 ? fail_errno(err, "look at \"%s\"", spot->rel) : 1;
+	int errnum = kennel_error_errno(why);
+	if (errnum == ENOENT || errnum == ENOTDIR)
+		return 0;
+	if (errnum == ELOOP)
+		return hint(err, fail(err, KENNEL_E_TYPE, "a part of \"/%s\" is a symbolic link", spot->rel),
+			    "name the place itself, as realpath shows it");
+	return error_set(err, kennel_error_code(why), errnum, "look at \"/%s\"", spot->rel);
+}
+
 static bool is_there(int dir_fd, const char *name)
 {
 	struct stat st;
@@ -151,7 +160,12 @@ int delta_plant_file(const struct delta_spot *spot, const void *data, size_t siz
 	_cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return errno == EEXIST ? 0 : fail_errno(err, "make \"%s\" in the delta", spot->rel);
-	if (write(fd, data, size) != (ssize_t)size || fchmod(fd, mode) < 0)
+	ssize_t n = write(fd, data, size);
+	if (n >= 0 && n < (ssize_t)size) {      /* the delta is full in the middle of it */
+		n = -1;
+		errno = ENOSPC;
+	}
+	if (n < 0 || fchmod(fd, mode) < 0)
 		return fail_errno(err, "write \"%s\" in the delta", spot->rel);
 	r = mark_add(spot->marks, dir_fd, name, err);
 	return r < 0 ? r : 1;
@@ -175,18 +189,16 @@ int delta_plant_empty(const struct delta_spot *spot, struct kennel_error **err)
 	const char *name;
 	struct stat st;
 
-	_cleanup_close_ int low_fd = path_pin_plain(spot->lower_fd, spot->rel, O_NOFOLLOW, NULL);
-	if (low_fd < 0)
-		return 0;
-	if (fstat(low_fd, &st) < 0)
-		return fail_errno(err, "look at \"%s\"", spot->rel);
-	int r = make_parents(spot, &dir_fd, &name, err);
+	int r = look_at_lower(spot, &st, err);
+	if (r > 0)
+		r = make_parents(spot, &dir_fd, &name, err);
 	if (r <= 0 || is_there(dir_fd, name))
 		return MIN(r, 0);
 	if (S_ISDIR(st.st_mode))
 		return plant_empty_dir(spot, dir_fd, name, &st, err);
 	_cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, st.st_mode & 0777) < 0)
+	/* A link has mode 0777, and a fifo or device is no file that others should write now. */
+	if (fd < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, S_ISREG(st.st_mode) ? st.st_mode & 0777 : 0644) < 0)
 		return fail_errno(err, "hide \"%s\"", spot->rel);
 	r = mark_add(spot->marks, dir_fd, name, err);
 	return r < 0 ? r : 1;
@@ -196,11 +208,11 @@ int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd = -EBADF;
 	const char *name;
+	struct stat st;
 
-	_cleanup_close_ int low_fd = path_pin_plain(spot->lower_fd, spot->rel, O_NOFOLLOW, NULL);
-	if (low_fd < 0)
-		return 0;
-	int r = make_parents(spot, &dir_fd, &name, err);
+	int r = look_at_lower(spot, &st, err);
+	if (r > 0)
+		r = make_parents(spot, &dir_fd, &name, err);
 	if (r <= 0 || is_there(dir_fd, name))
 		return MIN(r, 0);
 	if (mknodat(dir_fd, name, S_IFCHR, makedev(0, 0)) < 0)
@@ -214,57 +226,4 @@ bool delta_has_user_xattr(int dir_fd)
 	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);       /* a pin takes no xattr */
 
 	return fd >= 0 && fsetxattr(fd, "user.kennel", "1", 1, 0) == 0;
-}
-
-/*
- * Takes dir_fd. A level costs a descriptor and stack, and a sandbox can nest directories by the hundred thousand only to end us here: what
- * lies deeper than any path can name (PATH_MAX) is not counted.
- */
-static int count_dir(int dir_fd, unsigned depth, const struct delta_marks *marks, uint64_t *count, struct kennel_error **err)
-{
-	_cleanup_closedir_ DIR *d = fdopendir(dir_fd);
-	if (!d) {
-		close_fd(dir_fd);
-		return fail_errno(err, "read a directory of the delta");
-	}
-	for (;;) {
-		errno = 0;
-		const struct dirent *e = readdir(d);
-		if (!e)
-			return errno ? fail_errno(err, "read a directory of the delta") : 0;
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		struct stat st;
-		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;               /* gone meanwhile: the sandbox may be running */
-		if (!S_ISDIR(st.st_mode)) {
-			*count += mark_has(marks, &st) ? 0 : 1;
-			continue;
-		}
-		int sub_fd = depth < DEPTH_MAX ? openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-		if (sub_fd < 0)
-			continue;
-		int r = count_dir(sub_fd, depth + 1, marks, count, err);
-		if (r < 0)
-			return r;
-	}
-}
-
-int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks, uint64_t *ret, struct kennel_error **err)
-{
-	uint64_t count = 0;
-
-	for (unsigned i = 0; i < n_mounts; i++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "%u/upper", i);
-		int fd = openat(delta_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		int r = count_dir(fd, 0, marks, &count, err);
-		if (r < 0)
-			return r;
-	}
-	*ret = count;
-	return 0;
 }
