@@ -164,43 +164,55 @@ static unsigned overlay_of(const struct plan *p, const char *path)
 	return best;
 }
 
-static int add_hidden(struct plan *p, const struct strv *paths, bool absent, struct kennel_error **err)
+/* These are mounted over the copy, so an entry in the delta would hide nothing there. (/tmp and /run are new too, but empty.) */
+static int check_place(const char *path, struct kennel_error **err)
 {
-	for (size_t i = 0; i < paths->n; i++) {
-		const char *path = paths->items[i];
-		unsigned o = overlay_of(p, path);
-		size_t skip = strcmp(p->overlays[o].target, "/") == 0 ? 0 : strlen(p->overlays[o].target);
-		const char *rel = path + skip + (path[skip] == '/');
+	static const char *const always[] = { "/proc", "/sys", "/dev" };
 
-		if (!*rel)
-			return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" can't be left out or hidden: it is the root of the copy", path),
-				    "name directories below it");
-		p->hidden[p->n_hidden++] = (struct plan_hidden){ o, rel, absent };
-	}
+	if (strcmp(path, "/") == 0)
+		return hint(err, fail(err, KENNEL_E_INVALID, "\"/\" can't be left out or hidden: it is the root of the copy"),
+			    "name directories below it");
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+		if (path_is_below(path, always[i]))
+			return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" can't be left out or hidden: %s is made new inside", path,
+					      always[i]),
+				    "files and directories of the base can be");
 	return 0;
 }
 
-static int plan_hide(struct plan *p, const struct spec *spec, struct kennel_error **err)
+static void add_hidden(struct plan *p, const char *path, bool absent)
 {
+	unsigned o = overlay_of(p, path);
+	size_t skip = o == 0 ? 0 : strlen(p->overlays[o].target);
+
+	p->hidden[p->n_hidden++] = (struct plan_hidden){ o, path + skip + 1, absent };
+}
+
+/* A mount that is left out leaves its empty mount point; anything else disappears. */
+static bool leaves_mount_point(const struct spec *spec, const struct plan_facts *facts, const char *path)
+{
+	for (size_t i = 0; spec->base_kind == SPEC_BASE_SYSTEM && i < facts->mounts->n; i++)
+		if (!facts->mounts->entries[i].hidden && strcmp(facts->mounts->entries[i].target, path) == 0)
+			return true;
+	return false;
+}
+
+static int plan_hide(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+{
+	int r = 0;
+
 	p->hidden = calloc(spec->hide.n + spec->without.n + 1, sizeof(*p->hidden));
 	if (!p->hidden)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	int r = add_hidden(p, &spec->hide, false, err);
-	if (r < 0)
-		return r;
-	/* A mount that was left out leaves its empty mount point; anything else disappears. */
+	for (size_t i = 0; i < spec->hide.n && r == 0; i++) {
+		r = check_place(spec->hide.items[i], err);
+		if (r == 0)
+			add_hidden(p, spec->hide.items[i], false);
+	}
 	for (size_t i = 0; i < spec->without.n && r == 0; i++) {
-		bool is_mount = false;
-
-		for (size_t k = 0; k < p->details.n; k++) {
-			const char *tab = strchr(p->details.items[k], '\t');
-			size_t n = strlen(spec->without.items[i]);
-
-			if (tab && strncmp(tab + 1, spec->without.items[i], n) == 0 && tab[1 + n] == '\t')
-				is_mount = true;
-		}
-		if (!is_mount)
-			r = add_hidden(p, &(struct strv){ .items = spec->without.items + i, .n = 1 }, true, err);
+		r = check_place(spec->without.items[i], err);
+		if (r == 0 && !leaves_mount_point(spec, facts, spec->without.items[i]))
+			add_hidden(p, spec->without.items[i], true);
 	}
 	return r;
 }
@@ -219,21 +231,32 @@ static int plan_hostname(struct plan *p, const struct spec *spec, const struct p
 	return p->hostname ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 
+/* One value a name, the last one said: getenv() would find the first of two, a shell the last. */
+static int set_env(struct strv *env, const char *line, struct kennel_error **err)
+{
+	size_t name = strcspn(line, "=") + 1;
+
+	for (size_t i = 0; i < env->n; i++) {
+		if (strncmp(env->items[i], line, name) != 0)
+			continue;
+		char *copy = strdup(line);
+		if (!copy)
+			return fail(err, KENNEL_E_NOMEM, "out of memory");
+		free(env->items[i]);
+		env->items[i] = copy;
+		return 0;
+	}
+	return strv_add(env, line, err);
+}
+
 static int plan_env(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
 {
 	static const char *const fixed[] = { "PATH=" PATH_INSIDE, "HOME=/root", "USER=root", "LOGNAME=root",
 					     "container=kennel", "debian_chroot=kennel" };
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(fixed) && r == 0; i++) {
-		size_t name = strcspn(fixed[i], "=") + 1;
-		bool given = false;
-
-		for (size_t k = 0; k < spec->env.n; k++)
-			given |= strncmp(spec->env.items[k], fixed[i], name) == 0;
-		if (!given)
-			r = strv_add(&p->env, fixed[i], err);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(fixed) && r == 0; i++)
+		r = strv_add(&p->env, fixed[i], err);
 	if (r == 0)
 		r = strv_addf(&p->env, err, "KENNEL_ID=%s", facts->id);
 	if (r == 0 && facts->term && p->tty)
@@ -241,7 +264,7 @@ static int plan_env(struct plan *p, const struct spec *spec, const struct plan_f
 	if (r == 0 && facts->lang)
 		r = strv_addf(&p->env, err, "LANG=%s", facts->lang);
 	for (size_t i = 0; i < spec->env.n && r == 0; i++)
-		r = strv_add(&p->env, spec->env.items[i], err);
+		r = set_env(&p->env, spec->env.items[i], err);
 	return r;
 }
 
@@ -292,7 +315,7 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 		r = plan_base(p, spec, facts, err);
 	}
 	if (r == 0)
-		r = plan_hide(p, spec, err);
+		r = plan_hide(p, spec, facts, err);
 	if (r == 0)
 		r = plan_hostname(p, spec, facts, err);
 	if (r == 0)
