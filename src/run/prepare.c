@@ -128,7 +128,7 @@ static int leave_out(struct launch *l, size_t i, const char *reason, struct kenn
 	_cleanup_free_ char *old = NULL;
 	char *line;
 
-	l->shared->lower_fds[l->child_overlays[i].first_lower] = -EBADF;
+	replace_fd(&l->shared->lower_fds[l->child_overlays[i].first_lower], -EBADF);
 	log_info(&l->sb->log, "left out %s (%s): %s", o->target, o->fstype, reason);
 	if (asprintf(&old, "copied\t%s\t%s", o->target, o->fstype) < 0 ||
 	    asprintf(&line, "left-out\t%s\t%s\t%s", o->target, o->fstype, reason) < 0)
@@ -175,7 +175,7 @@ static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kenn
 		.marks = &l->sb->marks,
 	};
 	r = delta_plant_file(&spot, buf_str(&content), content.len, st.st_mode & 0777, err);
-	l->shared->lower_fds[l->child_overlays[i].first_lower] = -EBADF;
+	replace_fd(&l->shared->lower_fds[l->child_overlays[i].first_lower], -EBADF);
 	return r < 0 ? r : 0;
 }
 

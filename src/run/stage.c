@@ -44,11 +44,13 @@ int stage_enter(struct launch *l, struct kennel_error **err)
 
 	l->old_ns_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	l->old_cwd_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (l->old_ns_fd < 0 || l->old_cwd_fd < 0)
-		return fail_errno(err, "open the mount namespace");
-	if (sys_unshare(CLONE_NEWNS) < 0) {
+	int r = l->old_ns_fd < 0 || l->old_cwd_fd < 0 ? fail_errno(err, "open the mount namespace") : 0;
+	if (r == 0 && sys_unshare(CLONE_NEWNS) < 0)
+		r = fail_errno(err, "make a mount namespace");
+	if (r < 0) {            /* still in the old one: nothing to go back to */
 		replace_fd(&l->old_ns_fd, -EBADF);
-		return fail_errno(err, "make a mount namespace");
+		replace_fd(&l->old_cwd_fd, -EBADF);
+		return r;
 	}
 	if (sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
 		return fail_errno(err, "make the mounts private");
