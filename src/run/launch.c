@@ -597,15 +597,12 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 		.nat_user_ns_fd = -EBADF, .net_ns_fd = -EBADF, .old_ns_fd = -EBADF, .old_cwd_fd = -EBADF,
 		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .init_fd = -EBADF, .parent_pidfd = -EBADF },
 	};
-	int r = registry_make_id(sb->id, err);
+	sb->registry_fd = sb->work.registry_fd = registry_open(err);
+	int r = sb->registry_fd < 0 ? sb->registry_fd : registry_make_id(sb->registry_fd, sb->id, err);
 	if (r == 0)
 		r = plan_facts_read(&l, &facts, &name, cwd, sizeof(cwd), err);
 	if (r == 0)
 		r = plan_new(spec, &facts, level, &sb->plan, err);
-	if (r == 0) {
-		sb->registry_fd = sb->work.registry_fd = registry_open(err);
-		r = MIN(sb->registry_fd, 0);
-	}
 	if (r == 0) {
 		sb->work.monitor_pidfd = sys_pidfd_open(getpid(), 0);
 		if (sb->work.monitor_pidfd < 0)

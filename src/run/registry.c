@@ -14,7 +14,8 @@
 #include "base/cleanup.h"
 #include "sys/sys.h"
 
-#define ENTRY_MAX (1u << 20)
+#define ID_TRIES 16u
+#define ENTRY_MAX (8u << 20)    /* a machine may have a thousand mounts with long names */
 
 static int open_private_dir(int parent_fd, const char *name, const char *shown, struct kennel_error **err)
 {
@@ -23,6 +24,9 @@ static int open_private_dir(int parent_fd, const char *name, const char *shown, 
 	_cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return hint(err, fail(err, KENNEL_E_TYPE, "\"%s\" is not a directory", shown),
+			    "somebody else made it: look at what it is, then remove it");
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail_errno(err, "open \"%s\"", shown);
 	if (st.st_uid != geteuid() || (st.st_mode & 077))
@@ -49,14 +53,24 @@ int registry_open(struct kennel_error **err)
 	return open_private_dir(parent_fd, "kennel", shown, err);
 }
 
-int registry_make_id(char ret[REGISTRY_ID_SIZE], struct kennel_error **err)
+int registry_make_id(int dir_fd, char ret[REGISTRY_ID_SIZE], struct kennel_error **err)
 {
-	uint32_t v;
+	for (unsigned i = 0; i < ID_TRIES; i++) {
+		char id[REGISTRY_ID_SIZE];
+		struct stat st;
+		uint32_t v;
 
-	if (getrandom(&v, sizeof(v), 0) != sizeof(v))
-		return fail_errno(err, "get random bytes");
-	snprintf(ret, REGISTRY_ID_SIZE, "%08x", v);
-	return 0;
+		if (getrandom(&v, sizeof(v), 0) != sizeof(v))
+			return fail_errno(err, "get random bytes");
+		snprintf(id, sizeof(id), "%08x", v);
+		if (fstatat(dir_fd, id, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			continue;
+		if (errno != ENOENT)
+			return fail_errno(err, "look at the runtime directory");
+		memcpy(ret, id, sizeof(id));
+		return 0;
+	}
+	return fail(err, KENNEL_E_EXISTS, "%u random ids in a row were taken", ID_TRIES);
 }
 
 void registry_put(struct buf *b, const char *key, const char *value)
@@ -90,7 +104,14 @@ int registry_add(int dir_fd, const char *id, const struct buf *content, struct k
 		return fail_errno(err, "make an entry in the runtime directory");
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return fail_errno(err, "lock an entry of the runtime directory");
-	if (write(fd, buf_str(content), content->len) != (ssize_t)content->len)
+	if (content->len > ENTRY_MAX)   /* it could never be read again */
+		return fail(err, KENNEL_E_LIMIT, "an entry of the runtime directory would have %zu bytes", content->len);
+	ssize_t n = write(fd, buf_str(content), content->len);
+	if (n >= 0 && n < (ssize_t)content->len) {      /* full in the middle of it */
+		n = -1;
+		errno = ENOSPC;
+	}
+	if (n < 0)
 		return fail_errno(err, "write an entry of the runtime directory");
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	if (linkat(AT_FDCWD, name, dir_fd, id, AT_SYMLINK_FOLLOW) < 0)
@@ -157,7 +178,7 @@ static bool is_id(const char *name)
 /* Opens a live entry: 1 and *ret_fd; 0 it is dead (removed now) or gone; or a code. */
 static int open_live(int dir_fd, const char *id, int *ret_fd, bool *ret_removed, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = openat(dir_fd, id, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(dir_fd, id, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : fail_errno(err, "open the entry of \"%s\"", id);
@@ -211,10 +232,16 @@ int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, s
 		return fail_errno(err, "read the runtime directory");
 	}
 	int r = 0;
-	for (const struct dirent *e; r >= 0 && (e = readdir(d));) {
+	while (r >= 0) {
 		_cleanup_close_ int fd = -EBADF;
 		bool gone = false;
 
+		errno = 0;
+		const struct dirent *e = readdir(d);
+		if (!e) {
+			r = errno ? fail_errno(err, "read the runtime directory") : 0;
+			break;
+		}
 		if (!is_id(e->d_name) || (prefix && strncmp(e->d_name, prefix, strlen(prefix)) != 0))
 			continue;
 		r = open_live(dir_fd, e->d_name, &fd, &gone, err);

@@ -20,12 +20,12 @@
 /* Opens (and makes) /run/kennel or $XDG_RUNTIME_DIR/kennel, mode 0700. Refuses one that others own or may write. Return: descriptor or code. */
 int registry_open(struct kennel_error **err) MUST_CHECK;
 
-/* A fresh random id. */
-int registry_make_id(char ret[REGISTRY_ID_SIZE], struct kennel_error **err) MUST_CHECK;
+/* A random id that no entry of the directory has. */
+int registry_make_id(int dir_fd, char ret[REGISTRY_ID_SIZE], struct kennel_error **err) MUST_CHECK;
 
 void registry_put(struct buf *b, const char *key, const char *value);
 
-/* Makes the entry and locks it. Return: the descriptor that holds the lock, or a negative code (EXISTS: take another id). */
+/* Makes the entry and locks it. Return: the descriptor that holds the lock, or a negative code. */
 int registry_add(int dir_fd, const char *id, const struct buf *content, struct kennel_error **err) MUST_CHECK;
 void registry_remove(int dir_fd, const char *id);
 
@@ -38,7 +38,7 @@ struct registry_entry {
 const char *registry_get(const struct registry_entry *e, const char *key, size_t n);
 
 /*
- * Live entries whose id begins with prefix (NULL: all), ordered by id; dead ones are removed and counted. *ret is an array for the caller, ended
+ * Live entries whose id begins with prefix (NULL: all), the oldest first; dead ones are removed and counted. *ret is an array for the caller, ended
  * with registry_entries_free().
  */
 int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, size_t *ret_n, size_t *ret_removed,
