@@ -10,15 +10,22 @@
 #include "run/child.h"
 #include "run/init.h"
 
+#define COMMAND_SHOWN_MAX 4096u         /* the words of one command may take megabytes */
+
 void report_quote_command(const struct strv *command, struct buf *b)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+	const size_t start = b->len;
 
 	for (size_t i = 0; i < command->n; i++) {
 		const char *s = command->items[i];
 
 		if (i)
 			buf_puts(b, " ");
+		if (b->len - start + strlen(s) > COMMAND_SHOWN_MAX) {
+			buf_puts(b, "...");
+			return;
+		}
 		if (*s && strspn(s, plain) == strlen(s)) {
 			buf_puts(b, s);
 			continue;
@@ -77,6 +84,20 @@ static const char *what(const struct launch *l, const struct child_report *r)
 	return NULL;
 }
 
+/* The kernel says ENOSPC of three things: namespaces, mounts, and room in the delta. */
+static const char *no_space_hint(int step)
+{
+	switch (step) {
+	case CHILD_STEP_NAMESPACES:
+		return "a limit was reached: sysctl fs.mount-max, or one of those in /proc/sys/user";
+	case CHILD_STEP_OVERLAY:
+	case CHILD_STEP_TARGET:
+		return "the delta in memory is too small for the copy: give it more with --size";
+	default:
+		return "the limit on mounts was reached: sysctl fs.mount-max";
+	}
+}
+
 static int child_failed(struct launch *l, const struct child_report *r, struct kennel_error **err)
 {
 	const char *at = what(l, r);
@@ -86,6 +107,8 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 				   r->text, r->text[0] ? ")" : "") :
 			fail_errno(err, "%s", child_step_phrase(r->step));
 
+	if (r->errnum == ENOSPC)
+		return hint(err, code, "%s", no_space_hint(r->step));
 	switch (r->step) {
 	case CHILD_STEP_OVERLAY:
 		/* Idmapped layers came with 5.19, overlay in a user namespace with 5.11. */
@@ -109,14 +132,11 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 			return hint(err, code, "a part of that path is a symbolic link inside, which is never followed");
 		return code;
 	case CHILD_STEP_NAMESPACES:
-		l->level_refused = r->errnum != ENOMEM && r->errnum != ENOSPC;
+		l->level_refused = r->errnum != ENOMEM;
 		return code;
 	default:
-		break;
+		return code;
 	}
-	if (r->errnum == ENOSPC && (r->step == CHILD_STEP_ATTACH || r->step == CHILD_STEP_STAGE || r->step == CHILD_STEP_NAMESPACES))
-		return hint(err, code, "the limit on mounts was reached: sysctl fs.mount-max");
-	return code;
 }
 
 int report_wait(struct launch *l, struct kennel_error **err)
