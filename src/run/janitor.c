@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * run/janitor.c - see janitor.h. The task runs on a small stack of its own in our address space and shares our thread-local storage: it may
- * only touch errno once the monitor is dead, so until then it sits in one poll() that can't fail.
+ * only touch errno once the monitor is dead, so until then it sits in one bare ppoll() that can't fail.
  */
 #include "run/janitor.h"
 
@@ -27,7 +27,7 @@ static void wait_gone(int pidfd)
 {
 	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
 
-	(void)!poll(&fd, 1, 5000);
+	(void)!sys_poll(&fd, 1, 5000);
 }
 
 __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(void *data)
@@ -37,7 +37,7 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 
 	sys_prctl(PR_SET_NAME, (unsigned long)"kjanitor", 0, 0, 0);
 	sys_setsid();
-	while (poll(&fd, 1, -1) <= 0)
+	while (sys_poll(&fd, 1, -1) <= 0)       /* libc's poll() would make the monitor's thread cancellable, whose thread data it sees */
 		;
 	if (w->nat_pidfd >= 0)
 		sys_pidfd_send_signal(w->nat_pidfd, SIGKILL, 0);

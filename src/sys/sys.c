@@ -7,10 +7,12 @@
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_open_tree
@@ -131,6 +133,13 @@ int sys_sethostname(const char *name, size_t len)
 int sys_setsid(void)
 {
 	return (int)syscall(SYS_setsid);
+}
+
+int sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
+{
+	struct timespec t = { .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L };
+
+	return (int)syscall(SYS_ppoll, fds, n, timeout_ms < 0 ? NULL : &t, NULL, 0);
 }
 
 int sys_openat2(int dir_fd, const char *path, const struct open_how *how)

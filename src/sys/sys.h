@@ -85,6 +85,9 @@ int sys_seccomp_load(const struct sock_fprog *prog);    /* SECCOMP_SET_MODE_FILT
 int sys_keyctl_join_session(const char *name);          /* NULL: a new anonymous one */
 int sys_sethostname(const char *name, size_t len);
 int sys_setsid(void);
+struct pollfd;
+/* Without libc's cancellation point around it. timeout_ms below 0: none. */
+int sys_poll(struct pollfd *fds, unsigned n, int timeout_ms);
 
 /* files and mounts */
 int sys_openat2(int dir_fd, const char *path, const struct open_how *how);
