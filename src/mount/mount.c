@@ -46,17 +46,23 @@ static size_t fd_name(char *name, int fd)
 void mount_read_log(int fs_fd, char *log, size_t size)
 {
 	int saved = errno;
+	bool has_error = false;
 	size_t len = 0;
 
 	if (!size)
 		return;
-	/* One message a read(), "e text" for an error; the last one says most. */
+	/* One message a read(), "e text" for an error, "w text" or "i text" else; the last error says most. */
 	for (;;) {
 		char text[256];
 		ssize_t n = read(fs_fd, text, sizeof(text));
 
+		if (n < 0 && errno == EMSGSIZE) /* longer than that: the kernel has dropped it */
+			continue;
 		if (n <= 2)
 			break;
+		if (has_error && text[0] != 'e')
+			continue;
+		has_error = text[0] == 'e';
 		len = (size_t)n - 2 < size - 1 ? (size_t)n - 2 : size - 1;
 		memcpy(log, text + 2, len);
 		while (len && (log[len - 1] == '\n' || log[len - 1] == '.'))
