@@ -23,7 +23,6 @@ static long read_sysctl(const char *path)
 
 static int explain_user(int errnum, struct kennel_error **err)
 {
-	errno = errnum;
 	if (read_sysctl("/proc/sys/user/max_user_namespaces") == 0)
 		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "user namespaces are switched off (user.max_user_namespaces is 0)"),
 			    "sysctl user.max_user_namespaces=15000");
@@ -42,6 +41,7 @@ static int explain_user(int errnum, struct kennel_error **err)
 	if (errnum == EPERM)
 		return hint(err, fail(err, KENNEL_E_PERM, "a user namespace may not be made here (chroot, seccomp or a security module)"),
 			    "run kennel outside of the chroot or container, or as root with --isolate ns");
+	errno = errnum;         /* only now: reading the sysctls changes it */
 	return fail_errno(err, "make a user namespace");
 }
 
