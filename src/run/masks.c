@@ -19,5 +19,6 @@ const struct child_mask masks[] = {
 };
 const unsigned masks_n = ARRAY_SIZE(masks);
 
-const char *const read_only_paths[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys" };
+/* dynamic_debug asks for no capability: what it prints and logs is the whole kernel's. */
+const char *const read_only_paths[] = { "proc/bus", "proc/dynamic_debug", "proc/fs", "proc/irq", "proc/sys" };
 const unsigned read_only_paths_n = ARRAY_SIZE(read_only_paths);
