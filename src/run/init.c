@@ -403,8 +403,7 @@ static _Noreturn void start(struct command *c, int report_fd)
 		refuse(report_fd, INIT_STEP_FORK, pid);
 	if (c->failed.step)
 		report(report_fd, &c->failed);
-	if (report_fd >= 0)
-		init_call3(__NR_write, report_fd, &c->failed, sizeof(c->failed));
+	init_call3(__NR_write, report_fd, &c->failed, sizeof(c->failed));
 	init_call3(__NR_close_range, 0, ~0u, 0);
 	drop_stack();
 	watch(pid, c->flags, parent);
