@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* api-list.c - the public face of run/registry.c: which sandboxes run, what this machine's base is, removing leftovers. */
+/*
+ * api-list.c - the public face of run/registry.c: which sandboxes run, what this machine's base is, removing
+ * leftovers.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>

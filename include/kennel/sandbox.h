@@ -2,8 +2,9 @@
 /*
  * kennel/sandbox.h - start a sandbox, follow it, find the ones that run, copy files in and out.
  *
- * A spec says what is wanted, in the words of the command line. A sandbox is one running copy; the process that starts it is its monitor, and it
- * dies with that process. Objects are opaque; use each from one thread at a time.
+ * A spec says what is wanted, in the words of the command line. A sandbox is one running copy; the process
+ * that starts it is its monitor, and it dies with that process. Objects are opaque; use each from one thread
+ * at a time.
  */
 #ifndef KENNEL_SANDBOX_H
 #define KENNEL_SANDBOX_H
@@ -45,7 +46,8 @@ KENNEL_PUBLIC int kennel_spec_new(struct kennel_spec **ret, struct kennel_error 
  * @value: its argument; "yes" for an option without one. Keys that may be given many times append
  * @err:   error out, owned by the caller, or NULL
  *
- * Return: 0, -KENNEL_E_INVALID for an unknown key or a bad value (nothing changed), -KENNEL_E_NOMEM. Since 0.1.
+ * Return: 0, -KENNEL_E_INVALID for an unknown key or a bad value (nothing changed), -KENNEL_E_NOMEM.
+ * Since 0.1.
  */
 KENNEL_PUBLIC int kennel_spec_set(struct kennel_spec *spec, const char *key, const char *value,
 				  struct kennel_error **err);
@@ -63,7 +65,8 @@ KENNEL_PUBLIC int kennel_spec_set_command(struct kennel_spec *spec, const char *
 /**
  * kennel_spec_set_log() - who hears the library's remarks
  * @spec:  spec to change; borrowed
- * @write: called with one line of text without a newline, from the thread that calls the library; NULL for nobody
+ * @write: called with one line of text without a newline, from the thread that calls the library; NULL for
+ *         nobody
  * @data:  handed to @write
  *
  * Since 0.1.
@@ -99,8 +102,9 @@ KENNEL_PUBLIC int kennel_sandbox_start(const struct kennel_spec *spec, struct ke
  * @ret_status: exit status of the command, 0 to 255; 128+N where signal N ended it
  * @err:        error out, owned by the caller, or NULL
  *
- * Carries the terminal where the sandbox has one of its own, and hands SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH of
- * this process on to the command (they are blocked meanwhile and put back afterwards).
+ * Carries the terminal where the sandbox has one of its own, and hands SIGINT, SIGTERM, SIGHUP, SIGQUIT,
+ * SIGUSR1, SIGUSR2 and SIGWINCH of this process on to the command (they are blocked meanwhile and put back
+ * afterwards).
  * Return: 0 or a negative code; the sandbox is over in any case. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_sandbox_run(struct kennel_sandbox *sb, int *ret_status, struct kennel_error **err);
@@ -166,7 +170,8 @@ KENNEL_PUBLIC struct kennel_sandbox *kennel_sandbox_free(struct kennel_sandbox *
  * kennel_exit_code() - the exit code of a command line tool for an error
  * @err: error, or NULL
  *
- * Return: 127 where the command was not found inside, 126 where it can't be executed, 0 for NULL, else 125. Since 0.1.
+ * Return: 127 where the command was not found inside, 126 where it can't be executed, 0 for NULL, else 125.
+ * Since 0.1.
  */
 KENNEL_PUBLIC int kennel_exit_code(const struct kennel_error *err);
 
@@ -193,9 +198,9 @@ KENNEL_PUBLIC size_t kennel_list_count(const struct kennel_list *list);
  * kennel_list_value() - one fact about one sandbox
  * @list:  list; borrowed
  * @index: 0 to kennel_list_count() - 1
- * @key:   "id", "isolate", "created" (seconds since 1970), "pid" (of the monitor), "init" (pid of its first process as seen here), "base",
- *         "command" (shell-quoted), "root" (a path at which root sees its files), "net", "hostname", "idmap" ("BASE:COUNT" or "no"),
- *         "size" (bytes of the delta at most)
+ * @key:   "id", "isolate", "created" (seconds since 1970), "pid" (of the monitor), "init" (pid of its first
+ *         process as seen here), "base", "command" (shell-quoted), "root" (a path at which root sees its
+ *         files), "net", "hostname", "idmap" ("BASE:COUNT" or "no"), "size" (bytes of the delta at most)
  *
  * Return: text owned by @list, or NULL for a fact that it does not have. Since 0.1.
  */
@@ -205,7 +210,8 @@ KENNEL_PUBLIC const char *kennel_list_value(const struct kennel_list *list, size
  * kennel_list_detail() - the lines of a list fact
  * @list:  list; borrowed
  * @index: 0 to kennel_list_count() - 1
- * @key:   "mount": one line a mount of the machine, "copied PATH FSTYPE", "new PATH FSTYPE" or "left-out PATH FSTYPE REASON" with tabs between
+ * @key:   "mount": one line a mount of the machine, "copied PATH FSTYPE", "new PATH FSTYPE" or "left-out PATH
+ *         FSTYPE REASON" with tabs between
  * @n:     0, 1, ... until NULL comes back
  *
  * Return: text owned by @list, or NULL. Since 0.1.
@@ -221,8 +227,10 @@ KENNEL_PUBLIC const char *kennel_list_detail(const struct kennel_list *list, siz
 KENNEL_PUBLIC struct kennel_list *kennel_list_free(struct kennel_list *list);
 
 /**
- * kennel_base_read() - what "the running system" means on this machine: its mounts and what becomes of each, and the layers of its root
- * @ret: a list of one entry with the details "mount" (as kennel_list_detail() has it) and "layer" (one path a line, upper first)
+ * kennel_base_read() - what "the running system" means on this machine: its mounts and what becomes of each,
+ * and the layers of its root
+ * @ret: a list of one entry with the details "mount" (as kennel_list_detail() has it) and "layer" (one path a
+ *       line, upper first)
  * @err: error out, owned by the caller, or NULL
  *
  * Return: 0 or a negative code. Since 0.1.
@@ -232,11 +240,12 @@ KENNEL_PUBLIC int kennel_base_read(struct kennel_list **ret, struct kennel_error
 /**
  * kennel_copy() - copy a file or a tree into or out of a running sandbox
  * @source: PATH on the host or ID:PATH
- * @target: the same; exactly one of the two is in a sandbox. An existing directory gets a new entry of the source's last name
+ * @target: the same; exactly one of the two is in a sandbox. An existing directory gets a new entry of the
+ *          source's last name
  * @err:    error out, owned by the caller, or NULL
  *
- * Inside paths are resolved below the sandbox's root whatever it does meanwhile. Modes, times, links, owners (as seen inside) and user
- * xattrs are kept; a setuid bit or a device is never brought out.
+ * Inside paths are resolved below the sandbox's root whatever it does meanwhile. Modes, times, links, owners
+ * (as seen inside) and user xattrs are kept; a setuid bit or a device is never brought out.
  * Return: 0 or a negative code. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_copy(const char *source, const char *target, struct kennel_error **err);

@@ -2,7 +2,8 @@
 /*
  * base/buf.h - a growing byte buffer that is always NUL-terminated.
  *
- * Appending never fails at the call: the first lack of memory is remembered and buf_check() tells it once at the end.
+ * Appending never fails at the call: the first lack of memory is remembered and buf_check() tells it once at
+ * the end.
  */
 #ifndef KENNEL_BASE_BUF_H
 #define KENNEL_BASE_BUF_H
@@ -24,7 +25,9 @@ void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Appends s as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. NULL becomes null. */
 void buf_json(struct buf *b, const char *s);
-/* Appends s for a person's terminal: control bytes and invalid UTF-8 as \xNN, so no name can move the cursor. */
+/*
+ * Appends s for a person's terminal: control bytes and invalid UTF-8 as \xNN, so no name can move the cursor.
+ */
 void buf_safe(struct buf *b, const char *s);
 int buf_check(const struct buf *b, struct kennel_error **err) MUST_CHECK;
 /* The text, never NULL. */

@@ -2,8 +2,8 @@
 /*
  * base/cleanup.h - ownership: every owner frees itself at the end of its scope, and is handed on by take_*().
  *
- * A descriptor that is not there is -EBADF. Cleanup keeps errno, so "return fail_errno()" after a failing call is
- * safe; close() is never retried (Linux has freed the number even on EINTR).
+ * A descriptor that is not there is -EBADF. Cleanup keeps errno, so "return fail_errno()" after a failing
+ * call is safe; close() is never retried (Linux has freed the number even on EINTR).
  */
 #ifndef KENNEL_BASE_CLEANUP_H
 #define KENNEL_BASE_CLEANUP_H

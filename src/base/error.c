@@ -2,8 +2,9 @@
 /*
  * base/error.c - the error object.
  *
- * One heap block holds code, errno, message and hint. Two static objects stand in where memory is gone: context may be
- * lost then, the failure itself never. wrap() puts the caller's context in front: "caller: callee: reason".
+ * One heap block holds code, errno, message and hint. Two static objects stand in where memory is gone:
+ * context may be lost then, the failure itself never. wrap() puts the caller's context in front: "caller:
+ * callee: reason".
  */
 #include "base/error.h"
 

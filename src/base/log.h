@@ -2,7 +2,8 @@
 /*
  * base/log.h - where the library's remarks go. The library itself prints nothing: the program gives a sink.
  *
- * A WARN is one line that a person must see ("no network: pasta is not installed"); INFO and DEBUG are for -v, -vv.
+ * A WARN is one line that a person must see ("no network: pasta is not installed"); INFO and DEBUG are for
+ * -v, -vv.
  */
 #ifndef KENNEL_BASE_LOG_H
 #define KENNEL_BASE_LOG_H

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/parse.h - words to numbers, strictly: the whole word, no sign, no space, no overflow. Return 0 or -1. */
+/*
+ * base/parse.h - words to numbers, strictly: the whole word, no sign, no space, no overflow. Return 0 or -1.
+ */
 #ifndef KENNEL_BASE_PARSE_H
 #define KENNEL_BASE_PARSE_H
 

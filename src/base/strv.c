@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* base/strv.c - see strv.h. Grows by doubling; the NULL at the end is always there once anything was added. */
+/*
+ * base/strv.c - see strv.h. Grows by doubling; the NULL at the end is always there once anything was added.
+ */
 #include "base/strv.h"
 
 #include <stdio.h>

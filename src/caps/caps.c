@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* caps/caps.c - the library half of caps.h; the child's half, which may only make system calls, is caps-apply.c. */
+/*
+ * caps/caps.c - the library half of caps.h; the child's half, which may only make system calls, is
+ * caps-apply.c.
+ */
 #include "caps/caps.h"
 
 #include <fcntl.h>

@@ -2,9 +2,10 @@
 /*
  * delta/count.c - how many changes a delta holds.
  *
- * The tree is the sandbox's work and may be deeper than there are descriptors or stack, so the walk holds one directory at a time: names
- * still to be seen wait on one list, and the way up is "..", believed only if it leads to the directory that we came from. (A
- * descriptor a level ended at 1024 levels, a path ends at PATH_MAX.)
+ * The tree is the sandbox's work and may be deeper than there are descriptors or stack, so the walk holds one
+ * directory at a time: names still to be seen wait on one list, and the way up is "..", believed only if it
+ * leads to the directory that we came from. (A descriptor a level ended at 1024 levels, a path ends at
+ * PATH_MAX.)
  */
 #include "delta/layout.h"
 

@@ -2,8 +2,8 @@
 /*
  * delta/layout.c - see layout.h.
  *
- * Planting walks the upper one name at a time and follows no link: a kept delta was written by a sandbox, which could have put a
- * link where we expect a directory. In that case nothing is planted.
+ * Planting walks the upper one name at a time and follows no link: a kept delta was written by a sandbox,
+ * which could have put a link where we expect a directory. In that case nothing is planted.
  */
 #include "delta/layout.h"
 
@@ -83,8 +83,8 @@ int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root,
 }
 
 /*
- * Makes the parents of spot->rel in the upper as the lower has them. Return: 1 with the parent's descriptor and the last name, 0 where
- * lower or upper have no such directory, or a negative code.
+ * Makes the parents of spot->rel in the upper as the lower has them. Return: 1 with the parent's descriptor
+ * and the last name, 0 where lower or upper have no such directory, or a negative code.
  */
 static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const char **ret_name, struct kennel_error **err)
 {
@@ -123,8 +123,8 @@ static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const ch
 }
 
 /*
- * What the lower has at spot->rel. Return: 1, 0 nothing, or a negative code. A link on the way is refused, for the thing would stay visible
- * under the name that the link stands for.
+ * What the lower has at spot->rel. Return: 1, 0 nothing, or a negative code. A link on the way is refused,
+ * for the thing would stay visible under the name that the link stands for.
  */
 static int look_at_lower(const struct delta_spot *spot, struct stat *ret, struct kennel_error **err)
 {

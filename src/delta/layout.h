@@ -5,10 +5,12 @@
  *   DELTA/0/upper, DELTA/0/work    changes of "/"
  *   DELTA/1/upper, ...             changes of the next mount
  *
- * Ids in it are those seen inside. Deletions are character devices 0/0, a directory that hides what was below has the xattr
- * overlay.opaque=y in the namespace "user." (or "trusted." on kernels whose tmpfs has no user xattrs).
+ * Ids in it are those seen inside. Deletions are character devices 0/0, a directory that hides what was below
+ * has the xattr overlay.opaque=y in the namespace "user." (or "trusted." on kernels whose tmpfs has no user
+ * xattrs).
  *
- * What kennel itself puts in before a start (resolv.conf, hidden directories) is remembered as planted, so that it does not count as a change.
+ * What kennel itself puts in before a start (resolv.conf, hidden directories) is remembered as planted, so
+ * that it does not count as a change.
  */
 #ifndef KENNEL_DELTA_LAYOUT_H
 #define KENNEL_DELTA_LAYOUT_H
@@ -31,11 +33,17 @@ struct delta_marks {
 	size_t n, room;
 };
 
-/* Makes INDEX/upper and INDEX/work; upper gets the owner and mode of the lower's root. Both descriptors are O_PATH, the caller's. */
+/*
+ * Makes INDEX/upper and INDEX/work; upper gets the owner and mode of the lower's root. Both descriptors are
+ * O_PATH, the caller's.
+ */
 int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root, int *ret_upper_fd, int *ret_work_fd,
 		    struct kennel_error **err) MUST_CHECK;
 
-/* Where something goes in an upper directory: rel is relative, clean; lower_fd is the root of the lower that it stands over. */
+/*
+ * Where something goes in an upper directory: rel is relative, clean; lower_fd is the root of the lower that
+ * it stands over.
+ */
 struct delta_spot {
 	int upper_fd, lower_fd;
 	const char *rel;
@@ -43,10 +51,16 @@ struct delta_spot {
 	struct delta_marks *marks;
 };
 
-/* Puts a file with this content there, in place of what the lower has. What is already in the upper stays. Return: 1 made, 0 something was there. */
+/*
+ * Puts a file with this content there, in place of what the lower has. What is already in the upper stays.
+ * Return: 1 made, 0 something was there.
+ */
 int delta_plant_file(const struct delta_spot *spot, const void *data, size_t size, mode_t mode,
 		     struct kennel_error **err) MUST_CHECK;
-/* Makes a directory or file of the lower appear empty. Return: 1 made, 0 it is not in the lower, or something is in the upper. */
+/*
+ * Makes a directory or file of the lower appear empty. Return: 1 made, 0 it is not in the lower, or something
+ * is in the upper.
+ */
 int delta_plant_empty(const struct delta_spot *spot, struct kennel_error **err) MUST_CHECK;
 /* Makes it disappear. Return as above. */
 int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err) MUST_CHECK;

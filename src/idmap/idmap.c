@@ -2,8 +2,9 @@
 /*
  * idmap/idmap.c - see idmap.h.
  *
- * The files are read directly: loading libsubid costs about a millisecond, a quarter of a whole start, and says the same as
- * the files unless nsswitch.conf has a "subid:" line that names something else. Only then it is loaded.
+ * The files are read directly: loading libsubid costs about a millisecond, a quarter of a whole start, and
+ * says the same as the files unless nsswitch.conf has a "subid:" line that names something else. Only then it
+ * is loaded.
  */
 #include "idmap/idmap.h"
 
@@ -162,7 +163,10 @@ int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct k
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (l.n)
 		qsort(taken, l.n, sizeof(*taken), compare_ranges);
-	/* One sweep: a site may have ten thousand users with a range each, so trying each candidate against all would take seconds. */
+	/*
+	 * One sweep: a site may have ten thousand users with a range each, so trying each candidate against
+	 * all would take seconds.
+	 */
 	for (size_t i = 0; i < l.n && taken[i].start < base + IDMAP_DEFAULT_COUNT; i++)
 		if (taken[i].end > base)
 			base = (taken[i].end + IDMAP_DEFAULT_COUNT - 1) / IDMAP_DEFAULT_COUNT * IDMAP_DEFAULT_COUNT;

@@ -2,7 +2,8 @@
 /*
  * idmap/subid.c - see subid.h. libsubid is loaded only where it can know more than the files do.
  *
- * struct subid_range and subid_get_uid_ranges() are those of shadow's libsubid/subid.h, ABI version 4 and later.
+ * struct subid_range and subid_get_uid_ranges() are those of shadow's libsubid/subid.h, ABI version 4 and
+ * later.
  */
 #include "idmap/subid.h"
 

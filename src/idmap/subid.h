@@ -6,8 +6,9 @@
 #include "idmap/idmap.h"
 
 /*
- * Where nsswitch.conf has "subid: SOMETHING" other than files, asks libsubid for the user's first range of at least 65536 ids that
- * users and groups have in common. Return: 1 found, 0 no such line or no range, or a negative code (libsubid is missing).
+ * Where nsswitch.conf has "subid: SOMETHING" other than files, asks libsubid for the user's first range of at
+ * least 65536 ids that users and groups have in common. Return: 1 found, 0 no such line or no range, or a
+ * negative code (libsubid is missing).
  */
 int subid_from_service(const char *user, struct idmap *ret, struct kennel_error **err) MUST_CHECK;
 

@@ -63,7 +63,9 @@ static int clone_directory(int pin_fd, const char *name, struct kennel_error **e
 			r = hint(err, r, "only root may clone mounts");
 		return r;
 	}
-	/* At once, not only when it is mounted: until then files of it are read, and one could be a device. */
+	/*
+	 * At once, not only when it is mounted: until then files of it are read, and one could be a device.
+	 */
 	const struct sys_mount_attr attr = {
 		.attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
 	};

@@ -2,9 +2,9 @@
 /*
  * mount/mount.c - see mount.h.
  *
- * Layers are handed to overlay one by one and by descriptor ("lowerdir+" with FSCONFIG_SET_FD, Linux 6.13), so no name can be
- * mistaken for an option. Older kernels get the same descriptors as /proc/self/fd/N, still one by one (6.7), and the
- * oldest as one colon-separated string of such names: user text never stands in it.
+ * Layers are handed to overlay one by one and by descriptor ("lowerdir+" with FSCONFIG_SET_FD, Linux 6.13),
+ * so no name can be mistaken for an option. Older kernels get the same descriptors as /proc/self/fd/N, still
+ * one by one (6.7), and the oldest as one colon-separated string of such names: user text never stands in it.
  */
 #include "mount/mount.h"
 
@@ -51,7 +51,9 @@ void mount_read_log(int fs_fd, char *log, size_t size)
 
 	if (!size)
 		return;
-	/* One message a read(), "e text" for an error, "w text" or "i text" else; the last error says most. */
+	/*
+	 * One message a read(), "e text" for an error, "w text" or "i text" else; the last error says most.
+	 */
 	for (;;) {
 		char text[256];
 		ssize_t n = read(fs_fd, text, sizeof(text));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mount/mount.h - the mounts that a sandbox is put together from. System calls only: the child runs these before exec.
+ * mount/mount.h - the mounts that a sandbox is put together from. System calls only: the child runs these
+ * before exec.
  *
- * All work on descriptors of detached mounts; nothing here resolves a path that a sandbox could have written. Return a descriptor
- * or 0, or -1 and errno.
+ * All work on descriptors of detached mounts; nothing here resolves a path that a sandbox could have written.
+ * Return a descriptor or 0, or -1 and errno.
  */
 #ifndef KENNEL_MOUNT_MOUNT_H
 #define KENNEL_MOUNT_MOUNT_H
@@ -14,7 +15,10 @@
 /* A new file system of a type without options; flags: SYS_MOUNT_ATTR_*. */
 int mount_new(const char *fstype, unsigned attr_flags);
 
-/* A new devpts instance: ptmx for all, ttys of group 5 and mode 0620, as distributions have them. max: ptys at most, as text. */
+/*
+ * A new devpts instance: ptmx for all, ttys of group 5 and mode 0620, as distributions have them. max: ptys
+ * at most, as text.
+ */
 int mount_new_devpts(const char *max);
 
 /* A new tmpfs; size and inodes as decimal text. */

@@ -2,14 +2,15 @@
 /*
  * net/filter.c - what pasta may see of the sandbox's frames.
  *
- * pasta before 2024-02 (Debian 12 has one of 2023) connects to whatever address a frame names. Root inside can put
- * 127.0.0.1 into a frame by hand, or route 127.0.0.0/8 to the tap device, and so reach every service that listens on
- * the host's loopback only; no option of pasta closes that. So a classic BPF filter goes on pasta's end of the tap
- * device. It belongs to the open file, which the sandbox doesn't have: no capability inside takes it off.
+ * pasta before 2024-02 (Debian 12 has one of 2023) connects to whatever address a frame names. Root inside
+ * can put 127.0.0.1 into a frame by hand, or route 127.0.0.0/8 to the tap device, and so reach every service
+ * that listens on the host's loopback only; no option of pasta closes that. So a classic BPF filter goes on
+ * pasta's end of the tap device. It belongs to the open file, which the sandbox doesn't have: no capability
+ * inside takes it off.
  *
- * Dropped: IPv4 to 127.0.0.0/8 and 0.0.0.0/8 (connecting to 0.0.0.0 means "this host"), IPv6 to ::/96 (::, ::1, the old
- * IPv4-compatible addresses) and to ::ffff:0:0/96, which an IPv6 socket would send as IPv4. A frame too short for a load
- * makes the filter return 0, "drop".
+ * Dropped: IPv4 to 127.0.0.0/8 and 0.0.0.0/8 (connecting to 0.0.0.0 means "this host"), IPv6 to ::/96 (::,
+ * ::1, the old IPv4-compatible addresses) and to ::ffff:0:0/96, which an IPv6 socket would send as IPv4. A
+ * frame too short for a load makes the filter return 0, "drop".
  */
 #include "net/nat.h"
 

@@ -2,9 +2,9 @@
 /*
  * net/loopback.c - lo up, in the child.
  *
- * One ioctl: a fresh lo has no flag that SIOCSIFFLAGS could take away, so nothing is read first, and the kernel adds
- * 127.0.0.1 and ::1 by itself. A unix socket does, as interface requests that a family doesn't know go to the device
- * layer; it is cheaper to make than an inet one and there where IPv4 is not.
+ * One ioctl: a fresh lo has no flag that SIOCSIFFLAGS could take away, so nothing is read first, and the
+ * kernel adds 127.0.0.1 and ::1 by itself. A unix socket does, as interface requests that a family doesn't
+ * know go to the device layer; it is cheaper to make than an inet one and there where IPv4 is not.
  */
 #include "net/nat.h"
 

@@ -2,13 +2,13 @@
 /*
  * net/namespace.c - a network namespace for a sandbox that has no user namespace of its own.
  *
- * pasta needs CAP_SYS_ADMIN over the network namespace that it serves, for as long as it runs. If that namespace belongs to
- * ours, this is CAP_SYS_ADMIN over the machine. So it is made inside a user namespace which nobody lives in and which maps
- * no id: pasta joins that one and is nothing here, while root in the sandbox rules the network namespace as before, being
- * root of the parent.
+ * pasta needs CAP_SYS_ADMIN over the network namespace that it serves, for as long as it runs. If that
+ * namespace belongs to ours, this is CAP_SYS_ADMIN over the machine. So it is made inside a user namespace
+ * which nobody lives in and which maps no id: pasta joins that one and is nothing here, while root in the
+ * sandbox rules the network namespace as before, being root of the parent.
  *
- * A process is needed to make the two: unshare() would take ourselves along. It shares our descriptors, opens its own
- * namespaces into them, tells the numbers and is gone.
+ * A process is needed to make the two: unshare() would take ourselves along. It shares our descriptors, opens
+ * its own namespaces into them, tells the numbers and is gone.
  */
 #include "net/nat.h"
 

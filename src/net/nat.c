@@ -2,8 +2,8 @@
 /*
  * net/nat.c - runs pasta for a sandbox.
  *
- * pasta's sockets are in our network namespace, its tap device is in the sandbox's. To make that device it needs
- * CAP_SYS_ADMIN over the sandbox's network namespace, and over nothing else, so it gets:
+ * pasta's sockets are in our network namespace, its tap device is in the sandbox's. To make that device it
+ * needs CAP_SYS_ADMIN over the sandbox's network namespace, and over nothing else, so it gets:
  *  - the id "nobody" of the host (65534), not 0: the host's abstract sockets believe the id of their peer
  *    (CVE-2020-15257), and not an id of the sandbox's range either, whose processes it could be taken for;
  *  - CAP_SYS_ADMIN as an ambient capability, which it loses when it joins the sandbox's user namespace: from there on it
@@ -12,11 +12,13 @@
  *  - a pid namespace of its own, below ours: it isn't in the sandbox's /proc and sees nobody;
  *  - three descriptors: 0 and 1 are the namespaces (newer ones close everything from 3 on, so no other numbers do), 2 is
  *    our pipe. A path below /proc/PID would need CAP_SYS_PTRACE, and the pid could be somebody else's by then.
- * It is executed in our user namespace and joins the other later by itself: so its memory belongs to ours, and root inside
- * could not trace it even if it saw it. pasta then leaves the file system and loads its own seccomp filter.
+ * It is executed in our user namespace and joins the other later by itself: so its memory belongs to ours,
+ * and root inside could not trace it even if it saw it. pasta then leaves the file system and loads its own
+ * seccomp filter.
  *
- * Ready means that its pid file was written, which is after all configuration. The pid file is the pipe on descriptor 2.
- * In the foreground, since only then is it our child, is ended for certain, and has an exit status.
+ * Ready means that its pid file was written, which is after all configuration. The pid file is the pipe on
+ * descriptor 2. In the foreground, since only then is it our child, is ended for certain, and has an exit
+ * status.
  */
 #include "net/nat.h"
 
@@ -92,9 +94,9 @@ int net_nat_available(void)
 }
 
 /*
- * Options that all versions have. -t, -u, -T, -U: no port is forwarded either way, the defaults would forward all that are
- * bound. --no-map-gw: the gateway's address does not stand for the host's loopback. DHCP and router advertisements are
- * parsers that nobody needs when pasta configures the interface.
+ * Options that all versions have. -t, -u, -T, -U: no port is forwarded either way, the defaults would forward
+ * all that are bound. --no-map-gw: the gateway's address does not stand for the host's loopback. DHCP and
+ * router advertisements are parsers that nobody needs when pasta configures the interface.
  */
 int net_nat_argv(const char *tool, const struct net_nat_spec *spec, unsigned run_as_id, struct strv *ret,
 		 struct kennel_error **err)
@@ -126,8 +128,9 @@ int net_nat_argv(const char *tool, const struct net_nat_spec *spec, unsigned run
 }
 
 /*
- * A /dev/net for the pasta process alone, where the real tun device is closed to others than root. udev opens it to
- * everybody, as what it can do is limited by CAP_NET_ADMIN over a network namespace, but not every machine has udev.
+ * A /dev/net for the pasta process alone, where the real tun device is closed to others than root. udev opens
+ * it to everybody, as what it can do is limited by CAP_NET_ADMIN over a network namespace, but not every
+ * machine has udev.
  */
 static int make_tun_dir(int *ret_fd, struct kennel_error **err)
 {
@@ -226,7 +229,10 @@ static int child_caps(const struct pasta_plan *p)
 		    sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			return -1;
 	}
-	/* After the ids, which would clear it. Joining the user namespace clears it too: it covers the time until then. */
+	/*
+	 * After the ids, which would clear it. Joining the user namespace clears it too: it covers the time
+	 * until then.
+	 */
 	return sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
@@ -296,7 +302,10 @@ int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct 
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	*nat = (struct net_nat) { .pidfd = -EBADF, .words_fd = take_fd(&read_fd) };
 
-	/* No exit signal: it is nobody's business but ours, and a caller's wait() for any child can't take it away. */
+	/*
+	 * No exit signal: it is nobody's business but ours, and a caller's wait() for any child can't take it
+	 * away.
+	 */
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (plan.run_as_id ? CLONE_NEWPID : 0),
 		.pidfd = (uintptr_t)&nat->pidfd,
@@ -333,8 +342,8 @@ static bool words_say_ready(const char *words)
 }
 
 /*
- * The last whole line says why pasta gave up, but for how it failed to tell the system's log, and for its usage, which
- * follows a complaint about an option.
+ * The last whole line says why pasta gave up, but for how it failed to tell the system's log, and for its
+ * usage, which follows a complaint about an option.
  */
 static size_t last_words(const char *words, const char **ret)
 {
@@ -395,8 +404,8 @@ static int nat_read(struct net_nat *nat, struct kennel_error **err)
 }
 
 /*
- * Puts the filter on pasta's open tap device. The descriptor is found by asking each: /proc may be hidden or mounted
- * over, and a read of its links costs more.
+ * Puts the filter on pasta's open tap device. The descriptor is found by asking each: /proc may be hidden or
+ * mounted over, and a read of its links costs more.
  */
 static int nat_close_loopback(const struct net_nat *nat, struct kennel_error **err)
 {

@@ -6,8 +6,8 @@
 #include "base/error.h"
 
 /*
- * Why clone3() with these namespaces failed with errnum: tells the sysctl, AppArmor's restriction, the limit and the missing right apart.
- * Always returns the negative code and sets *err with a hint.
+ * Why clone3() with these namespaces failed with errnum: tells the sysctl, AppArmor's restriction, the limit
+ * and the missing right apart. Always returns the negative code and sets *err with a hint.
  */
 int ns_explain_failure(unsigned long clone_flags, int errnum, struct kennel_error **err);
 

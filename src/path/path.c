@@ -2,8 +2,9 @@
 /*
  * path/path.c - see path.h.
  *
- * path_reopen() goes through /proc/self/fd; the descriptor of /proc is opened once and verified to be a real procfs root
- * (PROC_SUPER_MAGIC, inode 1), so a tmpfs that was mounted over /proc can't send us to another file (CVE-2015-1334).
+ * path_reopen() goes through /proc/self/fd; the descriptor of /proc is opened once and verified to be a real
+ * procfs root (PROC_SUPER_MAGIC, inode 1), so a tmpfs that was mounted over /proc can't send us to another
+ * file (CVE-2015-1334).
  */
 #include "path/path.h"
 

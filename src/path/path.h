@@ -2,8 +2,8 @@
 /*
  * path/path.h - descriptor first: a string is what the user typed, an O_PATH descriptor is the thing.
  *
- * Whatever a sandbox could have written is looked up with openat2() below a root descriptor; "..", absolute links and
- * magic links can't leave it. Nothing here falls back to plain strings.
+ * Whatever a sandbox could have written is looked up with openat2() below a root descriptor; "..", absolute
+ * links and magic links can't leave it. Nothing here falls back to plain strings.
  */
 #ifndef KENNEL_PATH_PATH_H
 #define KENNEL_PATH_PATH_H
@@ -24,13 +24,20 @@ int path_pin(int root_fd, const char *path, uint64_t flags, struct kennel_error 
 /* The same, but no component may be a symbolic link: for mount targets in a root that others wrote. */
 int path_pin_plain(int root_fd, const char *path, uint64_t flags, struct kennel_error **err) MUST_CHECK;
 
-/* Opens path below root_fd for reading (flags as for open(2), without O_CREAT). Return: descriptor or code. */
+/*
+ * Opens path below root_fd for reading (flags as for open(2), without O_CREAT). Return: descriptor or code.
+ */
 int path_open(int root_fd, const char *path, uint64_t flags, struct kennel_error **err) MUST_CHECK;
 
-/* Makes path and its missing parents (mode 0755) below root_fd, following no link. Return: O_PATH descriptor or code. */
+/*
+ * Makes path and its missing parents (mode 0755) below root_fd, following no link. Return: O_PATH descriptor
+ * or code.
+ */
 int path_make_dirs(int root_fd, const char *path, unsigned mode, struct kennel_error **err) MUST_CHECK;
 
-/* O_PATH descriptor of /proc, verified to be the root of a real proc file system. Return: descriptor or code. */
+/*
+ * O_PATH descriptor of /proc, verified to be the root of a real proc file system. Return: descriptor or code.
+ */
 int path_open_proc(struct kennel_error **err) MUST_CHECK;
 
 /* A descriptor that can be read or written for a pin: reopens /proc/self/fd/N. Return: descriptor or code. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/child.c - the child between clone3() and exec: see child.h. Only system calls here (tools/check-child looks at the symbols):
- * the library's caller may have threads, so a malloc or a lock could be held for ever in this copy of its memory.
+ * run/child.c - the child between clone3() and exec: see child.h. Only system calls here (tools/check-child
+ * looks at the symbols): the library's caller may have threads, so a malloc or a lock could be held for ever
+ * in this copy of its memory.
  *
  * Order and reasons:
  *   namespaces    first and at once: a network namespace takes the kernel longer than all the parent's preparations
@@ -77,7 +78,9 @@ static int pin_made(int root_fd, const char *path, bool is_dir, unsigned mode)
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
 		part[i] = '\0';
-		/* The parent directory is pinned each time, so a link in between can't send mkdir elsewhere. */
+		/*
+		 * The parent directory is pinned each time, so a link in between can't send mkdir elsewhere.
+		 */
 		size_t slash = i;
 		while (slash && part[slash] != '/')
 			slash--;
@@ -230,7 +233,10 @@ static int make_overlays(struct child_at *at)
 	return root_fd;
 }
 
-/* Binds a directory of the scratch tree below the root; a link in the base at that place is an answer of its own. */
+/*
+ * Binds a directory of the scratch tree below the root; a link in the base at that place is an answer of its
+ * own.
+ */
 static void bind_scratch(struct child_at *at, int root_fd, const char *name, unsigned mode, unsigned attr, bool must,
 			 enum child_step step)
 {
@@ -346,7 +352,10 @@ static void cover(struct child_at *at, int root_fd)
 	}
 }
 
-/* The mounts that the parent staged were copied, and so locked, when our mount namespace was made: take them before the stage is covered. */
+/*
+ * The mounts that the parent staged were copied, and so locked, when our mount namespace was made: take them
+ * before the stage is covered.
+ */
 static void take_staged(struct child_at *at, int first)
 {
 	const struct child_plan *p = at->p;

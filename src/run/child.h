@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/child.h - what the cloned child does before it becomes pid 1: system calls, in a fixed order, from a finished list.
+ * run/child.h - what the cloned child does before it becomes pid 1: system calls, in a fixed order, from a
+ * finished list.
  *
- * The parent prepares every string and array before clone3(); they reach the child as its copy of our memory. What is made later, while the
- * child already builds its network namespace (descriptors of mounts, which need the child's user namespace), goes through struct
- * child_shared, one shared page, and is valid once the go byte came. Descriptors are numbers in a table that both share
- * (CLONE_FILES) until the child takes its own copy just before exec.
+ * The parent prepares every string and array before clone3(); they reach the child as its copy of our memory.
+ * What is made later, while the child already builds its network namespace (descriptors of mounts, which need
+ * the child's user namespace), goes through struct child_shared, one shared page, and is valid once the go
+ * byte came. Descriptors are numbers in a table that both share (CLONE_FILES) until the child takes its own
+ * copy just before exec.
  */
 #ifndef KENNEL_RUN_CHILD_H
 #define KENNEL_RUN_CHILD_H
@@ -17,7 +19,10 @@
 
 struct sock_fprog;
 
-/* In the order in which they happen; child_step_phrase() turns them into words. init's own steps follow (run/init.h). */
+/*
+ * In the order in which they happen; child_step_phrase() turns them into words. init's own steps follow
+ * (run/init.h).
+ */
 enum child_step {
 	CHILD_STEP_SESSION = 1,
 	CHILD_STEP_CGROUP,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/furnish.c - what stands in a sandbox beside the copy: /dev, /tmp, /run, and the few files that must differ from the machine's.
+ * run/furnish.c - what stands in a sandbox beside the copy: /dev, /tmp, /run, and the few files that must
+ * differ from the machine's.
  *
- * All of it lies in one small tree ("scratch", the throwaway's delta itself), so one size limit covers it and no further file system has
- * to be made. Made by the parent with the ids that the sandbox sees, before the tree is idmapped.
+ * All of it lies in one small tree ("scratch", the throwaway's delta itself), so one size limit covers it and
+ * no further file system has to be made. Made by the parent with the ids that the sandbox sees, before the
+ * tree is idmapped.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -116,8 +118,8 @@ int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err)
 }
 
 /*
- * A small file of the machine or of the base; one that is not there is empty. A base may be anybody's work, and hold a fifo in that
- * place, which would block, or a device, which its mount does not open (nodev).
+ * A small file of the machine or of the base; one that is not there is empty. A base may be anybody's work,
+ * and hold a fifo in that place, which would block, or a device, which its mount does not open (nodev).
  */
 static int read_small(int root_fd, const char *path, struct buf *b, struct kennel_error **err)
 {

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/init-start.h - the floor under the freestanding kennel-init: its entry point, its system calls, its one clone.
+ * run/init-start.h - the floor under the freestanding kennel-init: its entry point, its system calls, its one
+ * clone.
  *
- * kennel-init has no libc: a static libc costs 700 KB of file, 20 pages of memory and 200 us of start for a program that only
- * makes system calls. What an architecture must bring is here and nowhere else: _start, a call with six arguments, and
- * init_vfork(). All of them are asm-generic (64 bit, same structures) but for the numbers and a few old calls of x86-64,
- * which are not used. Calls give back -errno, there is no errno variable.
+ * kennel-init has no libc: a static libc costs 700 KB of file, 20 pages of memory and 200 us of start for a
+ * program that only makes system calls. What an architecture must bring is here and nowhere else: _start, a
+ * call with six arguments, and init_vfork(). All of them are asm-generic (64 bit, same structures) but for
+ * the numbers and a few old calls of x86-64, which are not used. Calls give back -errno, there is no errno
+ * variable.
  *
- * init_vfork() runs a function in a child that shares our memory and our stack while we are stopped, so nothing is copied
- * and the child's answer is simply there afterwards. It is an out-of-line function because a compiler may not keep a
- * frame alive across a call that returns twice; this one returns once, and the child never comes out of its function.
+ * init_vfork() runs a function in a child that shares our memory and our stack while we are stopped, so
+ * nothing is copied and the child's answer is simply there afterwards. It is an out-of-line function because
+ * a compiler may not keep a frame alive across a call that returns twice; this one returns once, and the
+ * child never comes out of its function.
  */
 #ifndef KENNEL_RUN_INIT_START_H
 #define KENNEL_RUN_INIT_START_H

@@ -2,12 +2,14 @@
 /*
  * run/init-user.c - see init-user.h.
  *
- * The files are read once, front to back, one field at a time into a buffer of fixed size: a field that does not fit counts as
- * "too long" and its line goes on, so a group of ten thousand members works and no line can be too long. Lines that are
- * not well-formed, or hold a NUL, or NIS's "+", are passed over as everybody does. Opened without blocking and read only
- * so far: a fifo, a terminal or /dev/zero in that place ends the lookup and can't hang the start.
+ * The files are read once, front to back, one field at a time into a buffer of fixed size: a field that does
+ * not fit counts as "too long" and its line goes on, so a group of ten thousand members works and no line can
+ * be too long. Lines that are not well-formed, or hold a NUL, or NIS's "+", are passed over as everybody
+ * does. Opened without blocking and read only so far: a fifo, a terminal or /dev/zero in that place ends the
+ * lookup and can't hang the start.
  *
- * The unit test and the fuzz target include this file, so it also compiles against libc; memory functions are not used.
+ * The unit test and the fuzz target include this file, so it also compiles against libc; memory functions are
+ * not used.
  */
 #include "run/init-user.h"
 
@@ -61,8 +63,8 @@ static int reader_byte(struct reader *r)
 }
 
 /*
- * Reads up to the next ':', newline or end of file, or with is_list also ',', and returns which of these it was. buf gets what
- * fits and a NUL; *ret_len is TOO_LONG where it did not fit or held a NUL.
+ * Reads up to the next ':', newline or end of file, or with is_list also ',', and returns which of these it
+ * was. buf gets what fits and a NUL; *ret_len is TOO_LONG where it did not fit or held a NUL.
  */
 static int read_field(struct reader *r, bool is_list, char *buf, size_t size, size_t *ret_len)
 {

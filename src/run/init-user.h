@@ -2,8 +2,9 @@
 /*
  * run/init-user.h - who a user is inside the sandbox, out of the sandbox's own /etc/passwd and /etc/group.
  *
- * Part of the freestanding kennel-init. Not libc's getpwnam(): that loads NSS modules, and the files are the sandbox's, so they
- * may hold anything. What they say can only choose among the ids that the sandbox has anyway.
+ * Part of the freestanding kennel-init. Not libc's getpwnam(): that loads NSS modules, and the files are the
+ * sandbox's, so they may hold anything. What they say can only choose among the ids that the sandbox has
+ * anyway.
  */
 #ifndef KENNEL_RUN_INIT_USER_H
 #define KENNEL_RUN_INIT_USER_H
@@ -27,8 +28,9 @@ struct init_user {
 };
 
 /*
- * spec is NAME|UID[:GROUP|GID]. A NAME and a GROUP must be in the files. A UID need not: then its group is the one of the same
- * number, its home is "/" and its shell /bin/sh. With a GROUP it is the only group, else those that list the user are added.
+ * spec is NAME|UID[:GROUP|GID]. A NAME and a GROUP must be in the files. A UID need not: then its group is
+ * the one of the same number, its home is "/" and its shell /bin/sh. With a GROUP it is the only group, else
+ * those that list the user are added.
  * Return: 0, -ENOENT no such user or group, -EINVAL not of this form.
  */
 int init_user_find(const char *spec, const char *passwd, const char *group, struct init_user *ret);

@@ -2,14 +2,16 @@
 /*
  * run/init.h - what the launcher tells the pid 1 of a sandbox, and what that tells back.
  *
- * init is a freestanding program of its own (init.c), embedded in the library as bytes and run from a sealed memfd, so
- * nothing of the caller's memory, environment or executable file is reachable through /proc/1. It is run with
+ * init is a freestanding program of its own (init.c), embedded in the library as bytes and run from a sealed
+ * memfd, so nothing of the caller's memory, environment or executable file is reachable through /proc/1. It
+ * is run with
  *
  *   argv[INIT_ARG_*] as below, then the command; envp is the command's environment.
  *
- * It starts the command, reaps whatever is reparented to it, hands signals on, and exits with the command's own code or
- * 128+N. On report_fd it writes one struct init_report: all zero once the command runs, or why it does not before it
- * exits. (Not end-of-file: the launcher shares its descriptors with the child, so it has the pipe's other end open itself.)
+ * It starts the command, reaps whatever is reparented to it, hands signals on, and exits with the command's
+ * own code or 128+N. On report_fd it writes one struct init_report: all zero once the command runs, or why it
+ * does not before it exits. (Not end-of-file: the launcher shares its descriptors with the child, so it has
+ * the pipe's other end open itself.)
  */
 #ifndef KENNEL_RUN_INIT_H
 #define KENNEL_RUN_INIT_H
@@ -34,7 +36,9 @@ enum init_flags {
 	INIT_LOGIN_SHELL = 1 << 3,      /* the command is "": run the user's shell from /etc/passwd, else /bin/sh, as a login shell */
 };
 
-/* Steps that init reports, behind those of the child (run/child.h): what it was doing when errnum happened. */
+/*
+ * Steps that init reports, behind those of the child (run/child.h): what it was doing when errnum happened.
+ */
 enum init_step {
 	INIT_STEP_ARGS = 100,
 	INIT_STEP_USER,         /* errnum ENOENT: no such user or group inside */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/janitor.c - see janitor.h. The task runs on a small stack of its own in our address space and shares our thread-local storage: it may
- * only touch errno once the monitor is dead, so until then it sits in one bare ppoll() that can't fail.
+ * run/janitor.c - see janitor.h. The task runs on a small stack of its own in our address space and shares
+ * our thread-local storage: it may only touch errno once the monitor is dead, so until then it sits in one
+ * bare ppoll() that can't fail.
  */
 #include "run/janitor.h"
 

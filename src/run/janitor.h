@@ -2,10 +2,11 @@
 /*
  * run/janitor.h - cleans up behind a monitor that was killed.
  *
- * The kernel ends the sandbox with its monitor (death signal, pid namespace), and mounts end with the sandbox. What the kernel does not know of
- * is a file in the runtime directory, a control group, the nat helper. SIGKILL leaves nobody to remove those, so a second task waits
- * for the monitor's end: it shares all memory and descriptors with the monitor (no copy, a few tens of kilobytes of kernel
- * memory), has a session of its own so that a kill of the process group misses it, and only makes system calls.
+ * The kernel ends the sandbox with its monitor (death signal, pid namespace), and mounts end with the
+ * sandbox. What the kernel does not know of is a file in the runtime directory, a control group, the nat
+ * helper. SIGKILL leaves nobody to remove those, so a second task waits for the monitor's end: it shares all
+ * memory and descriptors with the monitor (no copy, a few tens of kilobytes of kernel memory), has a session
+ * of its own so that a kill of the process group misses it, and only makes system calls.
  */
 #ifndef KENNEL_RUN_JANITOR_H
 #define KENNEL_RUN_JANITOR_H

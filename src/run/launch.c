@@ -8,7 +8,8 @@
  *   4 go                                 the child builds the root and becomes init
  *   5 wait for init's word               the command runs, or (step, errno) say why not
  *
- * Child and parent share one table of descriptors until the child's exec, so nothing has to be sent over a socket.
+ * Child and parent share one table of descriptors until the child's exec, so nothing has to be sent over a
+ * socket.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -118,7 +119,10 @@ static int choose_map(struct launch *l, struct kennel_error **err)
 		sb->shifted = true;
 		return 0;
 	}
-	/* Inside of a sandbox the root is an overlay, which can't be idmapped: the ids stay, the namespace is still a new one. */
+	/*
+	 * Inside of a sandbox the root is an overlay, which can't be idmapped: the ids stay, the namespace is
+	 * still a new one.
+	 */
 	if (spec->idmap == SPEC_IDMAP_NO || !sb->initial_user_ns)
 		return idmap_identity(&sb->map, err);
 	sb->shifted = true;
@@ -244,7 +248,10 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->envp = p->env.items;
 	c->parent_pidfd = sb->work.monitor_pidfd;
 	c->late_mount_ns = stage_is_needed(l);
-	/* pasta must find the network namespace at once, so there it is made by clone3() itself, or beforehand. */
+	/*
+	 * pasta must find the network namespace at once, so there it is made by clone3() itself, or
+	 * beforehand.
+	 */
 	c->unshare_flags = (c->late_mount_ns ? 0 : CLONE_NEWNS) | (walled ? CLONE_NEWCGROUP : 0) |
 			   (p->new_net && p->net != SPEC_NET_NAT ? CLONE_NEWNET : 0);
 	c->net_ns_fd = l->net_ns_fd;
@@ -378,7 +385,10 @@ static int open_child_proc(struct launch *l, struct kennel_error **err)
 	return fd < 0 ? fail_errno(err, "open \"%s\"", name) : fd;
 }
 
-/* No nat: an error where it was asked for, else one line, and the sandbox has a network of its own that leads nowhere. */
+/*
+ * No nat: an error where it was asked for, else one line, and the sandbox has a network of its own that leads
+ * nowhere.
+ */
 static int without_nat(struct launch *l, int r, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;

@@ -6,9 +6,10 @@
 #include "run/child.h"
 
 /*
- * What tells of the machine or acts on it: runc's default masked paths that kernels since 5.12 have. Entries that a kernel lacks are
- * passed over. The file systems below /sys/kernel (debug, tracing, security) are mounts of the host and not in a new sysfs at all.
- * At level `user` permissions refuse most of these already; a mask is then the second wall.
+ * What tells of the machine or acts on it: runc's default masked paths that kernels since 5.12 have. Entries
+ * that a kernel lacks are passed over. The file systems below /sys/kernel (debug, tracing, security) are
+ * mounts of the host and not in a new sysfs at all. At level `user` permissions refuse most of these already;
+ * a mask is then the second wall.
  */
 extern const struct child_mask masks[];
 extern const unsigned masks_n;

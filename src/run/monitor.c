@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/monitor.c - follows a sandbox to its end: one poll() over init's pidfd, the caller's signals and the terminal.
+ * run/monitor.c - follows a sandbox to its end: one poll() over init's pidfd, the caller's signals and the
+ * terminal.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -124,7 +125,10 @@ int sandbox_run(struct sandbox *sb, int *ret_status, struct kennel_error **err)
 	if (r == 0)
 		r = follow(sb, signal_fd, proxy, err);
 	tty_proxy_free(proxy);
-	/* A signal that came last was meant for the sandbox, which is over: it must not end us once it is unblocked. */
+	/*
+	 * A signal that came last was meant for the sandbox, which is over: it must not end us once it is
+	 * unblocked.
+	 */
 	for (struct signalfd_siginfo info; signal_fd >= 0 && read(signal_fd, &info, sizeof(info)) == sizeof(info);)
 		;
 	sigprocmask(SIG_SETMASK, &old, NULL);

@@ -2,8 +2,9 @@
 /*
  * run/plan.c - see plan.h.
  *
- * The mounts of the machine come classified (layer/system.c); here they become overlays, and what is to be hidden is assigned to the overlay in which
- * it lies. A hidden place is an entry in the delta rather than a mount on top, so root inside can't unmount it to see what is below.
+ * The mounts of the machine come classified (layer/system.c); here they become overlays, and what is to be
+ * hidden is assigned to the overlay in which it lies. A hidden place is an entry in the delta rather than a
+ * mount on top, so root inside can't unmount it to see what is below.
  */
 #include "run/plan.h"
 
@@ -164,7 +165,10 @@ static unsigned overlay_of(const struct plan *p, const char *path)
 	return best;
 }
 
-/* These are mounted over the copy, so an entry in the delta would hide nothing there. (/tmp and /run are new too, but empty.) */
+/*
+ * These are mounted over the copy, so an entry in the delta would hide nothing there. (/tmp and /run are new
+ * too, but empty.)
+ */
 static int check_place(const char *path, struct kennel_error **err)
 {
 	static const char *const always[] = { "/proc", "/sys", "/dev" };

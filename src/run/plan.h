@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/plan.h - from what is wanted and what the machine has to what will be done. Pure: no descriptor is opened here.
+ * run/plan.h - from what is wanted and what the machine has to what will be done. Pure: no descriptor is
+ * opened here.
  */
 #ifndef KENNEL_RUN_PLAN_H
 #define KENNEL_RUN_PLAN_H
@@ -58,7 +59,9 @@ struct plan {
 	struct strv argv, env;          /* of init (run/init.h) and of the command */
 };
 
-/* level: what to plan for where the spec leaves it open. The spec and the mount table must outlive the plan. */
+/*
+ * level: what to plan for where the spec leaves it open. The spec and the mount table must outlive the plan.
+ */
 int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level, struct plan **ret,
 	     struct kennel_error **err) MUST_CHECK;
 struct plan *plan_free(struct plan *p);

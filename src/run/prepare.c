@@ -2,9 +2,10 @@
 /*
  * run/prepare.c - the trees of a copy, as descriptors of detached mounts.
  *
- * A lower is a private clone of one mount of the machine, idmapped with the sandbox's user namespace, so that files keep on disk the ids that are
- * seen inside. Overlay, FUSE and some network file systems can't be idmapped: as the root they refuse the isolation level (unless the
- * root is a stack whose layers can be used instead), anywhere else that one mount is left out and `kennel info` says so.
+ * A lower is a private clone of one mount of the machine, idmapped with the sandbox's user namespace, so that
+ * files keep on disk the ids that are seen inside. Overlay, FUSE and some network file systems can't be
+ * idmapped: as the root they refuse the isolation level (unless the root is a stack whose layers can be used
+ * instead), anywhere else that one mount is left out and `kennel info` says so.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,7 +48,10 @@ int prepare_layers(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
-/* The stack below a live system's root: used when layers were chosen, or when the root itself can't be idmapped. */
+/*
+ * The stack below a live system's root: used when layers were chosen, or when the root itself can't be
+ * idmapped.
+ */
 static int choose_root_layers(struct launch *l, struct kennel_error **err)
 {
 	const struct spec *spec = l->spec;
@@ -143,7 +147,10 @@ static int leave_out(struct launch *l, size_t i, const char *reason, struct kenn
 	return 0;
 }
 
-/* A file mounted on a file, as container engines do with resolv.conf: its content goes into the copy of what it is mounted on. */
+/*
+ * A file mounted on a file, as container engines do with resolv.conf: its content goes into the copy of what
+ * it is mounted on.
+ */
 static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kennel_error **err)
 {
 	const struct plan *p = l->sb->plan;

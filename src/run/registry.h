@@ -2,8 +2,9 @@
 /*
  * run/registry.h - the runtime directory: one file per running sandbox, named by its id.
  *
- * The monitor holds a lock (flock) on its file as long as it lives. A file without a lock is what a killed monitor left, and whoever comes
- * across it removes it. A file appears whole (written unnamed, then linked) and holds lines "key<tab>value" with "\n", "\t" and "\\" escaped.
+ * The monitor holds a lock (flock) on its file as long as it lives. A file without a lock is what a killed
+ * monitor left, and whoever comes across it removes it. A file appears whole (written unnamed, then linked)
+ * and holds lines "key<tab>value" with "\n", "\t" and "\\" escaped.
  */
 #ifndef KENNEL_RUN_REGISTRY_H
 #define KENNEL_RUN_REGISTRY_H
@@ -17,7 +18,10 @@
 
 #define REGISTRY_ID_SIZE 16     /* with the NUL; ids are 8 hexadecimal digits */
 
-/* Opens (and makes) /run/kennel or $XDG_RUNTIME_DIR/kennel, mode 0700. Refuses one that others own or may write. Return: descriptor or code. */
+/*
+ * Opens (and makes) /run/kennel or $XDG_RUNTIME_DIR/kennel, mode 0700. Refuses one that others own or may
+ * write. Return: descriptor or code.
+ */
 int registry_open(struct kennel_error **err) MUST_CHECK;
 
 /* A random id that no entry of the directory has. */
@@ -38,8 +42,8 @@ struct registry_entry {
 const char *registry_get(const struct registry_entry *e, const char *key, size_t n);
 
 /*
- * Live entries whose id begins with prefix (NULL: all), the oldest first; dead ones are removed and counted. *ret is an array for the caller, ended
- * with registry_entries_free().
+ * Live entries whose id begins with prefix (NULL: all), the oldest first; dead ones are removed and counted.
+ * *ret is an array for the caller, ended with registry_entries_free().
  */
 int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, size_t *ret_n, size_t *ret_removed,
 		  struct kennel_error **err) MUST_CHECK;

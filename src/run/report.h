@@ -7,7 +7,9 @@
 #include "base/strv.h"
 #include "run/sandbox.h"
 
-/* Waits for the child's word after the go. Return: 0 the command runs; else an error that says what failed. */
+/*
+ * Waits for the child's word after the go. Return: 0 the command runs; else an error that says what failed.
+ */
 int report_wait(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
 /* The words of a command as a shell would take them; a very long one is cut at a word and ends in "...". */

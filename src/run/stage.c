@@ -2,13 +2,15 @@
 /*
  * run/stage.c - what is shared on purpose (--share, --mount), locked against the root inside.
  *
- * Root in a user namespace may remount a mount of its own mount namespace, and so make a read-only share writable or drop its nodev. It may
- * not where the mount was *copied* into its namespace from a more privileged one: the kernel locks flags then (MNT_LOCK_*). So shares are
- * first attached in a mount namespace of this thread, and the child's namespace is made as a copy of that. This thread goes back to its own
+ * Root in a user namespace may remount a mount of its own mount namespace, and so make a read-only share
+ * writable or drop its nodev. It may not where the mount was *copied* into its namespace from a more
+ * privileged one: the kernel locks flags then (MNT_LOCK_*). So shares are first attached in a mount namespace
+ * of this thread, and the child's namespace is made as a copy of that. This thread goes back to its own
  * afterwards. A start without shares does none of this.
  *
- * The same namespace serves a kennel inside of a sandbox: a new proc or sysfs may be mounted in a user namespace only where an old one is
- * fully visible, so the masks that the outer kennel put on /proc and /sys are taken off there first, in our private copy.
+ * The same namespace serves a kennel inside of a sandbox: a new proc or sysfs may be mounted in a user
+ * namespace only where an old one is fully visible, so the masks that the outer kennel put on /proc and /sys
+ * are taken off there first, in our private copy.
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* run/words.c - the steps of the child and of init in words: "what was tried", for the sentence that a person reads. */
+/*
+ * run/words.c - the steps of the child and of init in words: "what was tried", for the sentence that a person
+ * reads.
+ */
 #include "base/macro.h"
 #include "run/child.h"
 #include "run/init.h"

@@ -2,9 +2,10 @@
 /*
  * sys/sys.h - one thin wrapper per system call: -1 and errno, no policy, no text, no retry.
  *
- * Nobody else calls syscall(), ioctl() or the mount calls, so tests can make any of them fail (-Wl,--wrap=sys_NAME) and
- * a kernel's history stands in one place. Oldest kernel that kennel runs on: 5.12 (mount_setattr, idmapped mounts).
- * Everything newer is tried and its errno looked at; a version number is never compared:
+ * Nobody else calls syscall(), ioctl() or the mount calls, so tests can make any of them fail
+ * (-Wl,--wrap=sys_NAME) and a kernel's history stands in one place. Oldest kernel that kennel runs on: 5.12
+ * (mount_setattr, idmapped mounts). Everything newer is tried and its errno looked at; a version number is
+ * never compared:
  *
  *   5.19  overlay over idmapped layers            6.3   idmapped tmpfs
  *   6.6   user.* xattrs on tmpfs, lowerdir+       6.13  overlay layers by descriptor (FSCONFIG_SET_FD)

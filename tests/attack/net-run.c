@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * net-run user|ns|bare COMMAND... - the command in a fresh network namespace behind net_nat, without the rest of a sandbox.
+ * net-run user|ns|bare COMMAND... - the command in a fresh network namespace behind net_nat, without the rest
+ * of a sandbox.
  *
- * For tests/attack/net-nat.py, which runs it in an outer network namespace of its own. "user": root of a user namespace
- * that root made, ids mapped from 100000. "ns": no user namespace, net_namespace_new(). "bare": a network namespace that
- * belongs to the user namespace of the host. The command runs as root inside, with all that root
- * there has, as an attacker would be: what it can't reach, no program inside a real sandbox can.
- * On descriptor 3, if open, it prints: the pid of pasta, microseconds for start and for wait.
+ * For tests/attack/net-nat.py, which runs it in an outer network namespace of its own. "user": root of a user
+ * namespace that root made, ids mapped from 100000. "ns": no user namespace, net_namespace_new(). "bare": a
+ * network namespace that belongs to the user namespace of the host. The command runs as root inside, with all
+ * that root there has, as an attacker would be: what it can't reach, no program inside a real sandbox can. On
+ * descriptor 3, if open, it prints: the pid of pasta, microseconds for start and for wait.
  */
 #include <linux/sched.h>
 #include <stdint.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Unit tests of src/net: pure parts by table, the filter run by the kernel on a socket pair, pasta played by scripts. */
+/*
+ * Unit tests of src/net: pure parts by table, the filter run by the kernel on a socket pair, pasta played by
+ * scripts.
+ */
 #include <linux/filter.h>
 #include <setjmp.h>
 #include <stdarg.h>
