@@ -221,7 +221,7 @@ static int add_path(struct spec *s, const struct key *k, const char *value, stru
 
 static int add_target(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
 {
-	char *clean;
+	char *clean = NULL;     /* for gcc -O3, which loses sight of r */
 	int r = clean_target(value, &clean, err);
 
 	return r < 0 ? r : strv_take((struct strv *)((char *)s + k->offset), clean, err);
