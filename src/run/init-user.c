@@ -23,8 +23,8 @@
 
 #include "run/init-start.h"
 
-#define READ_MAX (64ul << 20)           /* bytes of a file that are looked at */
-#define ID_MAX 4294967294u              /* (uid_t)-1 means "leave as it is" to the kernel */
+#define READ_MAX (64ul << 20) /* bytes of a file that are looked at */
+#define ID_MAX 4294967294u /* (uid_t)-1 means "leave as it is" to the kernel */
 #define TOO_LONG ((size_t)-1)
 
 struct reader {
@@ -145,7 +145,7 @@ static int read_user(struct reader *r, struct init_user *u)
 		return 0;
 	}
 	if (end == ':')
-		end = read_field(r, false, unused, sizeof(unused), &unused_len);        /* the person's name */
+		end = read_field(r, false, unused, sizeof(unused), &unused_len); /* the person's name */
 	end = read_path(r, end, u->env_home + 5, INIT_HOME_MAX, "/");
 	end = read_path(r, end, u->env_shell + 6, INIT_SHELL_MAX, "/bin/sh");
 	skip_line(r, end);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/init.c - kennel-init, the pid 1 of a sandbox: starts the command, reaps, hands signals on. init.h is the contract.
+ * run/init.c - kennel-init, the pid 1 of a sandbox: starts the command, reaps, hands signals on. init.h is
+ * the contract.
  *
- * Freestanding (init-start.h) and without writable data: the program is one read-only segment that stays shared with the memfd
- * it came from, and all state is on one page of stack. After the command runs it holds no descriptor, so pipes and the
- * terminal end when the command's own copies end, and nothing of the launcher can be got at through /proc/1/fd.
+ * Freestanding (init-start.h) and without writable data: the program is one read-only segment that stays
+ * shared with the memfd it came from, and all state is on one page of stack. After the command runs it holds
+ * no descriptor, so pipes and the terminal end when the command's own copies end, and nothing of the launcher
+ * can be got at through /proc/1/fd.
  *
- * Every signal stays blocked and is fetched with rt_sigtimedwait: a blocked signal reaches even the pid 1 of a namespace,
- * nothing is interrupted, and there is no handler to race with. The command starts in its own session, init in another, so
- * no terminal ever sends init a signal: what arrives was sent on purpose and goes to the command.
+ * Every signal stays blocked and is fetched with rt_sigtimedwait: a blocked signal reaches even the pid 1 of
+ * a namespace, nothing is interrupted, and there is no handler to race with. The command starts in its own
+ * session, init in another, so no terminal ever sends init a signal: what arrives was sent on purpose and
+ * goes to the command.
  */
 #include "run/init.h"
 
@@ -26,21 +29,20 @@
 
 __asm__(INIT_START_ASM);
 
-#define SIGNALS 64                      /* the kernel's _NSIG */
 #define SIGNAL_SET_SIZE 8
-#define PARENT_DIED SIGPWR              /* subreaper: sent by the kernel when the monitor ends */
+#define PARENT_DIED SIGPWR /* subreaper: sent by the kernel when the monitor ends */
 #define PATH_SIZE 4096
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct command {
-	char **argv;                    /* in front of it, INIT_ARG_COMMAND words or fewer that nobody needs any more */
-	char **envp;                    /* follows argv's NULL directly */
+	char **argv; /* in front of it, INIT_ARG_COMMAND words or fewer that nobody needs any more */
+	char **envp; /* follows argv's NULL directly */
 	const char *workdir;
-	const char *shell;              /* login shell to run instead of argv[0], or NULL */
-	const struct init_user *user;   /* ids to take, or NULL */
+	const char *shell; /* login shell to run instead of argv[0], or NULL */
+	const struct init_user *user; /* ids to take, or NULL */
 	uint32_t flags;
 	int tty_fd;
-	struct init_report failed;      /* written by the vfork child: step is 0 when the command runs */
+	struct init_report failed; /* written by the vfork child: step is 0 when the command runs */
 };
 
 void *memcpy(void *to, const void *from, size_t n);
@@ -97,7 +99,10 @@ static const char *env_get(char **envp, const char *name)
 	return NULL;
 }
 
-/* Puts an entry in its variable's place, or behind the last one: all words move down by one, over init's own arguments. */
+/*
+ * Puts an entry in its variable's place, or behind the last one: all words move down by one, over init's own
+ * arguments.
+ */
 static void env_put(struct command *c, const char *name, const char *entry)
 {
 	char **e = c->envp;
@@ -115,7 +120,7 @@ static void env_put(struct command *c, const char *name, const char *entry)
 	c->envp--;
 }
 
-/* --- in the child: our memory is shared with it, the descriptors, ids and signal mask are its own ---------------------- */
+/* --- in the child: our memory is shared with it; the descriptors, ids and signal mask are its own --- */
 
 static _Noreturn void child_fail(struct command *c, enum init_step step, long r)
 {
@@ -145,7 +150,7 @@ static void take_ids(struct command *c)
 	const struct init_user *u = c->user;
 	long r = init_call2(__NR_setgroups, u->n_groups, u->groups);
 
-	/* Where a user has but one id, the kernel allows no setgroups(); then nobody but root can be meant. */
+	/* Where a user has but one id the kernel allows no setgroups(), and nobody but root can be meant. */
 	if (r < 0 && !(r == -EPERM && !u->uid && !u->gid))
 		child_fail(c, INIT_STEP_GROUPS, r);
 	r = init_call3(__NR_setresgid, u->gid, u->gid, u->gid);
@@ -175,8 +180,8 @@ static void enter_workdir(struct command *c)
 }
 
 /*
- * Whether a file that the kernel knows no format of may be a script without "#!". One with a NUL in its first line is a program
- * of another machine, or data: a shell would only make a riddle of that.
+ * Whether a file that the kernel knows no format of may be a script without "#!". One with a NUL in its first
+ * line is a program of another machine, or data: a shell would only make a riddle of that.
  */
 static bool is_text(const char *path)
 {
@@ -234,7 +239,7 @@ static long walk_path(struct command *c, const char *name, long (*try)(struct co
 		if (len + name_len + 2 <= sizeof(path)) {
 			for (; at < len; at++)
 				path[at] = dir[at];
-			if (len)                        /* an empty one is the working directory */
+			if (len) /* an empty one is the working directory */
 				path[at++] = '/';
 			for (size_t i = 0; i <= name_len; i++)
 				path[at + i] = name[i];
@@ -282,12 +287,15 @@ static _Noreturn void run_command(void *data)
 	child_fail(c, INIT_STEP_EXEC, r);
 }
 
-/* --- in init itself ---------------------------------------------------------------------------------------------------- */
+/* --- in init itself --- */
 
-/* Blocks all signals and gives them their default action: an ignored one survives exec, and SIGCHLD ignored hides the dead. */
+/*
+ * Blocks all signals and gives them their default action: an ignored one survives exec, and SIGCHLD ignored
+ * hides the dead.
+ */
 static void take_signals(void)
 {
-	const uint64_t all = ~UINT64_C(0), action[4] = { 0 };           /* SIG_DFL, no flags, nothing masked */
+	const uint64_t all = ~UINT64_C(0), action[4] = { 0 }; /* SIG_DFL, no flags, nothing masked */
 
 	init_call4(__NR_rt_sigprocmask, SIG_SETMASK, &all, NULL, SIGNAL_SET_SIZE);
 	for (int sig = 1; sig < SIGRTMIN; sig++)
@@ -307,7 +315,7 @@ static unsigned kill_children(long command)
 		init_call1(__NR_close, fd);
 	if (len < 0)
 		return init_call2(__NR_kill, -command, SIGKILL) >= 0;
-	for (long i = 0; i < len; i++) {        /* a number that was cut off has no blank behind it */
+	for (long i = 0; i < len; i++) { /* a number that was cut off has no blank behind it */
 		uint32_t pid;
 
 		if (text[i] != ' ')
@@ -348,8 +356,9 @@ static int reap(long command)
 }
 
 /*
- * Interrupt and quit come from somebody's keyboard, also where the sandbox has no terminal, and a terminal sends them to all of
- * the foreground: a shell that waits for its child would else sit them out. All others are for the command alone.
+ * Interrupt and quit come from somebody's keyboard, also where the sandbox has no terminal, and a terminal
+ * sends them to all of the foreground: a shell that waits for its child would else sit them out. All others
+ * are for the command alone.
  */
 static void forward(long command, int sig)
 {
@@ -357,8 +366,8 @@ static void forward(long command, int sig)
 }
 
 /*
- * Gives back the stack that the child and the lookup of the user have written: all whole pages below this function, which itself
- * needs less than 256 bytes. That is a quarter of what an idle init holds.
+ * Gives back the stack that the child and the lookup of the user have written: all whole pages below this
+ * function, which itself needs less than 256 bytes. That is a quarter of what an idle init holds.
  */
 static __attribute__((noinline)) void drop_stack(void)
 {
@@ -381,8 +390,8 @@ static _Noreturn void watch(long command, uint32_t flags, long parent)
 			code = reap(command);
 		else if (sig == PARENT_DIED && subreaper && init_call0(__NR_getppid) != parent)
 			code = 128 + SIGKILL;
-		else if (sig > 0 && !(sig == PARENT_DIED && subreaper))
-			forward(command, (int)sig);     /* only a thread of the monitor ended where it is PARENT_DIED */
+		else if (sig > 0 && !(sig == PARENT_DIED && subreaper)) /* then only a thread of it ended */
+			forward(command, (int)sig);
 	}
 	if (subreaper)
 		end_descendants(command);
@@ -425,7 +434,8 @@ static void name_login_shell(char *ret, size_t size, const char *shell)
 }
 
 /* Apart from start(), so that a command run as root does not pay for the memory of the lookup. */
-static __attribute__((noinline, noreturn)) void start_as_user(struct command *c, const char *spec, int report_fd)
+static __attribute__((noinline, noreturn)) void start_as_user(struct command *c, const char *spec,
+							      int report_fd)
 {
 	struct init_user user;
 	char login_name[64];
@@ -477,7 +487,7 @@ _Noreturn void init_main(long *stack)
 
 	take_signals();
 	init_call0(__NR_setsid);
-	init_call2(__NR_prctl, PR_SET_NAME, argv[INIT_ARG_NAME]);       /* else it is named after the memfd */
+	init_call2(__NR_prctl, PR_SET_NAME, argv[INIT_ARG_NAME]); /* else it is named after the memfd */
 	if (*argv[INIT_ARG_USER] || (c.flags & INIT_LOGIN_SHELL))
 		start_as_user(&c, argv[INIT_ARG_USER], report_fd);
 	start(&c, report_fd);

@@ -30,15 +30,13 @@ enum init_arg {
 };
 
 enum init_flags {
-	INIT_SUBREAPER = 1 << 0,        /* not pid 1 of a namespace: become a subreaper, end all descendants at the end */
-	INIT_WORKDIR_OPTIONAL = 1 << 1, /* go on in the home directory, then "/", where the directory is not there */
+	INIT_SUBREAPER = 1 << 0, /* no pid namespace: a subreaper, which ends all descendants at the end */
+	INIT_WORKDIR_OPTIONAL = 1 << 1, /* where it is not there: the home directory, then "/" */
 	INIT_NO_NEW_PRIVS = 1 << 2,
-	INIT_LOGIN_SHELL = 1 << 3,      /* the command is "": run the user's shell from /etc/passwd, else /bin/sh, as a login shell */
+	INIT_LOGIN_SHELL = 1 << 3, /* the command is "": the user's shell, else /bin/sh, as a login shell */
 };
 
-/*
- * Steps that init reports, behind those of the child (run/child.h): what it was doing when errnum happened.
- */
+/* Steps that init reports, behind those of the child (run/child.h): what it did when errnum happened. */
 enum init_step {
 	INIT_STEP_ARGS = 100,
 	INIT_STEP_USER,         /* errnum ENOENT: no such user or group inside */
@@ -48,7 +46,7 @@ enum init_step {
 	INIT_STEP_TTY,
 	INIT_STEP_FORK,
 	INIT_STEP_EXEC,         /* ENOENT: 127, EACCES, ENOEXEC and others: 126 */
-	INIT_STEP_INTERPRETER,  /* ENOENT: the file is there, what its "#!" line or ELF header wants is not: 126 */
+	INIT_STEP_INTERPRETER,  /* ENOENT of what the file's "#!" line or ELF header names: 126 */
 };
 
 struct init_report {

@@ -2,15 +2,16 @@
 /*
  * tty/proxy.c - see proxy.h.
  *
- * Nothing here may block, for the owner's loop also waits for the sandbox's end and for signals, and a terminal that scrolls no
- * more would stop it. O_NONBLOCK belongs to the open file, which for a terminal is the shell's own: set there, it breaks the
- * shell and whatever else has it open, and stays so when we are killed. So each side is opened anew through /proc/self/fd
- * and O_NONBLOCK set on that. Where that is refused (a terminal of another user, after su) the borrowed descriptor is used with
- * writes so small that poll() has promised them. The pty's master is nobody else's and is made non-blocking itself.
+ * Nothing here may block, for the owner's loop also waits for the sandbox's end and for signals, and a
+ * terminal that scrolls no more would stop it. O_NONBLOCK belongs to the open file, which for a terminal is
+ * the shell's own: set there, it breaks the shell and whatever else has it open, and stays so when we are
+ * killed. So each side is opened anew through /proc/self/fd and O_NONBLOCK set on that. Where that is refused
+ * (a terminal of another user, after su) the borrowed descriptor is used with writes so small that poll() has
+ * promised them. The pty's master is nobody else's and is made non-blocking itself.
  *
- * A pty whose last slave closes reports a hangup for ever, to every poll(), although the sandbox may open it again. So one
- * slave is kept open here (TIOCGPTPEER, which needs no path into the sandbox); without it a hung-up master is left
- * out of poll() until somebody else's event comes along.
+ * A pty whose last slave closes reports a hangup for ever, to every poll(), although the sandbox may open it
+ * again. So one slave is kept open here (TIOCGPTPEER, which needs no path into the sandbox); without it a
+ * hung-up master is left out of poll() until somebody else's event comes along.
  */
 #include "tty/proxy.h"
 
@@ -29,8 +30,8 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 
-#define BLOCKING_CHUNK 64       /* bytes that a writable terminal takes without blocking */
-#define PIPE_CHUNK 4096         /* the same for a pipe, PIPE_BUF */
+#define BLOCKING_CHUNK 64 /* bytes that a writable terminal takes without blocking */
+#define PIPE_CHUNK 4096 /* the same for a pipe, PIPE_BUF */
 #define DRAIN_MS 2000
 
 enum { SIDE_IN, SIDE_OUT, SIDE_MASTER };
@@ -41,11 +42,11 @@ struct queue {
 };
 
 struct tty_proxy {
-	int in_fd, out_fd, master_fd;           /* borrowed */
-	int own_in_fd, own_out_fd, slave_fd;    /* ours, or -EBADF */
-	size_t in_chunk, out_chunk;             /* bytes at a time */
+	int in_fd, out_fd, master_fd; /* borrowed */
+	int own_in_fd, own_out_fd, slave_fd; /* ours, or -EBADF */
+	size_t in_chunk, out_chunk; /* bytes at a time */
 	struct termios saved;
-	bool is_terminal;                       /* in_fd is one, and its modes are in saved */
+	bool is_terminal; /* in_fd is one, and its modes are in saved */
 	bool in_ended, master_hung;
 	struct queue to_sandbox, to_terminal;
 };
@@ -128,7 +129,7 @@ static void set_raw(struct tty_proxy *p)
 	struct termios raw = p->saved;
 
 	cfmakeraw(&raw);
-	(void)!tcsetattr(p->in_fd, TCSANOW, &raw);      /* the caller of new() has tried it once with an answer */
+	(void)!tcsetattr(p->in_fd, TCSANOW, &raw); /* the caller of new() has tried it once with an answer */
 }
 
 static void open_own(struct tty_proxy *p)
@@ -166,8 +167,12 @@ int tty_proxy_new(int in_fd, int out_fd, int master_fd, struct tty_proxy **ret, 
 	if (!p)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	*p = (struct tty_proxy){
-		.in_fd = in_fd, .out_fd = out_fd, .master_fd = master_fd,
-		.own_in_fd = -EBADF, .own_out_fd = -EBADF, .slave_fd = -EBADF,
+		.in_fd = in_fd,
+		.out_fd = out_fd,
+		.master_fd = master_fd,
+		.own_in_fd = -EBADF,
+		.own_out_fd = -EBADF,
+		.slave_fd = -EBADF,
 	};
 	r = prepare_master(p, err);
 	if (r < 0) {
@@ -183,7 +188,10 @@ int tty_proxy_new(int in_fd, int out_fd, int master_fd, struct tty_proxy **ret, 
 			return r;
 		}
 		p->is_terminal = true;
-		/* The erase key, UTF-8 and so on are the terminal's; a raw one is a program's, and tells nothing. */
+		/*
+		 * The erase key, UTF-8 and so on are the terminal's; a raw one is a program's, and tells
+		 * nothing.
+		 */
 		if (p->saved.c_lflag & ICANON)
 			(void)!tcsetattr(master_fd, TCSANOW, &p->saved);
 	}
@@ -199,14 +207,22 @@ unsigned tty_proxy_poll(const struct tty_proxy *p, struct pollfd fds[TTY_PROXY_F
 	short in = !p->in_ended && queue_room(&p->to_sandbox) ? POLLIN : 0;
 	short master = (short)((queue_room(&p->to_terminal) ? POLLIN : 0) | (to_sandbox ? POLLOUT : 0));
 
-	/* A negative descriptor is skipped. A terminal is watched for its hangup even while nothing more can be taken. */
-	fds[SIDE_IN] = (struct pollfd){ .fd = in || (p->is_terminal && !p->in_ended) ? in_side(p) : -1, .events = in };
+	/*
+	 * A negative descriptor is skipped. A terminal is watched for its hangup even while nothing more can
+	 * be taken.
+	 */
+	fds[SIDE_IN] = (struct pollfd){ .fd = in || (p->is_terminal && !p->in_ended) ? in_side(p) : -1,
+					.events = in };
 	fds[SIDE_OUT] = (struct pollfd){ .fd = to_terminal ? out_side(p) : -1, .events = POLLOUT };
-	fds[SIDE_MASTER] = (struct pollfd){ .fd = master && !p->master_hung ? p->master_fd : -1, .events = master };
+	fds[SIDE_MASTER] =
+		(struct pollfd){ .fd = master && !p->master_hung ? p->master_fd : -1, .events = master };
 	return TTY_PROXY_FDS;
 }
 
-/* A program that reads to the end of its input gets one, as from a person's Ctrl-D. There is room: it was just asked for. */
+/*
+ * A program that reads to the end of its input gets one, as from a person's Ctrl-D. There is room: it was
+ * just asked for.
+ */
 static void send_end(struct tty_proxy *p)
 {
 	struct termios t;
@@ -267,7 +283,7 @@ static int write_master(struct tty_proxy *p, struct kennel_error **err)
 		if (would_block(n) || !n)
 			break;
 		if (n < 0 && errno == EIO) {
-			p->to_sandbox.start = p->to_sandbox.end = 0;    /* nobody there to read it */
+			p->to_sandbox.start = p->to_sandbox.end = 0; /* nobody there to read it */
 			break;
 		}
 		if (n < 0)
@@ -303,7 +319,7 @@ int tty_proxy_dispatch(struct tty_proxy *p, const struct pollfd *fds, unsigned n
 	if (r >= 0 && queue_used(&p->to_sandbox))
 		r = write_master(p, err);
 	if (r >= 0 && (p->master_hung || (fds[SIDE_MASTER].fd >= 0 && fds[SIDE_MASTER].revents))) {
-		p->master_hung = false;         /* asked again, should a slave have been opened */
+		p->master_hung = false; /* asked again, should a slave have been opened */
 		r = read_master(p, err);
 	}
 	/* What was just read goes out at once where that can't block; else poll() is asked first. */
@@ -319,7 +335,7 @@ void tty_proxy_resize(struct tty_proxy *p)
 	struct winsize size;
 
 	if (!sys_ioctl(p->out_fd, TIOCGWINSZ, &size) || !sys_ioctl(p->in_fd, TIOCGWINSZ, &size))
-		(void)!sys_ioctl(p->master_fd, TIOCSWINSZ, &size);      /* only cosmetics are lost */
+		(void)!sys_ioctl(p->master_fd, TIOCSWINSZ, &size); /* only cosmetics are lost */
 	/* While we were stopped the shell has put its own modes back. */
 	if (p->is_terminal && is_foreground(p->in_fd))
 		set_raw(p);

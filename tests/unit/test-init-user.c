@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit/test-init-user.c - the lookup of users that kennel-init does, fed the files that a hostile sandbox would write.
+ * unit/test-init-user.c - the lookup of users that kennel-init does, fed the files that a hostile sandbox
+ * would write.
  *
  * It is compiled in here a second time, under the sanitizers that the freestanding program can't have.
  */
@@ -45,7 +46,7 @@ static void write_file(const char *path, const void *data, size_t len)
 	"relative:x:72:72:a,b c:home:bash\n" \
 	"alice:x:1000:1001:Alice,,,:/home/alice:/bin/zsh:more:fields\n" \
 	"alice:x:1:1:second:/:/bin/sh\n" \
-	"bob:x:1002:1003::/home/bob:/bin/sh"            /* no newline */
+	"bob:x:1002:1003::/home/bob:/bin/sh" /* no newline */
 #define GROUP \
 	"root:x:0:\n" \
 	"audio:x:29:alice,bob\n" \
@@ -78,16 +79,26 @@ static void test_user_find_reads_the_files(void **state)
 		{ "relative", 0, 72, 72, "relative", "/", "/bin/sh", 1, { 72 } },
 		{ "5555", 0, 5555, 5555, "5555", "/", "/bin/sh", 1, { 5555 } },
 		{ "5555:last", 0, 5555, 47, "5555", "/", "/bin/sh", 1, { 47 } },
-		{ "4294967294", 0, 4294967294u, 4294967294u, "4294967294", "/", "/bin/sh", 1, { 4294967294u } },
-		{ .spec = "4294967295", .result = -ENOENT }, { .spec = "99999999999999999999999", .result = -ENOENT },
-		{ .spec = "noid", .result = -ENOENT }, { .spec = "badid", .result = -ENOENT },
-		{ .spec = "minus", .result = -ENOENT }, { .spec = "toobig", .result = -ENOENT },
-		{ .spec = "wrap", .result = -ENOENT }, { .spec = "short", .result = -ENOENT },
-		{ .spec = "alic", .result = -ENOENT }, { .spec = "alicee", .result = -ENOENT },
-		{ .spec = "+", .result = -ENOENT }, { .spec = "-1", .result = -ENOENT },
-		{ .spec = "alice:none2", .result = -ENOENT }, { .spec = "alice:bad", .result = -ENOENT },
-		{ .spec = "", .result = -EINVAL }, { .spec = ":", .result = -EINVAL }, { .spec = "alice:", .result = -EINVAL },
-		{ .spec = ":audio", .result = -EINVAL }, { .spec = "a::b", .result = -EINVAL },
+		{ "4294967294", 0, ID_MAX, ID_MAX, "4294967294", "/", "/bin/sh", 1, { ID_MAX } },
+		{ .spec = "4294967295", .result = -ENOENT },
+		{ .spec = "99999999999999999999999", .result = -ENOENT },
+		{ .spec = "noid", .result = -ENOENT },
+		{ .spec = "badid", .result = -ENOENT },
+		{ .spec = "minus", .result = -ENOENT },
+		{ .spec = "toobig", .result = -ENOENT },
+		{ .spec = "wrap", .result = -ENOENT },
+		{ .spec = "short", .result = -ENOENT },
+		{ .spec = "alic", .result = -ENOENT },
+		{ .spec = "alicee", .result = -ENOENT },
+		{ .spec = "+", .result = -ENOENT },
+		{ .spec = "-1", .result = -ENOENT },
+		{ .spec = "alice:none2", .result = -ENOENT },
+		{ .spec = "alice:bad", .result = -ENOENT },
+		{ .spec = "", .result = -EINVAL },
+		{ .spec = ":", .result = -EINVAL },
+		{ .spec = "alice:", .result = -EINVAL },
+		{ .spec = ":audio", .result = -EINVAL },
+		{ .spec = "a::b", .result = -EINVAL },
 	};
 
 	write_file(passwd, PASSWD, strlen(PASSWD));

@@ -2,8 +2,9 @@
 /*
  * unit/test-init.c - kennel-init as it is embedded, run as pid 1 of real namespaces and as a subreaper.
  *
- * As root the namespaces are made as root and once more in a user namespace; as anybody else all of them are in a user namespace
- * of one id, and what needs a second id is skipped. test-init-user.c has the lookup of users by itself.
+ * As root the namespaces are made as root and once more in a user namespace; as anybody else all of them are
+ * in a user namespace of one id, and what needs a second id is skipped. test-init-user.c has the lookup of
+ * users by itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,20 +30,20 @@
 #include "sys/sys.h"
 
 struct job {
-	const char *user, *workdir;     /* NULL is "" */
+	const char *user, *workdir; /* NULL is "" */
 	unsigned flags;
-	bool user_ns;                   /* besides, always where the test is not root */
-	bool host_pids;                 /* no pid namespace: as with level fs */
-	int tty_fd;                     /* 0: none */
-	const char *passwd, *group;     /* text to stand in /etc/passwd, /etc/group */
-	const char *const *env;         /* NULL: PATH and nothing else */
+	bool user_ns; /* besides, always where the test is not root */
+	bool host_pids; /* no pid namespace: as with level fs */
+	int tty_fd; /* 0: none */
+	const char *passwd, *group; /* text to stand in /etc/passwd, /etc/group */
+	const char *const *env; /* NULL: PATH and nothing else */
 	const char *argv[8];
 };
 
 struct process {
 	pid_t pid;
 	int out_fd;
-	struct init_report report;      /* valid once started() was called */
+	struct init_report report; /* valid once started() was called */
 	int report_fd;
 };
 
@@ -88,10 +89,15 @@ static void put_over(const char *path, const char *target)
 static _Noreturn void run_init(const struct job *j, int out_fd, int report_fd, int go_fd)
 {
 	static const char *const plain_env[] = { "PATH=/usr/bin:/bin", NULL };
-	const struct sys_mount_attr private = { .propagation = 1 << 18 };       /* MS_PRIVATE */
+	const struct sys_mount_attr private = { .propagation = 1 << 18 }; /* MS_PRIVATE */
 	char report_text[16], tty_text[16], flags_text[16], c;
 	const char *argv[INIT_ARG_COMMAND + 9] = {
-		"kennel-init", report_text, tty_text, flags_text, j->user ? j->user : "", j->workdir ? j->workdir : "",
+		"kennel-init",
+		report_text,
+		tty_text,
+		flags_text,
+		j->user ? j->user : "",
+		j->workdir ? j->workdir : "",
 	};
 	int memfd;
 
@@ -99,7 +105,8 @@ static _Noreturn void run_init(const struct job *j, int out_fd, int report_fd, i
 	if (sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || read(go_fd, &c, 1) != 1)
 		_exit(99);
 	if (j->passwd || j->group) {
-		if (sys_unshare(CLONE_NEWNS) < 0 || sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
+		if (sys_unshare(CLONE_NEWNS) < 0 ||
+		    sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
 			_exit(99);
 		if (j->passwd)
 			put_over(tmp_path("passwd"), "/etc/passwd");
@@ -111,7 +118,8 @@ static _Noreturn void run_init(const struct job *j, int out_fd, int report_fd, i
 	    dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
 		_exit(99);
 	/* What the test itself inherited is not to be taken for a leak. */
-	if (sys_close_range(3, ~0u, SYS_CLOSE_RANGE_CLOEXEC) < 0 || (j->tty_fd && fcntl(j->tty_fd, F_SETFD, 0) < 0))
+	if (sys_close_range(3, ~0u, SYS_CLOSE_RANGE_CLOEXEC) < 0 ||
+	    (j->tty_fd && fcntl(j->tty_fd, F_SETFD, 0) < 0))
 		_exit(99);
 	report_fd = fcntl(report_fd, F_DUPFD, 20);
 	snprintf(report_text, sizeof(report_text), "%d", report_fd);
@@ -119,7 +127,8 @@ static _Noreturn void run_init(const struct job *j, int out_fd, int report_fd, i
 	snprintf(flags_text, sizeof(flags_text), "%u", j->flags | (j->host_pids ? INIT_SUBREAPER : 0));
 	for (size_t i = 0; i < ARRAY_SIZE(j->argv) && j->argv[i]; i++)
 		argv[INIT_ARG_COMMAND + i] = j->argv[i];
-	sys_execveat(memfd, "", (char *const *)argv, (char *const *)(j->env ? j->env : plain_env), AT_EMPTY_PATH);
+	sys_execveat(memfd, "", (char *const *)argv, (char *const *)(j->env ? j->env : plain_env),
+		     AT_EMPTY_PATH);
 	_exit(99);
 }
 
@@ -245,7 +254,7 @@ static void expect_output(struct process *p, const char *text)
 		} \
 	} while (0)
 
-/* --- the program ------------------------------------------------------------------------------------------------------- */
+/* --- the program --- */
 
 static void test_blob_is_one_read_only_segment_without_data(void **state)
 {
@@ -258,7 +267,8 @@ static void test_blob_is_one_read_only_segment_without_data(void **state)
 	assert_int_equal(e->e_phoff, sizeof(*e));
 	assert_true(init_blob_size <= 8192);
 	for (unsigned i = 0; i < e->e_phnum; i++) {
-		assert_true(p[i].p_type == PT_LOAD || p[i].p_type == PT_GNU_STACK || p[i].p_type >= PT_LOPROC);
+		assert_true(p[i].p_type == PT_LOAD || p[i].p_type == PT_GNU_STACK ||
+			    p[i].p_type >= PT_LOPROC);
 		if (p[i].p_type != PT_LOAD)
 			continue;
 		loads++;
@@ -271,8 +281,12 @@ static void test_blob_is_one_read_only_segment_without_data(void **state)
 static void test_command_ends_code_and_report(void **state)
 {
 	const char *script = tmp_file("no-format", "exit 9\n", 0755), *data = tmp_path("binary");
-	const char *plain = tmp_file("plain", "#!/bin/sh\n", 0644), *lost = tmp_file("lost", "#!/nowhere/sh\n", 0755);
-	const char *spaced = tmp_file("arguments", "test \"$0\" = " "\"$ME\" && test $# -eq 2 && exit \"$2\"\n", 0755);
+	const char *plain = tmp_file("plain", "#!/bin/sh\n", 0644),
+		   *lost = tmp_file("lost", "#!/nowhere/sh\n", 0755);
+	const char *spaced = tmp_file("arguments",
+				      "test \"$0\" = "
+				      "\"$ME\" && test $# -eq 2 && exit \"$2\"\n",
+				      0755);
 	char me[160];
 	const char *me_env[] = { me, "PATH=/usr/bin:/bin", NULL };
 	const struct {
@@ -302,7 +316,10 @@ static void test_command_ends_code_and_report(void **state)
 		{ { .argv = { NULL } }, 125, 0, 0 },
 	};
 
-	write_file(data, "\x7f" "ELF\0\0\0\n", 8, 0755);
+	write_file(data,
+		   "\x7f"
+		   "ELF\0\0\0\n",
+		   8, 0755);
 	snprintf(me, sizeof(me), "ME=%s", spaced);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		for (int variant = 0; variant < 3; variant++) {
@@ -313,7 +330,8 @@ static void test_command_ends_code_and_report(void **state)
 			job.host_pids = variant == 2;
 			int code = run_job(&job, &r, NULL, 0);
 			if (code != cases[i].code || r.step != cases[i].step || r.errnum != cases[i].errnum)
-				fail_msg("case %zu variant %d: code %d step %d errno %d", i, variant, code, r.step, r.errnum);
+				fail_msg("case %zu variant %d: code %d step %d errno %d", i, variant, code,
+					 r.step, r.errnum);
 		}
 	}
 }
@@ -338,11 +356,15 @@ static void test_path_search_passes_over_what_cannot_be_run(void **state)
 	assert_int_equal(run_job(&(struct job){ .argv = { "denied" }, .env = env }, &r, NULL, 0), 126);
 	assert_int_equal(r.errnum, EACCES);
 	/* no PATH at all, and an empty one: the working directory */
-	assert_int_equal(run_job(&(struct job){ .argv = { "true" }, .env = (const char *const[]){ "A=b", NULL } },
-				 &r, NULL, 0), 0);
+	assert_int_equal(
+		run_job(&(struct job){ .argv = { "true" }, .env = (const char *const[]){ "A=b", NULL } }, &r,
+			NULL, 0),
+		0);
 	snprintf(path, sizeof(path), "PATH=:/nowhere");
-	assert_int_equal(run_job(&(struct job){ .argv = { "found" }, .env = env, .workdir = tmp_path("dir2") },
-				 &r, NULL, 0), 0);
+	assert_int_equal(
+		run_job(&(struct job){ .argv = { "found" }, .env = env, .workdir = tmp_path("dir2") }, &r,
+			NULL, 0),
+		0);
 }
 
 static void test_path_element_longer_than_any_path_is_passed_over(void **state)
@@ -362,7 +384,9 @@ static void test_workdir_optional_falls_back_to_home_then_root(void **state)
 	char var[160], want[160], out[160];
 	const char *env[] = { var, "PATH=/usr/bin:/bin", NULL };
 	struct init_report r;
-	struct job job = { .argv = { "pwd" }, .env = env, .workdir = "/no/such", .flags = INIT_WORKDIR_OPTIONAL };
+	struct job job = {
+		.argv = { "pwd" }, .env = env, .workdir = "/no/such", .flags = INIT_WORKDIR_OPTIONAL
+	};
 
 	mkdir(home, 0755);
 	snprintf(var, sizeof(var), "HOME=%s", home);
@@ -390,14 +414,19 @@ static void test_command_gets_clean_signals_and_no_descriptor(void **state)
 	sigprocmask(SIG_BLOCK, &all, &old);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	int code = run_job(&(struct job){ .argv = { "sh", "-c", "grep -E '^(SigBlk|SigIgn|NoNewPrivs)' /proc/self/status; "
-						   "ls /proc/self/fd | tr '\\n' ' '" },
-					  .flags = INIT_NO_NEW_PRIVS, .host_pids = true }, &r, out, sizeof(out));
+	int code =
+		run_job(&(struct job){ .argv = { "sh", "-c",
+						 "grep -E '^(SigBlk|SigIgn|NoNewPrivs)' /proc/self/status; "
+						 "ls /proc/self/fd | tr '\\n' ' '" },
+				       .flags = INIT_NO_NEW_PRIVS,
+				       .host_pids = true },
+			&r, out, sizeof(out));
 	signal(SIGINT, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	assert_int_equal(code, 0);
-	assert_string_equal(out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nNoNewPrivs:\t1\n0 1 2 3 ");
+	assert_string_equal(out,
+			    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nNoNewPrivs:\t1\n0 1 2 3 ");
 }
 
 static unsigned count_entries(pid_t pid, const char *what)
@@ -433,7 +462,7 @@ static void test_idle_init_holds_no_descriptor_and_little_memory(void **state)
 	char name[32] = "", path[64];
 
 	assert_true(started(&p));
-	usleep(20000);          /* the report closes a little before init is at rest */
+	usleep(20000); /* the report closes a little before init is at rest */
 	assert_int_equal(count_entries(p.pid, "fd"), 0);
 	unsigned long pss = proc_number(p.pid, "smaps_rollup", "Pss:");
 	print_message("init: %zu bytes, Pss %lu kB, page tables %lu kB\n", init_blob_size, pss,
@@ -453,20 +482,22 @@ static void test_signals_are_handed_to_the_command(void **state)
 	static const struct {
 		int sig;
 		const char *name;
-	} cases[] = { { SIGTERM, "TERM" }, { SIGHUP, "HUP" }, { SIGUSR1, "USR1" }, { SIGUSR2, "USR2" }, { SIGINT, "INT" },
-		      { SIGQUIT, "QUIT" }, { SIGWINCH, "WINCH" }, { SIGCONT, "CONT" }, { SIGTSTP, "TSTP" },
-		      { SIGALRM, "ALRM" }, { SIGPWR, "PWR" } };
+	} cases[] = { { SIGTERM, "TERM" }, { SIGHUP, "HUP" },	{ SIGUSR1, "USR1" },   { SIGUSR2, "USR2" },
+		      { SIGINT, "INT" },   { SIGQUIT, "QUIT" }, { SIGWINCH, "WINCH" }, { SIGCONT, "CONT" },
+		      { SIGTSTP, "TSTP" }, { SIGALRM, "ALRM" }, { SIGPWR, "PWR" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		for (int variant = 0; variant < 3; variant++) {
 			char script[128];
 
 			if (variant == 2 && cases[i].sig == SIGPWR)
-				continue;       /* init's own there */
-			snprintf(script, sizeof(script), "trap 'exit 42' %s; echo ready; while :; do sleep 0.01; done",
+				continue; /* init's own there */
+			snprintf(script, sizeof(script),
+				 "trap 'exit 42' %s; echo ready; while :; do sleep 0.01; done",
 				 cases[i].name);
 			struct process p = start_job(&(struct job){ .argv = { "sh", "-c", script },
-								    .user_ns = variant == 1, .host_pids = variant == 2 });
+								    .user_ns = variant == 1,
+								    .host_pids = variant == 2 });
 			assert_true(started(&p));
 			expect_output(&p, "ready\n");
 			assert_int_equal(kill(p.pid, cases[i].sig), 0);
@@ -477,7 +508,8 @@ static void test_signals_are_handed_to_the_command(void **state)
 
 static void test_interrupt_reaches_the_whole_foreground(void **state)
 {
-	struct process p = start_job(&(struct job){ .argv = { "sh", "-c", "trap 'exit 43' INT; echo ready; sleep 100" } });
+	struct process p = start_job(
+		&(struct job){ .argv = { "sh", "-c", "trap 'exit 43' INT; echo ready; sleep 100" } });
 
 	assert_true(started(&p));
 	expect_output(&p, "ready\n");
@@ -489,8 +521,10 @@ static void test_interrupt_reaches_the_whole_foreground(void **state)
 static void test_orphans_are_reaped(void **state)
 {
 	/* each subshell leaves a child behind that ends after it, so init gets 200 dead */
-	struct process p = start_job(&(struct job){ .argv = { "sh", "-c",
-		"i=0; while [ $i -lt 200 ]; do (sleep 0.01 &); i=$((i+1)); done; sleep 0.1; echo ready; exec sleep 100" } });
+	struct process p = start_job(
+		&(struct job){ .argv = { "sh", "-c",
+					 "i=0; while [ $i -lt 200 ]; do (sleep 0.01 &); i=$((i+1)); done; "
+					 "sleep 0.1; echo ready; exec sleep 100" } });
 	char path[64], text[256];
 	ssize_t n = 0;
 
@@ -507,7 +541,7 @@ static void test_orphans_are_reaped(void **state)
 			break;
 		usleep(10000);
 	}
-	assert_true(n > 0 && strchr(text, ' ') == text + n - 1);        /* one number: the command */
+	assert_true(n > 0 && strchr(text, ' ') == text + n - 1); /* one number: the command */
 	kill(p.pid, SIGTERM);
 	finish(&p);
 }
@@ -518,14 +552,17 @@ static void test_namespace_ends_with_the_command(void **state)
 	char out[16];
 
 	assert_true(started(&p));
-	read_output(&p, out, sizeof(out));      /* ends only when the last holder of the pipe has ended */
+	read_output(&p, out, sizeof(out)); /* ends only when the last holder of the pipe has ended */
 	assert_int_equal(finish(&p), 3);
 }
 
 static void test_subreaper_ends_all_descendants_with_the_command(void **state)
 {
-	struct process p = start_job(&(struct job){ .host_pids = true, .argv = { "sh", "-c",
-		"(setsid sh -c 'sleep 100 & sleep 100' &); (setsid setsid sleep 100 &); sleep 0.1; exit 4" } });
+	struct process p =
+		start_job(&(struct job){ .host_pids = true,
+					 .argv = { "sh", "-c",
+						   "(setsid sh -c 'sleep 100 & sleep 100' &); "
+						   "(setsid setsid sleep 100 &); sleep 0.1; exit 4" } });
 	char out[16];
 
 	assert_true(started(&p));
@@ -542,11 +579,18 @@ static void test_subreaper_ends_all_when_its_parent_is_killed(void **state)
 	pid_t monitor = fork();
 	assert_true(monitor >= 0);
 	if (!monitor) {
-		struct process p = start_job(&(struct job){ .host_pids = true, .tty_fd = 0, .argv = { "sh", "-c",
-			"trap '' TERM HUP; (setsid sleep 100 &); echo ready; while :; do sleep 1; done" } });
+		struct process p =
+			start_job(&(struct job){ .host_pids = true,
+						 .tty_fd = 0,
+						 .argv = { "sh", "-c",
+							   "trap '' TERM HUP; (setsid sleep 100 &); "
+							   "echo ready; while :; do sleep 1; done" } });
 		char got[8] = "";
 
-		/* the end of keep is open in all of them through descriptor 1 of the command: pass what it says */
+		/*
+		 * the end of keep is open in all of them through descriptor 1 of the command: pass what it
+		 * says
+		 */
 		if (!started(&p) || read(p.out_fd, got, 6) != 6 || write(keep[1], got, 6) != 6)
 			_exit(1);
 		char pid_text[16];
@@ -584,8 +628,12 @@ static void test_tty_becomes_the_controlling_terminal(void **state)
 	assert_int_equal(unlockpt(master_fd), 0);
 	int slave_fd = open(ptsname(master_fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	assert_true(slave_fd >= 0);
-	struct process p = start_job(&(struct job){ .tty_fd = slave_fd, .user = "0", .argv = { "sh", "-c",
-		"exec 3</dev/tty && exec 3<&- && test -t 0 && test -t 1 && test -t 2 && ls /proc/self/fd | tr '\\n' ' '" } });
+	struct process p = start_job(
+		&(struct job){ .tty_fd = slave_fd,
+			       .user = "0",
+			       .argv = { "sh", "-c",
+					 "exec 3</dev/tty && exec 3<&- && test -t 0 && test -t 1 && "
+					 "test -t 2 && ls /proc/self/fd | tr '\\n' ' '" } });
 	close(slave_fd);
 	assert_true(started(&p));
 	assert_int_equal(finish(&p), 0);
@@ -594,10 +642,11 @@ static void test_tty_becomes_the_controlling_terminal(void **state)
 	assert_string_equal(out, "0 1 2 3 ");
 }
 
-/* --- users ------------------------------------------------------------------------------------------------------------- */
+/* --- users --- */
 
 #define PASSWD "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1001:Alice,,,:/home/alice:/bin/zsh\n"
-#define GROUP "audio:x:29:alice,bob\nbad:x:y:alice\nvideo:x:44:bob,alice\nprimary:x:1001:alice\nlast:x:47:alice"
+#define GROUP \
+	"audio:x:29:alice,bob\nbad:x:y:alice\nvideo:x:44:bob,alice\nprimary:x:1001:alice\nlast:x:47:alice"
 
 static void test_user_ids_groups_and_variables_are_taken(void **state)
 {
@@ -608,14 +657,20 @@ static void test_user_ids_groups_and_variables_are_taken(void **state)
 	NEED_ROOT();
 	for (int variant = 0; variant < 3; variant++) {
 		struct job job = {
-			.user = "alice", .passwd = PASSWD, .group = GROUP, .env = env,
-			.user_ns = variant == 1, .host_pids = variant == 2,
-			.argv = { "sh", "-c", "id -u; id -g; id -G; id -ru; echo $HOME $USER $LOGNAME $SHELL $A; "
+			.user = "alice",
+			.passwd = PASSWD,
+			.group = GROUP,
+			.env = env,
+			.user_ns = variant == 1,
+			.host_pids = variant == 2,
+			.argv = { "sh", "-c",
+				  "id -u; id -g; id -G; id -ru; echo $HOME $USER $LOGNAME $SHELL $A; "
 				  "grep -E 'Cap(Prm|Eff|Amb)' /proc/self/status | tr -d '\\t\\n'" },
 		};
 
 		assert_int_equal(run_job(&job, &r, out, sizeof(out)), 0);
-		assert_string_equal(out, "1000\n1001\n1001 29 44 47\n1000\n/home/alice alice alice /bin/zsh b\n"
+		assert_string_equal(out,
+				    "1000\n1001\n1001 29 44 47\n1000\n/home/alice alice alice /bin/zsh b\n"
 				    "CapPrm:0000000000000000CapEff:0000000000000000CapAmb:0000000000000000");
 	}
 }
@@ -629,7 +684,9 @@ static void test_environment_without_room_gets_all_four_variables(void **state)
 	const char *script = tmp_file("show-env", "echo $HOME $USER $LOGNAME $SHELL $0 $1\n", 0755);
 	char want[160];
 
-	assert_int_equal(run_job(&(struct job){ .user = "0", .env = env, .argv = { script, "arg" } }, &r, out, sizeof(out)), 0);
+	assert_int_equal(run_job(&(struct job){ .user = "0", .env = env, .argv = { script, "arg" } }, &r, out,
+				 sizeof(out)),
+			 0);
 	snprintf(want, sizeof(want), " root root ");
 	assert_non_null(strstr(out, want));
 	snprintf(want, sizeof(want), " %s arg\n", script);
@@ -666,7 +723,9 @@ static void test_ids_that_are_not_mapped_are_reported(void **state)
 {
 	struct init_report r;
 
-	assert_int_equal(run_job(&(struct job){ .user = "70000", .user_ns = true, .argv = { "true" } }, &r, NULL, 0), 125);
+	assert_int_equal(run_job(&(struct job){ .user = "70000", .user_ns = true, .argv = { "true" } }, &r,
+				 NULL, 0),
+			 125);
 	assert_int_equal(r.errnum, geteuid() ? EPERM : EINVAL);
 	assert_true(r.step == INIT_STEP_GROUPS || r.step == INIT_STEP_IDS);
 }
@@ -679,8 +738,8 @@ static int make_tmp_dir(void **state)
 static int remove_tmp_dir(void **state)
 {
 	static const char *const names[] = {
-		"no-format", "binary", "plain", "lost", "arguments", "dir1/denied", "dir2/found", "dir2/denied",
-		"passwd", "group", "show-env", "shell",
+		"no-format",  "binary",	     "plain",  "lost",	"arguments", "dir1/denied",
+		"dir2/found", "dir2/denied", "passwd", "group", "show-env",  "shell",
 	};
 	static const char *const dirs[] = { "dir1/found", "dir1", "dir2", "home" };
 

@@ -2,16 +2,17 @@
 /*
  * unit/test-tty.c - the proxy between two ptys: one plays the caller's terminal, the other is the sandbox's.
  *
- * "Person" is the master of the caller's terminal, where what a person types goes in and what a person sees comes out;
- * "program" is the slave of the sandbox's, with the modes that a program inside would set. Two wrapped calls bring about what
- * this machine would not do by itself: a terminal that can't be opened anew, and a kernel without TIOCGPTPEER.
+ * "Person" is the master of the caller's terminal, where what a person types goes in and what a person sees
+ * comes out; "program" is the slave of the sandbox's, with the modes that a program inside would set. Two
+ * wrapped calls bring about what this machine would not do by itself: a terminal that can't be opened anew,
+ * and a kernel without TIOCGPTPEER.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#undef fail            /* ours is another */
+#undef fail /* ours is another */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,8 +52,8 @@ int __wrap_sys_ioctl_int(int fd, unsigned long request, unsigned long arg)
 }
 
 struct fixture {
-	int person_fd, terminal_fd;     /* the caller's terminal: master and slave */
-	int master_fd, program_fd;      /* the sandbox's */
+	int person_fd, terminal_fd; /* the caller's terminal: master and slave */
+	int master_fd, program_fd; /* the sandbox's */
 	struct tty_proxy *proxy;
 };
 
@@ -146,7 +147,7 @@ static void expect_at(struct fixture *f, int fd, const char *text)
 	assert_string_equal(got, text);
 }
 
-/* --- modes ------------------------------------------------------------------------------------------------------------- */
+/* --- modes --- */
 
 static void test_new_raw_and_free_restores(void **state)
 {
@@ -227,13 +228,14 @@ static void test_new_master_that_is_none_is_refused_and_leaves_the_modes(void **
 	_cleanup_error_ struct kennel_error *err = NULL;
 	struct termios t;
 
-	assert_int_equal(tty_proxy_new(f->terminal_fd, f->terminal_fd, -EBADF, &f->proxy, &err), -KENNEL_E_IO);
+	assert_int_equal(tty_proxy_new(f->terminal_fd, f->terminal_fd, -EBADF, &f->proxy, &err),
+			 -KENNEL_E_IO);
 	assert_string_equal(kennel_error_message(err), "prepare the sandbox's terminal: Bad file descriptor");
 	assert_int_equal(tcgetattr(f->terminal_fd, &t), 0);
 	assert_true(t.c_lflag & ICANON);
 }
 
-/* --- bytes ------------------------------------------------------------------------------------------------------------- */
+/* --- bytes --- */
 
 static void test_keys_pass_through_unchanged(void **state)
 {
@@ -349,7 +351,7 @@ static void test_terminal_that_stands_still_does_not_block_the_small_writes(void
 	reopen_fails = true;
 	start(f);
 	make_raw(f->program_fd);
-	alarm(20);              /* a write that blocks ends the test by a signal */
+	alarm(20); /* a write that blocks ends the test by a signal */
 	check_backpressure(f, f->program_fd);
 	alarm(0);
 }
@@ -363,7 +365,7 @@ static void test_program_that_does_not_read_stops_the_typing(void **state)
 	check_backpressure(f, f->person_fd);
 }
 
-/* --- ends -------------------------------------------------------------------------------------------------------------- */
+/* --- ends --- */
 
 static void test_program_closes_and_opens_its_terminal_again(void **state)
 {
@@ -378,7 +380,9 @@ static void test_program_closes_and_opens_its_terminal_again(void **state)
 		assert_int_equal(write(f->program_fd, "one", 3), 3);
 		close(f->program_fd);
 		expect_at(f, f->person_fd, "one");
-		/* with no slave open there is nothing to do: no error, and no spinning but for the first look */
+		/*
+		 * with no slave open there is nothing to do: no error, and no spinning but for the first look
+		 */
 		unsigned busy = 0;
 		for (int i = 0; i < 10; i++) {
 			struct pollfd fds[TTY_PROXY_FDS];
@@ -394,7 +398,7 @@ static void test_program_closes_and_opens_its_terminal_again(void **state)
 		assert_true(f->program_fd >= 0);
 		make_raw(f->program_fd);
 		assert_int_equal(write(f->program_fd, "two", 3), 3);
-		assert_int_equal(write(f->person_fd, "k", 1), 1);       /* any event will do */
+		assert_int_equal(write(f->person_fd, "k", 1), 1); /* any event will do */
 		expect_at(f, f->person_fd, "two");
 		expect_at(f, f->program_fd, "k");
 		f->proxy = tty_proxy_free(f->proxy);
@@ -412,7 +416,7 @@ static void test_terminal_that_hangs_up_is_an_error(void **state)
 		reopen_fails = variant == 1;
 		start(f);
 		make_raw(f->program_fd);
-		if (variant == 2)               /* also with no room for what is typed */
+		if (variant == 2) /* also with no room for what is typed */
 			check_backpressure(f, f->person_fd);
 		close_fd(take_fd(&f->person_fd));
 		for (int i = 0; i < 10 && r == 1; i++)
@@ -466,7 +470,7 @@ static void test_drain_shows_the_rest_and_is_bounded(void **state)
 	len = fill(f->program_fd);
 	assert_true(len > 4096);
 	double begin = now();
-	tty_proxy_drain(f->proxy);              /* nobody reads: what fits is written, then it gives up */
+	tty_proxy_drain(f->proxy); /* nobody reads: what fits is written, then it gives up */
 	assert_true(now() - begin < 4);
 	assert_true(read(f->person_fd, got, sizeof(got)) > 0);
 	while ((n = read(f->person_fd, got, sizeof(got))) > 0)
