@@ -127,6 +127,29 @@ int mount_new_tmpfs(const char *size, const char *inodes)
 	return finish(fs_fd, SYS_MOUNT_ATTR_NOSUID);
 }
 
+int mount_new_view(int fuse_fd)
+{
+	static const char *const options[][2] = { { "source", "kennel" }, { "rootmode", "40000" }, { "user_id", "0" }, { "group_id", "0" } };
+	static const char *const flags[] = { "allow_other", "default_permissions" };
+	char name[FD_NAME_SIZE];
+	size_t prefix = sizeof("/proc/self/fd/") - 1;
+	int fs_fd = sys_fsopen("fuse");
+
+	if (fs_fd < 0)
+		return -1;
+	fd_name(name, fuse_fd);
+	bool failed = sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "fd", name + prefix, 0) < 0;
+	for (unsigned i = 0; !failed && i < sizeof(options) / sizeof(options[0]); i++)
+		failed = sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0;
+	for (unsigned i = 0; !failed && i < sizeof(flags) / sizeof(flags[0]); i++)
+		failed = sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, flags[i], NULL, 0) < 0;
+	if (failed) {
+		close_keep_errno(fs_fd);
+		return -1;
+	}
+	return finish(fs_fd, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV);
+}
+
 /* One layer or directory, by descriptor or, on kernels before 6.13, by its name below /proc/self/fd. */
 static int set_layer(int fs_fd, const char *key, int fd)
 {

@@ -37,6 +37,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "net/tap.h"
 #include "path/path.h"
 #include "sys/sys.h"
 
@@ -52,6 +53,7 @@ struct net_nat {
 	int pidfd;
 	int words_fd;           /* read end of pasta's stderr and pid file, until it is ready */
 	struct buf words;
+	bool tap_is_made;
 };
 
 /* Everything that the child needs, made by the parent. */
@@ -118,6 +120,8 @@ int net_nat_argv(const char *tool, const struct net_nat_spec *spec, unsigned run
 		r = strv_add(&argv, "--userns=/proc/self/fd/1", err);
 	else if (r == 0)
 		r = strv_add(&argv, "--netns-only", err);
+	if (r == 0 && spec->tap_is_made)
+		r = strv_add(&argv, "--ns-ifname=" NET_TAP_NAME, err);
 	if (r == 0)
 		r = strv_add(&argv, "--netns=/proc/self/fd/0", err);
 	if (r < 0)
@@ -300,7 +304,7 @@ int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct 
 	_cleanup_nat_ struct net_nat *nat = malloc(sizeof(*nat));
 	if (!nat)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	*nat = (struct net_nat) { .pidfd = -EBADF, .words_fd = take_fd(&read_fd) };
+	*nat = (struct net_nat) { .pidfd = -EBADF, .words_fd = take_fd(&read_fd), .tap_is_made = spec->tap_is_made };
 
 	/*
 	 * No exit signal: it is nobody's business but ours, and a caller's wait() for any child can't take it
@@ -451,7 +455,7 @@ int net_nat_wait(struct net_nat *nat, int timeout_ms, struct kennel_error **err)
 		if (r == 0)
 			return nat_failed(nat, err);
 	}
-	int r = nat_close_loopback(nat, err);
+	int r = nat->tap_is_made ? 0 : nat_close_loopback(nat, err);
 	if (r < 0)
 		return r;
 	/* With nobody to read it a full pipe would stop pasta; a closed one is an error that it ignores. */

@@ -10,6 +10,7 @@
 #ifndef KENNEL_NET_NAT_H
 #define KENNEL_NET_NAT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -32,6 +33,7 @@ struct sock_fprog;
 struct net_nat_spec {
 	int userns_fd;          /* owner of the network namespace; -EBADF where that is ours (see net_namespace_new()) */
 	int netns_fd;
+	bool tap_is_made;       /* NET_TAP_NAME is there, persistent and with the filter on it (net/tap.h) */
 };
 
 /*

@@ -28,6 +28,7 @@
 #include "caps/caps.h"
 #include "mount/mount.h"
 #include "net/nat.h"
+#include "net/tap.h"
 #include "run/init.h"
 #include "sys/sys.h"
 
@@ -136,6 +137,14 @@ static void wait_for_go(struct child_at *at)
 		_exit(126);
 }
 
+static void say_ready(struct child_at *at)
+{
+	const struct child_report ready = { .step = CHILD_READY };
+
+	if (write(at->p->report_fd, &ready, sizeof(ready)) != (ssize_t)sizeof(ready))
+		_exit(126);
+}
+
 static void early(struct child_at *at)
 {
 	const struct child_plan *p = at->p;
@@ -149,6 +158,15 @@ static void early(struct child_at *at)
 			die(at, CHILD_STEP_CGROUP);
 	if (sys_unshare(p->unshare_flags) < 0 || (p->net_ns_fd >= 0 && sys_setns(p->net_ns_fd, CLONE_NEWNET) < 0))
 		die(at, CHILD_STEP_NAMESPACES);
+	if (p->rootless) {
+		/* Only who opened it in the namespace that mounts may mount it; the parent starts the server meanwhile. */
+		p->shared->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+		if (p->shared->fuse_fd < 0)
+			die(at, CHILD_STEP_FUSE);
+		if (p->tap && net_tap_new() < 0)
+			die(at, CHILD_STEP_TAP);
+		say_ready(at);
+	}
 	if (p->loopback && net_loopback_up() < 0)
 		die(at, CHILD_STEP_LOOPBACK);
 	if (p->hostname && sys_sethostname(p->hostname, p->hostname_len) < 0)
@@ -165,12 +183,33 @@ static void settle(struct child_at *at)
 	/* Nothing that we mount may show outside, and nothing mounted outside may come in. */
 	if (sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
 		die(at, CHILD_STEP_PRIVATE);
-	if (p->user_ns && (sys_setgroups(0, NULL) < 0 || sys_setresgid(0, 0, 0) < 0 || sys_setresuid(0, 0, 0) < 0))
+	/* setgroups is denied where an ordinary user has one id only. */
+	if (p->user_ns && ((sys_setgroups(0, NULL) < 0 && !p->rootless) || sys_setresgid(0, 0, 0) < 0 || sys_setresuid(0, 0, 0) < 0))
 		die(at, CHILD_STEP_IDS);
 	if (sys_prctl(PR_SET_PDEATHSIG, (unsigned long)p->death_signal, 0, 0, 0) < 0)
 		die(at, CHILD_STEP_PARENT);
 	if (parent_is_gone(p))
 		_exit(126);
+}
+
+/* An ordinary user's view and delta: their superblocks must belong to the user namespace. */
+static void make_own_trees(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+	struct child_shared *s = p->shared;
+
+	s->lower_fds[0] = mount_new_view(s->fuse_fd);
+	if (s->lower_fds[0] < 0)
+		die(at, CHILD_STEP_VIEW);
+	s->delta_fd = s->scratch_fd = mount_new_tmpfs(p->delta_size, p->delta_inodes);
+	if (s->delta_fd < 0)
+		die(at, CHILD_STEP_DELTA);
+	say_ready(at);
+	wait_for_go(at);
+	s->upper_fds[0] = openat(s->delta_fd, "0/upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	s->work_fds[0] = openat(s->delta_fd, "0/work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->upper_fds[0] < 0 || s->work_fds[0] < 0)
+		die(at, CHILD_STEP_DELTA);
 }
 
 static int attach_over(struct child_at *at, int mount_fd, const char *path)
@@ -451,6 +490,8 @@ _Noreturn void child_main(const struct child_plan *p)
 	early(&at);
 	wait_for_go(&at);
 	settle(&at);
+	if (p->rootless)
+		make_own_trees(&at);
 	build_root(&at);
 	take_own_files(&at);
 	if (p->no_new_privs && sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

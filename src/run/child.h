@@ -27,6 +27,9 @@ enum child_step {
 	CHILD_STEP_SESSION = 1,
 	CHILD_STEP_CGROUP,
 	CHILD_STEP_NAMESPACES,
+	CHILD_STEP_TAP,
+	CHILD_STEP_FUSE,
+	CHILD_STEP_VIEW,
 	CHILD_STEP_LOOPBACK,
 	CHILD_STEP_HOSTNAME,
 	CHILD_STEP_PRIVATE,
@@ -54,6 +57,9 @@ enum child_step {
 	CHILD_STEP_INIT,
 };
 
+/* Not a failure: an ordinary user's child has done what the parent waits for. */
+#define CHILD_READY (-1)
+
 #define CHILD_TEXT_SIZE 160
 
 struct child_report {           /* at most PIPE_BUF, so it comes whole or not at all */
@@ -80,6 +86,7 @@ struct child_shared {
 	int scratch_fd;         /* mount that holds tmp, run, dev: the same one for a throwaway in memory, or -EBADF */
 	int lower_fds[CHILD_MAX_FDS];
 	int upper_fds[CHILD_MAX_FDS], work_fds[CHILD_MAX_FDS];
+	int fuse_fd;            /* from the child of an ordinary user: /dev/fuse, opened in its user namespace */
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
@@ -101,6 +108,9 @@ struct child_plan {
 	unsigned long unshare_flags;    /* done at once, while the parent prepares */
 	bool late_mount_ns;             /* the mount namespace only after the go: the parent stages mounts to be locked in it */
 	bool user_ns, pid_ns;
+	bool rootless;                  /* an ordinary user's: the child itself makes the view's mount and the delta's */
+	bool tap;                       /* and the tap device for nat */
+	const char *delta_size, *delta_inodes;  /* decimal; iff rootless */
 	int death_signal;
 	bool loopback;
 	const char *hostname;

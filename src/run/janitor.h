@@ -25,6 +25,7 @@ struct janitor_work {           /* the monitor fills this in as it goes; the jan
 	const char *id;         /* NULL: no entry yet */
 	int init_pidfd;         /* -EBADF: not started */
 	int nat_pidfd;          /* -EBADF: none */
+	int view_pidfd;         /* -EBADF: none */
 	unsigned n_dirs;        /* control groups to remove */
 	struct {
 		int parent_fd;

@@ -32,7 +32,9 @@
 #include "run/init.h"
 #include "run/masks.h"
 #include "run/report.h"
+#include "run/rootless.h"
 #include "run/sandbox.h"
+#include "run/viewer.h"
 #include "seccomp/filter.h"
 #include "sys/sys.h"
 
@@ -114,6 +116,8 @@ static int choose_map(struct launch *l, struct kennel_error **err)
 	sb->mapped = sb->plan->clone_flags & CLONE_NEWUSER;
 	if (!sb->mapped)
 		return 0;
+	if (sb->rootless)
+		return idmap_pick_user(&sb->user_map, err);
 	if (spec->idmap == SPEC_IDMAP_RANGE) {
 		sb->map = (struct idmap){ spec->idmap_base, spec->idmap_count };
 		sb->shifted = true;
@@ -158,7 +162,9 @@ static int plan_binds(struct launch *l, struct kennel_error **err)
 			return fail_errno(err, "share \"%s\"", spec->mounts[i].source);
 		l->child_binds[i].target = spec->mounts[i].target + 1;
 		l->child_binds[i].is_dir = S_ISDIR(st.st_mode);
-		int r = child_string(l, &l->child_binds[i].staged, err, "%s/%u", (unsigned)i);
+		/* An ordinary user's child takes the source itself: it has a copy of our mounts, already locked. */
+		l->child_binds[i].staged = spec->mounts[i].source;
+		int r = l->sb->rootless ? 0 : child_string(l, &l->child_binds[i].staged, err, "%s/%u", (unsigned)i);
 		if (r < 0)
 			return r;
 		if (!*l->child_binds[i].target)
@@ -224,7 +230,7 @@ static int make_pipes(struct launch *l, struct kennel_error **err)
 	}
 	for (unsigned i = 0; i < slots; i++)
 		l->shared->lower_fds[i] = -EBADF;
-	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->root_fd = -EBADF;
+	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->root_fd = l->shared->fuse_fd = -EBADF;
 	l->shared->user_xattr = true;
 	l->child.shared = l->shared;
 	return 0;
@@ -256,6 +262,12 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 			   (p->new_net && p->net != SPEC_NET_NAT ? CLONE_NEWNET : 0);
 	c->net_ns_fd = l->net_ns_fd;
 	c->user_ns = sb->mapped;
+	c->rootless = sb->rootless;
+	c->tap = sb->rootless && p->net == SPEC_NET_NAT && net_nat_available();
+	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);
+	snprintf(l->delta_inodes, sizeof(l->delta_inodes), "%llu", (unsigned long long)p->inodes);
+	c->delta_size = l->delta_size;
+	c->delta_inodes = l->delta_inodes;
 	c->pid_ns = p->clone_flags & CLONE_NEWPID;
 	c->death_signal = c->pid_ns ? SIGKILL : SIGTERM;
 	c->loopback = p->new_net;
@@ -423,6 +435,7 @@ static int start_nat(struct launch *l, int proc_fd, struct kennel_error **err)
 	const struct net_nat_spec spec = {
 		.userns_fd = sb->mapped ? l->user_ns_fd : l->nat_user_ns_fd,
 		.netns_fd = l->net_ns_fd,
+		.tap_is_made = sb->rootless,
 	};
 	int r = net_nat_start(&spec, &sb->nat, err);
 	if (r == 0)
@@ -507,7 +520,11 @@ static int equip(struct launch *l, struct kennel_error **err)
 
 	if (proc_fd < 0)
 		return proc_fd;
-	if (sb->mapped) {
+	if (sb->rootless) {
+		int r = rootless_equip(l, proc_fd, err);
+		if (r < 0)
+			return r;
+	} else if (sb->mapped) {
 		int r = idmap_write(proc_fd, &sb->map, err);
 		if (r < 0)
 			return wrap(err, r, "shift the ids");
@@ -516,8 +533,8 @@ static int equip(struct launch *l, struct kennel_error **err)
 			return fail_errno(err, "open the user namespace");
 	}
 	int nat = start_nat(l, proc_fd, &nat_err);
-	int r = prepare_trees(l, err);
-	if (r == 0)
+	int r = sb->rootless ? 0 : prepare_trees(l, err);
+	if (r == 0 && !sb->rootless)
 		r = stage_mounts(l, err);
 	if (r < 0)
 		return r;
@@ -535,6 +552,8 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	struct sandbox *sb = l->sb;
 
 	int r = choose_map(l, err);
+	if (r == 0 && sb->rootless)
+		r = rootless_check(l, err);
 	if (r == 0)
 		r = prepare_layers(l, err);
 	if (r == 0)
@@ -588,7 +607,8 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	}
 	sb->log = log ? *log : (struct log_sink){ 0 };
 	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
-	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = -EBADF;
+	sb->user_ns_fd = sb->view_pidfd = sb->view_hold_fd = -EBADF;
+	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = sb->work.view_pidfd = -EBADF;
 	return sb;
 }
 
@@ -609,6 +629,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	};
 	sb->registry_fd = sb->work.registry_fd = registry_open(err);
 	int r = sb->registry_fd < 0 ? sb->registry_fd : registry_make_id(sb->registry_fd, sb->id, err);
+	sb->rootless = geteuid() != 0;
 	if (r == 0)
 		r = plan_facts_read(&l, &facts, &name, cwd, sizeof(cwd), err);
 	if (r == 0)
@@ -663,6 +684,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 			;
 	}
 	sb->nat = net_nat_free(sb->nat);
+	viewer_end(sb);
 	(void)!cgroup_destroy(sb->cgroup, NULL);
 	if (sb->work.id)
 		registry_remove(sb->registry_fd, sb->id);
@@ -673,6 +695,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	close_fd(sb->delta_fd);
 	close_fd(sb->init_pidfd);
 	close_fd(sb->master_fd);
+	close_fd(sb->user_ns_fd);
 	close_fd(sb->work.monitor_pidfd);
 	delta_marks_done(&sb->marks);
 	plan_free(sb->plan);

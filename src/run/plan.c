@@ -8,6 +8,7 @@
  */
 #include "run/plan.h"
 
+#include <assert.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct plan *plan_free(struct plan *p)
 	free(p->hidden);
 	free(p->hostname);
 	strv_done(&p->details);
+	strv_done(&p->view_without);
 	strv_done(&p->argv);
 	strv_done(&p->env);
 	free(p);
@@ -42,7 +44,9 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 {
 	static const unsigned long ns_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 
-	p->isolate = spec->isolate == SPEC_ISOLATE_AUTO ? level : spec->isolate;
+	p->isolate = spec->isolate != SPEC_ISOLATE_AUTO ? spec->isolate :
+		     spec->idmap == SPEC_IDMAP_NO	? SPEC_ISOLATE_NS : /* the strongest one without shifted ids */
+							  level;
 	p->net = spec->net;
 	p->filter = p->isolate != SPEC_ISOLATE_FS;
 	switch (p->isolate) {
@@ -54,15 +58,10 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 		p->device_policy = true;
 		break;
 	case SPEC_ISOLATE_FS:
-		if (p->net == SPEC_NET_AUTO)
-			p->net = SPEC_NET_HOST;
-		if (p->net != SPEC_NET_HOST)
-			return hint(err, fail(err, KENNEL_E_INVALID, "isolation fs shares the network as it is"),
-				    "use --isolate ns or user together with --net %s", spec_net_name(p->net));
+		p->net = SPEC_NET_HOST;
 		break;
 	default:
-		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "isolation %s is not there yet", spec_isolate_name(p->isolate)),
-			    "use --isolate user");
+		assert(!"spec_check() has refused the others");
 	}
 	if (!facts->privileged && p->isolate != SPEC_ISOLATE_USER && facts->initial_user_ns)
 		return hint(err, fail(err, KENNEL_E_PERM, "isolation %s needs root", spec_isolate_name(p->isolate)),
@@ -103,6 +102,8 @@ static bool hidden_mount(const struct spec *spec, const char *target)
 	return false;
 }
 
+static const char *const made_new[] = { "/proc", "/sys", "/dev", "/run", "/tmp" };
+
 static int plan_system(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
 {
 	_cleanup_free_ struct system_mount *m = NULL;
@@ -123,7 +124,9 @@ static int plan_system(struct plan *p, const struct spec *spec, const struct pla
 				r = add_detail(p, "left-out", e, "hidden by --hide", err);
 				break;
 			}
-			p->overlays[p->n_overlays++] = (struct plan_overlay){ e->target, e->fstype, true };
+			/* The view crosses mounts by itself, so only the root of it gets an overlay. */
+			if (!p->view || strcmp(e->target, "/") == 0)
+				p->overlays[p->n_overlays++] = (struct plan_overlay){ e->target, e->fstype, true };
 			r = add_detail(p, "copied", e, NULL, err);
 			break;
 		case SYSTEM_NEW:
@@ -131,9 +134,13 @@ static int plan_system(struct plan *p, const struct spec *spec, const struct pla
 			break;
 		case SYSTEM_SKIP:
 			r = add_detail(p, "left-out", e, m[i].reason, err);
+			if (r == 0 && !e->hidden)
+				r = strv_add(&p->view_without, e->target, err);
 			break;
 		}
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(made_new) && r == 0; i++)
+		r = strv_add(&p->view_without, made_new[i], err);
 	if (r < 0)
 		return r;
 	if (!p->n_overlays || strcmp(p->overlays[0].target, "/") != 0)
@@ -223,11 +230,8 @@ static int plan_hide(struct plan *p, const struct spec *spec, const struct plan_
 
 static int plan_hostname(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
 {
-	if (p->isolate == SPEC_ISOLATE_FS && !spec->hostname)
-		return 0;
 	if (p->isolate == SPEC_ISOLATE_FS)
-		return hint(err, fail(err, KENNEL_E_INVALID, "isolation fs shares the host name"),
-			    "use --isolate ns or user together with --hostname");
+		return 0;
 	if (spec->hostname)
 		p->hostname = strdup(spec->hostname);
 	else if (asprintf(&p->hostname, "kennel-%s", facts->id) < 0)
@@ -311,6 +315,7 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 	if (!p)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	p->tty = spec->tty == SPEC_TTY_YES || (spec->tty == SPEC_TTY_AUTO && facts->stdin_is_tty);
+	p->view = !facts->privileged;
 	p->size_bytes = spec->size_bytes ? spec->size_bytes : facts->total_memory / 2;
 	p->inodes = MAX(p->size_bytes / INODE_SHARE, (uint64_t)INODES_MIN);
 	int r = plan_level(p, spec, facts, level, err);

@@ -43,6 +43,8 @@ struct plan {
 	unsigned long clone_flags;
 	bool new_net, new_sys;
 	bool tty;
+	bool view;                      /* an ordinary user's: one overlay over a view of all mounts */
+	struct strv view_without;       /* what the view does not show: empty directories there */
 
 	struct plan_overlay *overlays;  /* parents first; [0] is the root */
 	size_t n_overlays;
@@ -60,7 +62,8 @@ struct plan {
 };
 
 /*
- * level: what to plan for where the spec leaves it open. The spec and the mount table must outlive the plan.
+ * level: what to plan for where the spec, which has passed spec_check(), leaves it open. The spec and the mount
+ * table must outlive the plan.
  */
 int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level, struct plan **ret,
 	     struct kennel_error **err) MUST_CHECK;

@@ -131,6 +131,10 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 		if (r->errnum == ELOOP || r->errnum == ENOTDIR || r->errnum == EXDEV)
 			return hint(err, code, "a part of that path is a symbolic link inside, which is never followed");
 		return code;
+	case CHILD_STEP_FUSE:
+		return hint(err, code, r->errnum == ENOENT ? "modprobe fuse" : "an ordinary user needs it: chmod 0666 /dev/fuse, as udev does");
+	case CHILD_STEP_TAP:
+		return hint(err, code, "nat needs /dev/net/tun (modprobe tun; mode 0666, as udev sets it), or use --net none");
 	case CHILD_STEP_NAMESPACES:
 		l->level_refused = r->errnum != ENOMEM;
 		return code;
@@ -139,9 +143,8 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 	}
 }
 
-int report_wait(struct launch *l, struct kennel_error **err)
+int report_read(struct launch *l, struct child_report *ret, struct kennel_error **err)
 {
-	struct child_report r = { .index = -1 };
 	struct pollfd fds[2] = {
 		{ .fd = l->report_fd, .events = POLLIN },
 		{ .fd = l->sb->init_pidfd, .events = POLLIN },
@@ -153,13 +156,26 @@ int report_wait(struct launch *l, struct kennel_error **err)
 	if (!(fds[0].revents & POLLIN))
 		return hint(err, fail(err, KENNEL_E_IO, "the sandbox ended before its command ran"),
 			    "it was killed, perhaps for lack of memory: see dmesg");
-	ssize_t n = read(l->report_fd, &r, sizeof(r));
+	ssize_t n = read(l->report_fd, ret, sizeof(*ret));
 	if (n < (ssize_t)sizeof(struct init_report))
 		return fail(err, KENNEL_E_IO, "the sandbox sent half a report");
-	if (r.step == 0)
-		return 0;
-	if (r.step >= INIT_STEP_ARGS)
-		return init_failed(l, &(struct init_report){ r.step, r.errnum }, err);
-	r.text[sizeof(r.text) - 1] = '\0';
-	return child_failed(l, &r, err);
+	ret->text[sizeof(ret->text) - 1] = '\0';
+	return 0;
+}
+
+int report_failed(struct launch *l, const struct child_report *r, struct kennel_error **err)
+{
+	if (r->step >= INIT_STEP_ARGS)
+		return init_failed(l, &(struct init_report){ r->step, r->errnum }, err);
+	return child_failed(l, r, err);
+}
+
+int report_wait(struct launch *l, struct kennel_error **err)
+{
+	struct child_report r = { .index = -1 };
+	int n = report_read(l, &r, err);
+
+	if (n < 0)
+		return n;
+	return r.step == 0 ? 0 : report_failed(l, &r, err);
 }

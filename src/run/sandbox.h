@@ -19,6 +19,7 @@
 #include "conf/spec.h"
 #include "delta/layout.h"
 #include "idmap/idmap.h"
+#include "idmap/user.h"
 #include "net/nat.h"
 #include "run/child.h"
 #include "run/janitor.h"
@@ -34,6 +35,11 @@ struct sandbox {
 	bool mapped;                    /* has a user namespace */
 	bool shifted;                   /* and mounts get its id map */
 	struct idmap map;
+	bool rootless;                  /* an ordinary user's: user_map instead of map, and a view server */
+	struct idmap_user user_map;
+	int user_ns_fd;                 /* rootless: to look into the delta; else -EBADF */
+	int view_pidfd;                 /* rootless: the view server; else -EBADF */
+	int view_hold_fd;               /* rootless: the server ends when this is closed */
 
 	int registry_fd;                /* the runtime directory */
 	int entry_fd;                   /* holds the lock of our entry */
@@ -72,6 +78,7 @@ struct launch {
 	int user_ns_fd;
 	int nat_user_ns_fd, net_ns_fd;  /* made beforehand for nat at level ns; else -EBADF */
 	int *cgroup_fds;
+	char delta_size[24], delta_inodes[24];
 	int go_fd, report_fd;           /* our ends */
 	int old_ns_fd, old_cwd_fd;      /* set while this thread is in a mount namespace of its own (stage.c) */
 	bool level_refused;             /* the failure is one of this isolation level: a weaker one may work */
@@ -80,6 +87,8 @@ struct launch {
 /* prepare.c: before and after the child exists. */
 int prepare_layers(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int prepare_trees(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* Empties what --hide and --without name; in the delta, whose uppers exist by now. */
+int prepare_hidden(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* Which lower descriptors an overlay has, for the child's plan: fills child_overlays. */
 int prepare_slots(struct launch *l, struct kennel_error **err) MUST_CHECK;
 

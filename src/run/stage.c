@@ -27,7 +27,7 @@
 
 bool stage_is_needed(const struct launch *l)
 {
-	return l->spec->n_mounts > 0 || !l->sb->initial_user_ns;
+	return !l->sb->rootless && (l->spec->n_mounts > 0 || !l->sb->initial_user_ns);
 }
 
 static void take_masks_off(void)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * net/tap.h - the tap device for nat, made before pasta comes, with the packet filter already on it.
+ *
+ * An ordinary user can't reach into pasta to put the filter on its descriptor (it is not dumpable). A filter that is on a persistent tap device
+ * is put on every descriptor that attaches to it later, so the device is made first. System calls only: for the child, in its
+ * own network namespace and with CAP_NET_ADMIN over it.
+ */
+#ifndef KENNEL_NET_TAP_H
+#define KENNEL_NET_TAP_H
+
+#define NET_TAP_NAME "eth0"
+
+/* 0, or -1 and errno. */
+int net_tap_new(void);
+
+#endif

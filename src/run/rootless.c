@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/rootless.c - a start without privilege.
+ *
+ * An ordinary user's user namespace may not mount an overlay over the host's "/" (its mounts are locked), and root's files would be
+ * nobody's in it. So a server outside of the namespace, with just the user's own rights, shows "/" through FUSE: the numbers that it gives as
+ * owners are read as ids of the namespace, root is root, and a kernel overlay goes on top.
+ *
+ *   child   /dev/fuse, tap device                ready
+ *   parent  view server, newuidmap, newgidmap    go
+ *   child   mounts view and delta                ready
+ *   parent  an errand as inner root fills the delta: what the user can't read, /dev, resolv.conf
+ *   then    as for root
+ *
+ * What the user can't read is put into the delta as it would look, but empty: dpkg's locks and shadow must be usable by root inside. Nothing that is
+ * secret is ever read, let alone copied.
+ */
+#include "run/rootless.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "path/path.h"
+#include "run/errand.h"
+#include "run/report.h"
+#include "run/unreadable.h"
+#include "run/viewer.h"
+#include "sys/sys.h"
+
+int rootless_check(struct launch *l, struct kennel_error **err)
+{
+	const struct spec *spec = l->spec;
+	const struct sandbox *sb = l->sb;
+
+	if (spec->layers.n)
+		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "layers on top of the base need root"),
+			    "run kennel as root, or put the layers into one directory and use --base");
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (spec->mounts[i].read_only)
+			return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "sharing \"%s\" read-only needs root", spec->mounts[i].source),
+				    "root inside could make it writable again: copy it with kennel cp, or run kennel as root");
+	if (!idmap_user_has_range(&sb->user_map))
+		log_warn(&sb->log, "no subordinate ids: su, chown to others and daemons with users of their own will not work (give a range: "
+				   "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER)");
+	return 0;
+}
+
+/* Waits for the child's CHILD_READY, or turns what it says instead into an error. */
+static int wait_ready(struct launch *l, struct kennel_error **err)
+{
+	struct child_report r = { .index = -1 };
+
+	int n = report_read(l, &r, err);
+	if (n < 0)
+		return n;
+	return r.step == CHILD_READY ? 0 : report_failed(l, &r, err);
+}
+
+/* Runs as root of the sandbox's user namespace: see errand.h. */
+static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
+{
+	struct launch *l = data;
+	struct child_shared *s = l->shared;
+	int delta_fd = s->delta_fd;
+	struct stat st;
+
+	s->user_xattr = delta_has_user_xattr(delta_fd);
+	if (!s->user_xattr)
+		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "this kernel's tmpfs keeps no user xattrs, which an overlay in a user namespace needs"),
+			    "Linux 6.6 or later has them");
+	if (fstat(s->lower_fds[0], &st) < 0)
+		return hint(err, fail_errno(err, "look at the view of the system"), "its server has ended");
+	int r = delta_add_mount(delta_fd, 0, &st, &s->upper_fds[0], &s->work_fds[0], err);
+	if (r == 0)
+		r = prepare_hidden(l, err);
+	if (r == 0)
+		r = unreadable_plant(l, err);
+	if (r == 0)
+		r = furnish_scratch(l, delta_fd, err);
+	if (r == 0)
+		r = furnish_files(l, delta_fd, err);
+	s->upper_fds[0] = s->work_fds[0] = -EBADF;      /* numbers of this process: the child opens its own */
+	if (r < 0)
+		return r;
+	buf_add(out, l->sb->marks.items, l->sb->marks.n * sizeof(*l->sb->marks.items));
+	return buf_check(out, err);
+}
+
+static int take_marks(struct sandbox *sb, const struct buf *bytes, struct kennel_error **err)
+{
+	size_t n = bytes->len / sizeof(*sb->marks.items);
+
+	if (!n)
+		return 0;
+	sb->marks.items = malloc(n * sizeof(*sb->marks.items));
+	if (!sb->marks.items)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	memcpy(sb->marks.items, bytes->data, n * sizeof(*sb->marks.items));
+	sb->marks.n = sb->marks.room = n;
+	return 0;
+}
+
+static int go(struct launch *l, struct kennel_error **err)
+{
+	return write(l->go_fd, "g", 1) == 1 ? 0 : fail_errno(err, "tell the sandbox to go on");
+}
+
+int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	_cleanup_buf_ struct buf marks = { 0 };
+
+	int r = wait_ready(l, err);
+	if (r == 0)
+		r = viewer_start(l, err);
+	if (r == 0)
+		r = idmap_user_write(sb->init_pid, proc_fd, &sb->user_map, err);
+	if (r < 0)
+		return r;
+	l->user_ns_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
+	if (l->user_ns_fd < 0)
+		return fail_errno(err, "open the user namespace");
+	r = go(l, err);
+	if (r == 0)
+		r = wait_ready(l, err);
+	if (r == 0)
+		r = errand_run(l->user_ns_fd, fill_delta, l, &marks, err);
+	if (r == 0)
+		r = take_marks(sb, &marks, err);
+	if (r < 0)
+		return r;
+	sb->n_mounts = 1;
+	sb->delta_fd = fcntl(l->shared->delta_fd, F_DUPFD_CLOEXEC, 3);
+	sb->user_ns_fd = fcntl(l->user_ns_fd, F_DUPFD_CLOEXEC, 3);
+	return sb->delta_fd < 0 || sb->user_ns_fd < 0 ? fail_errno(err, "duplicate a descriptor") : 0;
+}
+
+static int count(void *data, struct buf *out, struct kennel_error **err)
+{
+	struct sandbox *sb = data;
+	uint64_t n = 0;
+
+	int r = delta_count(sb->delta_fd, sb->n_mounts, &sb->marks, &n, err);
+	buf_add(out, &n, sizeof(n));
+	return r < 0 ? r : buf_check(out, err);
+}
+
+int rootless_count(struct sandbox *sb, uint64_t *ret, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf out = { 0 };
+
+	int r = errand_run(sb->user_ns_fd, count, sb, &out, err);
+	if (r == 0)
+		memcpy(ret, out.data, sizeof(*ret));
+	return r;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* run/viewer.h - starts and ends the view server of an ordinary user's sandbox (src/view/ is the server). */
+#ifndef KENNEL_RUN_VIEWER_H
+#define KENNEL_RUN_VIEWER_H
+
+#include "run/sandbox.h"
+
+/* Starts it on shared->fuse_fd, showing base_fd; absolute path, empty environment. */
+int viewer_start(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* Ends it and waits for that. Nothing where there is none. */
+void viewer_end(struct sandbox *sb);
+
+#endif
