@@ -86,12 +86,31 @@ static size_t utf8_len(const unsigned char *s)
 	return 0;
 }
 
-/* C0, DEL and the C1 controls U+0080..U+009F (c2 80..c2 9f), which some terminals obey. */
+/*
+ * C0, DEL, the C1 controls U+0080..U+009F (c2 80..c2 9f), which some terminals obey, and what turns the direction of text or ends a line
+ * unseen: U+061C, U+200E, U+200F, U+2028..U+202E, U+2066..U+2069.
+ */
 static bool is_control(const unsigned char *s, size_t len)
 {
 	if (len == 1)
 		return s[0] < 0x20 || s[0] == 0x7f;
-	return len == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+	if (len == 2)
+		return (s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xd8 && s[1] == 0x9c);
+	if (len != 3 || s[0] != 0xe2)
+		return false;
+	if (s[1] == 0x80)
+		return s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae);
+	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
+}
+
+/* Of a valid sequence of 1 to 3 bytes. */
+static unsigned code_point(const unsigned char *s, size_t len)
+{
+	if (len == 1)
+		return s[0];
+	if (len == 2)
+		return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+	return (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
 }
 
 void buf_json(struct buf *b, const char *text)
@@ -116,7 +135,7 @@ void buf_json(struct buf *b, const char *text)
 		else if (*s == '\t')
 			buf_puts(b, "\\t");
 		else if (is_control(s, len))
-			buf_printf(b, "\\u%04x", len == 1 ? s[0] : s[1]);
+			buf_printf(b, "\\u%04x", code_point(s, len));
 		else
 			buf_add(b, s, len);
 		s += len;
