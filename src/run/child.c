@@ -48,10 +48,11 @@ static _Noreturn void die(struct child_at *at, enum child_step step)
 }
 
 /* O_PATH of a path below the root in which no component may be a link: the base may be anybody's work. */
-static int pin(int root_fd, const char *path)
+static int pin_type(int root_fd, const char *path, int type)
 {
 	const struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,    /* no O_NOFOLLOW: it would pin a link that comes last instead of failing */
+		/* no O_NOFOLLOW: it would pin a link that comes last instead of failing */
+		.flags = (uint64_t)(O_PATH | O_CLOEXEC | type),
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 	int fd;
@@ -62,11 +63,17 @@ static int pin(int root_fd, const char *path)
 	return fd;
 }
 
+static int pin(int root_fd, const char *path)
+{
+	return pin_type(root_fd, path, 0);
+}
+
 /* The same, but what is not there is made: parents and, for a file, an empty one. */
 static int pin_made(int root_fd, const char *path, bool is_dir, unsigned mode)
 {
 	char part[PATH_MAX];
-	int fd = pin(root_fd, path);
+	const int type = is_dir ? O_DIRECTORY : 0;      /* else a file in that place fails later, as EINVAL of the mount */
+	int fd = pin_type(root_fd, path, type);
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
@@ -110,7 +117,7 @@ static int pin_made(int root_fd, const char *path, bool is_dir, unsigned mode)
 		if (r < 0 && errno != EEXIST)
 			return -1;
 		if (last)
-			return pin(root_fd, path);
+			return pin_type(root_fd, path, type);
 		part[i] = '/';
 	}
 }

@@ -380,7 +380,8 @@ static int clone_child(struct launch *l, struct kennel_error **err)
 	int saved = errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0) {
-		l->level_refused = saved != EAGAIN && saved != ENOMEM;
+		/* A lack of something is no reason for a weaker level. */
+		l->level_refused = saved != EAGAIN && saved != ENOMEM && saved != EMFILE && saved != ENFILE;
 		return ns_explain_failure(args.flags, saved, err);
 	}
 	sb->init_pid = pid;
@@ -534,6 +535,8 @@ static int equip(struct launch *l, struct kennel_error **err)
 	}
 	int nat = start_nat(l, proc_fd, &nat_err);
 	int r = sb->rootless ? 0 : prepare_trees(l, err);
+	if (r < 0 && err && *err && kennel_error_errno(*err) == ENOSPC)
+		hint(err, r, "the delta in memory is too small for the copy: give it more with --size");
 	if (r == 0 && !sb->rootless)
 		r = stage_mounts(l, err);
 	if (r < 0)
@@ -651,19 +654,31 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	return 0;
 }
 
+/* Descriptors can run out at any step, and always for the same reason. */
+static int hint_at_limit(int r, struct kennel_error **err)
+{
+	if (r == 0 || !err || !*err || kennel_error_hint(*err))
+		return r;
+	if (kennel_error_errno(*err) == EMFILE)
+		return hint(err, r, "raise ulimit -n");
+	if (kennel_error_errno(*err) == ENFILE)
+		return hint(err, r, "raise sysctl fs.file-max");
+	return r;
+}
+
 int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret, struct kennel_error **err)
 {
 	bool refused = false;
 
 	int r = spec_check(spec, err);
 	if (r == 0)
-		r = start_at(spec, log, SPEC_ISOLATE_USER, &refused, ret, err);
+		r = hint_at_limit(start_at(spec, log, SPEC_ISOLATE_USER, &refused, ret, err), err);
 	if (r == 0 || !refused || spec->isolate != SPEC_ISOLATE_AUTO || geteuid() != 0)
 		return r;
 	/* Nobody asked for a level: the strongest one that works, and one line that says so. */
 	log_warn(log, "isolation ns instead of user: %s", err && *err ? kennel_error_message(*err) : "the kernel refused");
 	error_clear(err);
-	return start_at(spec, log, SPEC_ISOLATE_NS, &refused, ret, err);
+	return hint_at_limit(start_at(spec, log, SPEC_ISOLATE_NS, &refused, ret, err), err);
 }
 
 struct sandbox *sandbox_free(struct sandbox *sb)
