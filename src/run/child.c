@@ -265,7 +265,7 @@ static int make_overlays(struct child_at *at)
 		if (i == 0) {
 			if (attach_over(at, fd, p->stage) < 0)
 				die(at, CHILD_STEP_ATTACH);
-			root_fd = s->root_fd = fd;
+			root_fd = fd;
 			continue;
 		}
 		int target_fd = pin_made(root_fd, o->target, true, 0755);
@@ -317,32 +317,45 @@ static void bind_device(struct child_at *at, int root_fd, int index, const char 
 	close(target_fd);
 }
 
+/*
+ * The parent needs the terminal's master, so this is the last thing that is opened in the shared table. The devpts
+ * itself is attached later.
+ */
+static void make_terminals(struct child_at *at)
+{
+	struct child_shared *s = at->p->shared;
+	int unlock = 0;
+
+	s->pts_fd = mount_new_devpts(PTY_MAX);
+	if (s->pts_fd < 0)
+		die(at, CHILD_STEP_DEVPTS);
+	if (!at->p->tty)
+		return;
+	s->master_fd = openat(s->pts_fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (s->master_fd < 0 || sys_ioctl(s->master_fd, TIOCSPTLCK, &unlock) < 0)
+		die(at, CHILD_STEP_PTY);
+}
+
 static void make_dev(struct child_at *at, int root_fd, int first_dev_fd)
 {
 	const struct child_plan *p = at->p;
+	int pts_fd = p->shared->pts_fd;
 
 	bind_scratch(at, root_fd, "dev", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NOEXEC, true, CHILD_STEP_DEV);
 	for (unsigned i = 0; p->shared->bind_devices && i < p->n_dev_binds; i++)
 		bind_device(at, root_fd, first_dev_fd + (int)i, p->dev_binds[i]);
 
-	int pts_fd = mount_new_devpts(PTY_MAX);
 	int target_fd = pin(root_fd, "dev/pts");
-	if (pts_fd < 0 || target_fd < 0 || mount_attach(pts_fd, target_fd) < 0)
+	if (target_fd < 0 || mount_attach(pts_fd, target_fd) < 0)
 		die(at, CHILD_STEP_DEVPTS);
 	close(target_fd);
 	if (p->tty) {
-		int unlock = 0;
-		int master_fd = openat(pts_fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-
-		if (master_fd < 0 || sys_ioctl(master_fd, TIOCSPTLCK, &unlock) < 0)
-			die(at, CHILD_STEP_PTY);
 		int tree_fd = sys_open_tree(pts_fd, "0", SYS_OPEN_TREE_CLONE);
 		target_fd = pin(root_fd, "dev/console");
 		if (tree_fd < 0 || target_fd < 0 || mount_attach(tree_fd, target_fd) < 0)
 			die(at, CHILD_STEP_PTY);
 		close(tree_fd);
 		close(target_fd);
-		p->shared->master_fd = master_fd;
 	}
 	close(pts_fd);
 }
@@ -470,12 +483,22 @@ static void build_root(struct child_at *at)
 		die(at, CHILD_STEP_PIVOT);
 }
 
-/* From here on only 0, 1, 2, the report and init itself are open (CVE-2024-21626). */
+/*
+ * The table was shared for what the parent made after the clone. What we open from now on must not stay open there
+ * when we fail half-way, or outlive the sandbox: a mount's descriptor keeps its file system.
+ */
 static void take_own_files(struct child_at *at)
+{
+	if (sys_unshare(CLONE_FILES) < 0)
+		die(at, CHILD_STEP_FILES);
+}
+
+/* From here on only 0, 1, 2, the report and init itself are open (CVE-2024-21626). */
+static void keep_few_files(struct child_at *at)
 {
 	const struct child_plan *p = at->p;
 
-	if (sys_close_range(3, ~0U, SYS_CLOSE_RANGE_UNSHARE | SYS_CLOSE_RANGE_CLOEXEC) < 0)
+	if (sys_close_range(3, ~0U, SYS_CLOSE_RANGE_CLOEXEC) < 0)
 		die(at, CHILD_STEP_FILES);
 	if (p->tty) {
 		int slave_fd = sys_ioctl_int(p->shared->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -499,8 +522,10 @@ _Noreturn void child_main(const struct child_plan *p)
 	settle(&at);
 	if (p->rootless)
 		make_own_trees(&at);
-	build_root(&at);
+	make_terminals(&at);
 	take_own_files(&at);
+	build_root(&at);
+	keep_few_files(&at);
 	if (p->no_new_privs && sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die(&at, CHILD_STEP_NO_NEW_PRIVS);
 	if (p->filter && sys_seccomp_load(p->filter) < 0)

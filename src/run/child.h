@@ -7,7 +7,7 @@
  * What is made later, while the child already builds its network namespace (descriptors of mounts, which need
  * the child's user namespace), goes through struct child_shared, one shared page, and is valid once the go
  * byte came. Descriptors are numbers in a table that both share (CLONE_FILES) until the child takes its own
- * copy just before exec.
+ * copy after the go.
  */
 #ifndef KENNEL_RUN_CHILD_H
 #define KENNEL_RUN_CHILD_H
@@ -90,7 +90,7 @@ struct child_shared {
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
-	int root_fd;            /* from the child: a descriptor of the new root that is left in the shared table, or -EBADF */
+	int pts_fd;             /* from the child: its devpts; the parent closes what is left of it in the shared table */
 };
 
 struct child_mask {

@@ -8,8 +8,7 @@
  *   4 go                                 the child builds the root and becomes init
  *   5 wait for init's word               the command runs, or (step, errno) say why not
  *
- * Child and parent share one table of descriptors until the child's exec, so nothing has to be sent over a
- * socket.
+ * Child and parent share one table of descriptors until the go, so nothing has to be sent over a socket.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -230,7 +229,7 @@ static int make_pipes(struct launch *l, struct kennel_error **err)
 	}
 	for (unsigned i = 0; i < slots; i++)
 		l->shared->lower_fds[i] = -EBADF;
-	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->root_fd = l->shared->fuse_fd = -EBADF;
+	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->pts_fd = l->shared->fuse_fd = -EBADF;
 	l->shared->user_xattr = true;
 	l->child.shared = l->shared;
 	return 0;
@@ -592,11 +591,10 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	int left = stage_leave(l, r < 0 ? NULL : err);
 	if (r == 0)
 		r = left;
-	/* The child's root came into the table that we shared; held here it would outlive the sandbox. */
-	if (l->shared && l->shared->root_fd >= 0)
-		close_fd(l->shared->root_fd);
-	if (l->shared)
+	if (l->shared) {
 		sb->master_fd = l->shared->master_fd;
+		close_fd(l->shared->pts_fd);
+	}
 	return r;
 }
 
