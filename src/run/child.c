@@ -140,7 +140,7 @@ static void wait_for_go(struct child_at *at)
 	while (poll(fds, 2, -1) < 0 && errno == EINTR)
 		;
 	/* Our own table keeps the pipe's other end open, so a dead parent shows only in its pidfd. */
-	if (!(fds[0].revents & POLLIN) || read(at->p->go_fd, &go, 1) != 1)
+	if (!(fds[0].revents & POLLIN) || read(at->p->go_fd, &go, 1) != 1 || go != 'g')
 		_exit(126);
 }
 

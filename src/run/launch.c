@@ -38,6 +38,7 @@
 #include "sys/sys.h"
 
 #define NAT_TIMEOUT_MS 10000
+#define CALL_OFF_MS 1000
 
 static void launch_done(struct launch *l)
 {
@@ -549,6 +550,15 @@ static int equip(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
+/* Killed now, the child would leave the descriptor of the moment in the table that we share; so it is told to leave. */
+static void call_off(struct launch *l)
+{
+	struct pollfd fd = { .fd = l->sb->init_pidfd, .events = POLLIN };
+
+	if (write(l->go_fd, "x", 1) == 1)
+		(void)!poll(&fd, 1, CALL_OFF_MS);
+}
+
 static int attempt(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
@@ -584,6 +594,8 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = equip(l, err);
 	if (r == 0 && write(l->go_fd, "g", 1) != 1)
 		r = fail_errno(err, "tell the sandbox to go on");
+	else if (r < 0 && sb->init_pidfd >= 0)
+		call_off(l);
 	if (r == 0)
 		r = register_sandbox(l, err);
 	if (r == 0)
