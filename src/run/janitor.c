@@ -74,7 +74,8 @@ int janitor_new(struct janitor_work *work, struct janitor **ret, struct kennel_e
 		return fail_errno(err, "make a stack");
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);   /* it inherits this: no handler of the caller may ever run on that stack */
-	pid_t pid = clone(janitor_main, (char *)j->stack + STACK_SIZE, CLONE_VM | CLONE_FILES | CLONE_PIDFD, work, &j->pidfd);
+	pid_t pid = sys_clone_on_stack(janitor_main, (char *)j->stack + STACK_SIZE,
+				       CLONE_VM | CLONE_FILES | CLONE_PIDFD, work, &j->pidfd);
 	int saved = errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0) {

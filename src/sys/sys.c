@@ -31,6 +31,11 @@ int sys_clone3(struct clone_args *args, size_t size)
 	return (int)syscall(SYS_clone3, args, size);
 }
 
+int sys_clone_on_stack(int (*main)(void *data), void *stack_top, int flags, void *data, int *ret_pidfd)
+{
+	return clone(main, stack_top, flags, data, ret_pidfd);
+}
+
 int sys_unshare(unsigned long flags)
 {
 	return (int)syscall(SYS_unshare, flags);
