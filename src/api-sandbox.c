@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "conf/spec.h"
 #include "delta/layout.h"
+#include "run/rootless.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
@@ -121,6 +122,8 @@ int kennel_sandbox_is_interactive(const struct kennel_sandbox *sb)
 
 int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files, struct kennel_error **err)
 {
+	if (sb->sb->rootless)
+		return rootless_count(sb->sb, ret_files, err);
 	return delta_count(sb->sb->delta_fd, sb->sb->n_mounts, &sb->sb->marks, ret_files, err);
 }
 

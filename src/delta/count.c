@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/strv.h"
 
-static const char go_up[] = "";         /* on the list of names: all below the current directory was seen */
+static const char go_up[] = ""; /* on the list of names: all below the current directory was seen */
 
 struct place {
 	dev_t dev;
@@ -24,9 +24,9 @@ struct place {
 };
 
 struct walk {
-	int fd;                         /* the current directory */
-	struct strv todo;               /* last in, first out */
-	struct place *parents;          /* of the current directory, outermost first */
+	int fd; /* the current directory */
+	struct strv todo; /* last in, first out */
+	struct place *parents; /* of the current directory, outermost first */
 	size_t depth, room;
 	const struct delta_marks *marks;
 	uint64_t count;
@@ -44,7 +44,8 @@ static bool mark_has(const struct delta_marks *m, const struct stat *st)
 {
 	for (size_t i = 0; i < m->n; i++)
 		if (m->items[i].ino == st->st_ino && m->items[i].dev == st->st_dev &&
-		    m->items[i].ctime.tv_sec == st->st_ctim.tv_sec && m->items[i].ctime.tv_nsec == st->st_ctim.tv_nsec)
+		    m->items[i].ctime.tv_sec == st->st_ctim.tv_sec &&
+		    m->items[i].ctime.tv_nsec == st->st_ctim.tv_nsec)
 			return true;
 	return false;
 }
@@ -125,8 +126,9 @@ static int enter(struct walk *w, const char *name, struct kennel_error **err)
 
 	/* Gone, or something else by now: the sandbox may be running. */
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 :
-									       fail_errno(err, "open a directory of the delta");
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ?
+			       0 :
+			       fail_errno(err, "open a directory of the delta");
 	int r = remember_parent(w, err);
 	if (r == 0)
 		r = strv_add(&w->todo, go_up, err);
@@ -151,7 +153,8 @@ static int leave(struct walk *w, struct kennel_error **err)
 }
 
 /* Takes upper_fd. */
-static int count_upper(int upper_fd, const struct delta_marks *marks, uint64_t *count, struct kennel_error **err)
+static int count_upper(int upper_fd, const struct delta_marks *marks, uint64_t *count,
+		       struct kennel_error **err)
 {
 	_cleanup_walk_ struct walk w = { .fd = upper_fd, .marks = marks };
 
@@ -165,7 +168,8 @@ static int count_upper(int upper_fd, const struct delta_marks *marks, uint64_t *
 	return r;
 }
 
-int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks, uint64_t *ret, struct kennel_error **err)
+int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks, uint64_t *ret,
+		struct kennel_error **err)
 {
 	uint64_t count = 0;
 
@@ -176,7 +180,7 @@ int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks
 		int fd = openat(delta_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 && errno != ENOENT)
 			return fail_errno(err, "open a directory of the delta");
-		if (fd < 0)             /* a mount that was left out has no place in it */
+		if (fd < 0) /* a mount that was left out has no place in it */
 			continue;
 		int r = count_upper(fd, marks, &count, err);
 		if (r < 0)

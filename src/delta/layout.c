@@ -183,7 +183,7 @@ static int plant_empty_dir(const struct delta_spot *spot, int dir_fd, const char
 	return 1;
 }
 
-int delta_plant_empty(const struct delta_spot *spot, struct kennel_error **err)
+int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t size, struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd = -EBADF;
 	const char *name;
@@ -200,8 +200,15 @@ int delta_plant_empty(const struct delta_spot *spot, struct kennel_error **err)
 	/* A link has mode 0777, and a fifo or device is no file that others should write now. */
 	if (fd < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, S_ISREG(st.st_mode) ? st.st_mode & 0777 : 0644) < 0)
 		return fail_errno(err, "hide \"%s\"", spot->rel);
+	if (size && write(fd, data, size) != (ssize_t)size)
+		return fail_errno(err, "write \"%s\" in the delta", spot->rel);
 	r = mark_add(spot->marks, dir_fd, name, err);
 	return r < 0 ? r : 1;
+}
+
+int delta_plant_empty(const struct delta_spot *spot, struct kennel_error **err)
+{
+	return delta_plant_instead(spot, NULL, 0, err);
 }
 
 int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)

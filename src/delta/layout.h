@@ -62,6 +62,8 @@ int delta_plant_file(const struct delta_spot *spot, const void *data, size_t siz
  * is in the upper.
  */
 int delta_plant_empty(const struct delta_spot *spot, struct kennel_error **err) MUST_CHECK;
+/* The same, with this content for a file, whose owner and mode stay those of the lower. */
+int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t size, struct kennel_error **err) MUST_CHECK;
 /* Makes it disappear. Return as above. */
 int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err) MUST_CHECK;
 

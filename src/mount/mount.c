@@ -130,7 +130,8 @@ int mount_new_tmpfs(const char *size, const char *inodes)
 int mount_new_view(int fuse_fd)
 {
 	static const char *const options[][2] = { { "source", "kennel" }, { "rootmode", "40000" }, { "user_id", "0" }, { "group_id", "0" } };
-	static const char *const flags[] = { "allow_other", "default_permissions" };
+	/* "ro": without it the kernel asks again for the attributes of every file that was read. */
+	static const char *const flags[] = { "allow_other", "default_permissions", "ro" };
 	char name[FD_NAME_SIZE];
 	size_t prefix = sizeof("/proc/self/fd/") - 1;
 	int fs_fd = sys_fsopen("fuse");

@@ -33,9 +33,11 @@
 #include "run/report.h"
 #include "run/rootless.h"
 #include "run/sandbox.h"
+#include "run/unreadable.h"
 #include "run/viewer.h"
 #include "seccomp/filter.h"
 #include "sys/sys.h"
+#include "view/view.h"
 
 #define NAT_TIMEOUT_MS 10000
 #define CALL_OFF_MS 1000
@@ -69,6 +71,9 @@ static void launch_done(struct launch *l)
 	free(l->child_overlays);
 	free(l->child_binds);
 	free(l->cgroup_fds);
+	free(l->dev_binds);
+	close_fd(l->view_report_fd);
+	unreadable_end(l);
 	close_fd(l->user_ns_fd);
 	close_fd(l->nat_user_ns_fd);
 	close_fd(l->net_ns_fd);
@@ -236,14 +241,37 @@ static int make_pipes(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
+/* The host's nodes that are bound where this process can make none, with what an ordinary user asks for behind them. */
+static int plan_devices(struct launch *l, struct kennel_error **err)
+{
+	size_t n = device_nodes_n;
+
+	l->dev_binds = calloc(n + l->spec->n_devices, sizeof(*l->dev_binds));
+	if (!l->dev_binds)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		l->dev_binds[i] = device_nodes[i].name;
+	for (size_t i = 0; l->sb->rootless && i < l->spec->n_devices; i++) {
+		const char *path = l->spec->devices[i].path;
+
+		if (!path_is_below(path, "/dev") || access(path, R_OK) < 0)
+			return hint(err, fail_errno(err, "use the device \"%s\"", path),
+				    "without root a device must be below /dev and yours to open");
+		l->dev_binds[n++] = path + strlen("/dev/");
+	}
+	l->child.dev_binds = l->dev_binds;
+	l->child.n_dev_binds = (unsigned)n;
+	return 0;
+}
+
 static int plan_child(struct launch *l, struct kennel_error **err)
 {
-	static const char *const dev_binds[] = { "null", "zero", "full", "random", "urandom", "tty" };
 	struct sandbox *sb = l->sb;
 	const struct plan *p = sb->plan;
 	struct child_plan *c = &l->child;
 	bool walled = p->isolate != SPEC_ISOLATE_FS;
 	char fd_text[16];
+	int r;
 
 	snprintf(fd_text, sizeof(fd_text), "%d", c->report_fd);
 	free(sb->plan->argv.items[INIT_ARG_REPORT_FD]);
@@ -274,8 +302,9 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->hostname = p->hostname;
 	c->hostname_len = p->hostname ? strlen(p->hostname) : 0;
 	c->attr_flags = sb->mapped ? 0 : SYS_MOUNT_ATTR_NODEV;
-	c->dev_binds = dev_binds;
-	c->n_dev_binds = ARRAY_SIZE(dev_binds);
+	r = plan_devices(l, err);
+	if (r < 0)
+		return r;
 	c->new_sys = p->new_sys;
 	c->masks = masks;
 	c->n_masks = walled ? masks_n : 0;
@@ -398,68 +427,6 @@ static int open_child_proc(struct launch *l, struct kennel_error **err)
 	return fd < 0 ? fail_errno(err, "open \"%s\"", name) : fd;
 }
 
-/*
- * No nat: an error where it was asked for, else one line, and the sandbox has a network of its own that leads
- * nowhere.
- */
-static int without_nat(struct launch *l, int r, struct kennel_error **err)
-{
-	struct sandbox *sb = l->sb;
-
-	if (!sb->plan->net_optional)
-		return wrap(err, r, "make the network");
-	log_warn(&sb->log, "no network inside: %s", err && *err ? kennel_error_message(*err) : "nat can't be had");
-	error_clear(err);
-	sb->work.nat_pidfd = -EBADF;
-	sb->nat = net_nat_free(sb->nat);
-	sb->plan->net = SPEC_NET_NONE;
-	return 0;
-}
-
-static int prepare_nat(struct launch *l, struct kennel_error **err)
-{
-	int r = net_namespace_new(&l->nat_user_ns_fd, &l->net_ns_fd, err);
-
-	return r < 0 ? without_nat(l, r, err) : 0;
-}
-
-static int start_nat(struct launch *l, int proc_fd, struct kennel_error **err)
-{
-	struct sandbox *sb = l->sb;
-
-	if (sb->plan->net != SPEC_NET_NAT)
-		return 0;
-	if (l->net_ns_fd < 0)
-		l->net_ns_fd = openat(proc_fd, "ns/net", O_RDONLY | O_CLOEXEC);
-	if (l->net_ns_fd < 0)
-		return fail_errno(err, "open the network namespace");
-	const struct net_nat_spec spec = {
-		.userns_fd = sb->mapped ? l->user_ns_fd : l->nat_user_ns_fd,
-		.netns_fd = l->net_ns_fd,
-		.tap_is_made = sb->rootless,
-	};
-	int r = net_nat_start(&spec, &sb->nat, err);
-	if (r == 0)
-		sb->work.nat_pidfd = net_nat_pidfd(sb->nat);
-	return r;
-}
-
-static int finish_nat(struct launch *l, int started, struct kennel_error **err)
-{
-	struct sandbox *sb = l->sb;
-	int r = started;
-
-	if (sb->plan->net != SPEC_NET_NAT)
-		return 0;
-	if (r == 0)
-		r = net_nat_wait(sb->nat, NAT_TIMEOUT_MS, err);
-	if (r == 0) {
-		sb->work.nat_pidfd = net_nat_pidfd(sb->nat);
-		return 0;
-	}
-	return without_nat(l, r, err);
-}
-
 static void put_entry(struct launch *l, struct buf *b)
 {
 	const struct sandbox *sb = l->sb;
@@ -479,8 +446,10 @@ static void put_entry(struct launch *l, struct buf *b)
 	registry_put(b, "net", spec_net_name(p->net));
 	if (p->hostname)
 		registry_put(b, "hostname", p->hostname);
-	if (sb->shifted) {
-		snprintf(text, sizeof(text), "%u:%u", sb->map.base, sb->map.count);
+	if (sb->shifted || (sb->rootless && idmap_user_has_range(&sb->user_map))) {
+		const struct idmap *m = sb->rootless ? &sb->user_map.uids : &sb->map;
+
+		snprintf(text, sizeof(text), "%u:%u", m->base, m->count);
 		registry_put(b, "idmap", text);
 	} else {
 		registry_put(b, "idmap", "no");
@@ -492,6 +461,8 @@ static void put_entry(struct launch *l, struct buf *b)
 	registry_put(b, "command", command.len ? command.data : "(shell)");
 	for (size_t i = 0; i < p->details.n; i++)
 		registry_put(b, "mount", p->details.items[i]);
+	for (size_t i = 0; l->unreadable && i < l->unreadable->n; i++)
+		registry_put(b, "replaced", l->unreadable->items[i].path);
 }
 
 static int register_sandbox(struct launch *l, struct kennel_error **err)
@@ -533,7 +504,7 @@ static int equip(struct launch *l, struct kennel_error **err)
 		if (l->user_ns_fd < 0)
 			return fail_errno(err, "open the user namespace");
 	}
-	int nat = start_nat(l, proc_fd, &nat_err);
+	int nat = network_start(l, proc_fd, &nat_err);
 	int r = sb->rootless ? 0 : prepare_trees(l, err);
 	if (r < 0 && err && *err && kennel_error_errno(*err) == ENOSPC)
 		hint(err, r, "the delta in memory is too small for the copy: give it more with --size");
@@ -541,7 +512,7 @@ static int equip(struct launch *l, struct kennel_error **err)
 		r = stage_mounts(l, err);
 	if (r < 0)
 		return r;
-	r = finish_nat(l, nat, &nat_err);
+	r = network_finish(l, nat, &nat_err);
 	if (r < 0) {
 		if (err)
 			*err = take_ptr(&nat_err);
@@ -575,7 +546,7 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	if (r == 0)
 		r = plan_binds(l, err);
 	if (r == 0 && sb->plan->net == SPEC_NET_NAT && !sb->mapped)
-		r = prepare_nat(l, err);
+		r = network_prepare(l, err);
 	if (r == 0)
 		r = make_pipes(l, err);
 	if (r == 0)
@@ -638,6 +609,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	struct launch l = {
 		.sb = sb, .spec = spec, .base_fd = -EBADF, .user_ns_fd = -EBADF, .go_fd = -EBADF, .report_fd = -EBADF,
 		.nat_user_ns_fd = -EBADF, .net_ns_fd = -EBADF, .old_ns_fd = -EBADF, .old_cwd_fd = -EBADF,
+		.view_report_fd = -EBADF,
 		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .init_fd = -EBADF, .parent_pidfd = -EBADF },
 	};
 	sb->registry_fd = sb->work.registry_fd = registry_open(err);

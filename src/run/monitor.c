@@ -54,9 +54,10 @@ static void forward(struct sandbox *sb, int signal_fd, struct tty_proxy *proxy)
 	struct signalfd_siginfo info;
 
 	while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if ((int)info.ssi_signo == SIGWINCH && proxy)
+		/* After a stop of ours somebody else may have changed the terminal's modes. */
+		if (((int)info.ssi_signo == SIGWINCH || (int)info.ssi_signo == SIGCONT) && proxy)
 			tty_proxy_resize(proxy);
-		else
+		if ((int)info.ssi_signo != SIGWINCH || !proxy)
 			(void)!sys_pidfd_send_signal(sb->init_pidfd, (int)info.ssi_signo, 0);
 	}
 }
@@ -71,7 +72,7 @@ static int terminal_gone(struct sandbox *sb, int r, struct kennel_error **err)
 	if (poll(&fd, 1, 2000) <= 0)
 		(void)!sys_pidfd_send_signal(sb->init_pidfd, SIGKILL, 0);
 	(void)!sandbox_wait(sb, -1, &status, NULL);
-	return wrap(err, r, "the terminal is gone");
+	return wrap(err, r, "follow the sandbox");
 }
 
 static int follow(struct sandbox *sb, int signal_fd, struct tty_proxy *proxy, struct kennel_error **err)

@@ -78,7 +78,7 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 	if (r == 0)
 		r = prepare_hidden(l, err);
 	if (r == 0)
-		r = unreadable_plant(l, err);
+		r = unreadable_plant(l, err);           /* after --hide, which may name the same places */
 	if (r == 0)
 		r = furnish_scratch(l, delta_fd, err);
 	if (r == 0)
@@ -126,17 +126,22 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 		return fail_errno(err, "open the user namespace");
 	r = go(l, err);
 	if (r == 0)
+		r = unreadable_find(l, err);            /* while the child mounts */
+	if (r == 0)
 		r = wait_ready(l, err);
 	if (r == 0)
-		r = errand_run(l->user_ns_fd, fill_delta, l, &marks, err);
+		replace_fd(&l->shared->fuse_fd, -EBADF);        /* whoever else holds it makes requests hang when the server dies */
 	if (r == 0)
-		r = take_marks(sb, &marks, err);
+		r = errand_run(l->user_ns_fd, fill_delta, l, &marks, err);
+	if (r < 0)
+		return viewer_explain(l, r, err);
+	r = take_marks(sb, &marks, err);
 	if (r < 0)
 		return r;
 	sb->n_mounts = 1;
-	sb->delta_fd = fcntl(l->shared->delta_fd, F_DUPFD_CLOEXEC, 3);
+	sb->delta_fd = l->shared->delta_fd;
 	sb->user_ns_fd = fcntl(l->user_ns_fd, F_DUPFD_CLOEXEC, 3);
-	return sb->delta_fd < 0 || sb->user_ns_fd < 0 ? fail_errno(err, "duplicate a descriptor") : 0;
+	return sb->user_ns_fd < 0 ? fail_errno(err, "duplicate a descriptor") : 0;
 }
 
 static int count(void *data, struct buf *out, struct kennel_error **err)

@@ -59,6 +59,8 @@ struct sandbox {
 	int status;                     /* exit code, once ended */
 };
 
+struct unreadable;
+
 /* A start under way. */
 struct launch {
 	struct sandbox *sb;
@@ -78,6 +80,9 @@ struct launch {
 	int user_ns_fd;
 	int nat_user_ns_fd, net_ns_fd;  /* made beforehand for nat at level ns; else -EBADF */
 	int *cgroup_fds;
+	const char **dev_binds;
+	int view_report_fd;             /* the view server's word */
+	struct unreadable *unreadable;  /* what the user can't read of the base */
 	char delta_size[24], delta_inodes[24];
 	int go_fd, report_fd;           /* our ends */
 	int old_ns_fd, old_cwd_fd;      /* set while this thread is in a mount namespace of its own (stage.c) */
@@ -101,6 +106,14 @@ bool stage_is_needed(const struct launch *l);
 int stage_enter(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int stage_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int stage_leave(struct launch *l, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * network.c: before the clone, at level ns; once the namespace is there; before the go. started is what
+ * network_start() returned.
+ */
+int network_prepare(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int network_start(struct launch *l, int proc_fd, struct kennel_error **err) MUST_CHECK;
+int network_finish(struct launch *l, int started, struct kennel_error **err) MUST_CHECK;
 
 /* launch.c */
 int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret, struct kennel_error **err) MUST_CHECK;

@@ -1,14 +1,142 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* run/viewer.c - see viewer.h. */
+/*
+ * run/viewer.c - see viewer.h.
+ *
+ * The server is a program of its own (it links libfuse), found where it was installed or, in a build tree, beside this program. It has the
+ * user's own rights and no more, so being found at another place gives nobody anything.
+ */
 #include "run/viewer.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "base/cleanup.h"
+#include "base/strv.h"
 #include "sys/sys.h"
+#include "view/view.h"
+
+/* Where its descriptors are put: above all that may be their sources' numbers, below the usual limit. */
+enum { AT_FUSE = 900, AT_ROOT, AT_DEATH, AT_REPORT };
+
+static int find_program(char **ret, struct kennel_error **err)
+{
+	static const char *const beside[] = { "../src/view/" VIEW_PROGRAM, "../libexec/kennel/" VIEW_PROGRAM };
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (access(KENNEL_LIBEXECDIR "/" VIEW_PROGRAM, X_OK) == 0) {
+		*ret = strdup(KENNEL_LIBEXECDIR "/" VIEW_PROGRAM);
+		return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	self[MAX(n, (ssize_t)0)] = '\0';
+	char *slash = strrchr(self, '/');
+	for (size_t i = 0; slash && i < ARRAY_SIZE(beside); i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "%.*s/%s", (int)(slash - self), self, beside[i]) < 0) {
+			path = NULL;
+			return fail(err, KENNEL_E_NOMEM, "out of memory");
+		}
+		if (access(path, X_OK) == 0) {
+			*ret = take_ptr(&path);
+			return 0;
+		}
+	}
+	return hint(err, fail(err, KENNEL_E_MISSING, "the program " VIEW_PROGRAM " is not installed"),
+		    "without root the copy needs it: build kennel with libfuse 3, or run kennel as root");
+}
+
+static int make_words(struct launch *l, const char *path, struct strv *argv, struct kennel_error **err)
+{
+	const struct strv *hide = &l->sb->plan->view_without;
+	static const struct {
+		const char *option;
+		int fd;
+	} fds[] = { { "--fuse", AT_FUSE }, { "--root", AT_ROOT }, { "--death", AT_DEATH }, { "--report", AT_REPORT } };
+	int r = strv_add(argv, path, err);
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds) && r == 0; i++) {
+		r = strv_add(argv, fds[i].option, err);
+		if (r == 0)
+			r = strv_addf(argv, err, "%d", fds[i].fd);
+	}
+	for (size_t i = 0; i < hide->n && r == 0; i++) {
+		r = strv_add(argv, "--hide", err);
+		if (r == 0)
+			r = strv_add(argv, hide->items[i], err);
+	}
+	return r;
+}
+
+static int spawn(const char *path, char *const argv[], const int sources[4], pid_t *ret, struct kennel_error **err)
+{
+	char *const no_env[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none;
+
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+	int r = 0;
+	for (int i = 0; i < 4 && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(&actions, sources[i], AT_FUSE + i);
+	if (r == 0)
+		r = posix_spawn(ret, path, &actions, &attr, argv, no_env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	errno = r;
+	return r ? fail_errno(err, "run \"%s\"", path) : 0;
+}
 
 int viewer_start(struct launch *l, struct kennel_error **err)
 {
-	(void)l;
-	return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "a copy of the running system needs root"), "run kennel as root");
+	struct sandbox *sb = l->sb;
+	_cleanup_strv_ struct strv argv = { 0 };
+	_cleanup_free_ char *path = NULL;
+	int death[2], report[2];
+	pid_t pid;
+
+	int r = find_program(&path, err);
+	if (r == 0)
+		r = make_words(l, path, &argv, err);
+	if (r < 0)
+		return r;
+	if (pipe2(death, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	_cleanup_close_ int death_fd = death[0];
+	sb->view_hold_fd = death[1];
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	l->view_report_fd = report[0];
+	_cleanup_close_ int report_fd = report[1];
+
+	const int sources[4] = { l->shared->fuse_fd, l->base_fd, death_fd, report_fd };
+	r = spawn(path, argv.items, sources, &pid, err);
+	if (r < 0)
+		return r;
+	sb->view_pidfd = sys_pidfd_open(pid, 0);
+	if (sb->view_pidfd < 0)
+		return fail_errno(err, "hold the view server");
+	sb->work.view_pidfd = sb->view_pidfd;
+	return 0;
+}
+
+int viewer_explain(struct launch *l, int r, struct kennel_error **err)
+{
+	struct pollfd fd = { .fd = l->view_report_fd, .events = POLLIN };
+	struct view_report report;
+
+	if (l->view_report_fd < 0 || poll(&fd, 1, 0) <= 0 || read(l->view_report_fd, &report, sizeof(report)) != sizeof(report) ||
+	    report.step == VIEW_READY)
+		return r;
+	errno = report.errnum;
+	return fail_errno(err, VIEW_PROGRAM ": %s", view_step_text(report.step));
 }
 
 void viewer_end(struct sandbox *sb)
