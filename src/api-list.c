@@ -37,9 +37,11 @@ int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_err
 		return r;
 	r = registry_list(dir_fd, id, &l->entries, &l->n, NULL, err);
 	if (r == 0 && id && l->n == 0)
-		r = hint(err, fail(err, KENNEL_E_NOTFOUND, "no sandbox \"%s\" is running", id), "\"kennel list\" shows those that are");
+		r = hint(err, fail(err, KENNEL_E_NOTFOUND, "no sandbox \"%s\" is running", id),
+			 "\"kennel list\" shows those that are");
 	if (r == 0 && id && l->n > 1)
-		r = hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" is the beginning of %zu sandboxes", id, l->n),
+		r = hint(err,
+			 fail(err, KENNEL_E_INVALID, "\"%s\" is the beginning of %zu sandboxes", id, l->n),
 			 "give more of its id: \"kennel list\" shows them");
 	if (r < 0) {
 		kennel_list_free(l);
@@ -79,7 +81,10 @@ struct kennel_list *kennel_list_free(struct kennel_list *list)
 static int put_mounts(struct registry_entry *e, const struct mount_table *t, struct kennel_error **err)
 {
 	static const char *const verdicts[] = {
-		[SYSTEM_COPY] = "copied", [SYSTEM_COPY_FILE] = "copied", [SYSTEM_NEW] = "new", [SYSTEM_SKIP] = "left-out",
+		[SYSTEM_COPY] = "copied",
+		[SYSTEM_COPY_FILE] = "copied",
+		[SYSTEM_NEW] = "new",
+		[SYSTEM_SKIP] = "left-out",
 	};
 	_cleanup_free_ struct system_mount *m = NULL;
 	int r = system_classify(t, &(struct strv){ 0 }, &m, err);
@@ -87,8 +92,9 @@ static int put_mounts(struct registry_entry *e, const struct mount_table *t, str
 	for (size_t i = 0; i < t->n && r == 0; i++) {
 		r = strv_add(&e->keys, "mount", err);
 		if (r == 0)
-			r = strv_addf(&e->values, err, "%s\t%s\t%s%s%s", verdicts[m[i].verdict], m[i].entry->target,
-				      m[i].entry->fstype, m[i].verdict == SYSTEM_SKIP ? "\t" : "",
+			r = strv_addf(&e->values, err, "%s\t%s\t%s%s%s", verdicts[m[i].verdict],
+				      m[i].entry->target, m[i].entry->fstype,
+				      m[i].verdict == SYSTEM_SKIP ? "\t" : "",
 				      m[i].verdict == SYSTEM_SKIP ? m[i].reason : "");
 	}
 	return r;
@@ -119,7 +125,9 @@ int kennel_base_read(struct kennel_list **ret, struct kennel_error **err)
 	if (r == 0) {
 		l->entries = calloc(1, sizeof(*l->entries));
 		l->n = l->entries ? 1 : 0;
-		r = l->entries && (l->entries[0].id = strdup("system")) ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+		r = l->entries && (l->entries[0].id = strdup("system")) ?
+			    0 :
+			    fail(err, KENNEL_E_NOMEM, "out of memory");
 		if (r == 0)
 			r = put_mounts(&l->entries[0], &t, err);
 		if (r == 0)

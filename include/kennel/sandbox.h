@@ -60,7 +60,8 @@ KENNEL_PUBLIC int kennel_spec_set(struct kennel_spec *spec, const char *key, con
  *
  * Return: 0 or -KENNEL_E_NOMEM. Since 0.1.
  */
-KENNEL_PUBLIC int kennel_spec_set_command(struct kennel_spec *spec, const char *const *argv, struct kennel_error **err);
+KENNEL_PUBLIC int kennel_spec_set_command(struct kennel_spec *spec, const char *const *argv,
+					  struct kennel_error **err);
 
 /**
  * kennel_spec_set_log() - who hears the library's remarks
@@ -71,9 +72,9 @@ KENNEL_PUBLIC int kennel_spec_set_command(struct kennel_spec *spec, const char *
  *
  * Since 0.1.
  */
-KENNEL_PUBLIC void kennel_spec_set_log(struct kennel_spec *spec,
-				       void (*write)(void *data, enum kennel_log_level level, const char *text),
-				       void *data);
+KENNEL_PUBLIC void
+kennel_spec_set_log(struct kennel_spec *spec,
+		    void (*write)(void *data, enum kennel_log_level level, const char *text), void *data);
 
 /**
  * kennel_spec_free() - end a spec
@@ -156,7 +157,8 @@ KENNEL_PUBLIC int kennel_sandbox_is_interactive(const struct kennel_sandbox *sb)
  *
  * Return: 0 or a negative code. Since 0.1.
  */
-KENNEL_PUBLIC int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files, struct kennel_error **err);
+KENNEL_PUBLIC int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files,
+					       struct kennel_error **err);
 
 /**
  * kennel_sandbox_free() - end the sandbox if it still runs, and everything that was made for it
@@ -216,7 +218,8 @@ KENNEL_PUBLIC const char *kennel_list_value(const struct kennel_list *list, size
  *
  * Return: text owned by @list, or NULL. Since 0.1.
  */
-KENNEL_PUBLIC const char *kennel_list_detail(const struct kennel_list *list, size_t index, const char *key, size_t n);
+KENNEL_PUBLIC const char *kennel_list_detail(const struct kennel_list *list, size_t index, const char *key,
+					     size_t n);
 
 /**
  * kennel_list_free() - end a list

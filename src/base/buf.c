@@ -87,8 +87,8 @@ static size_t utf8_len(const unsigned char *s)
 }
 
 /*
- * C0, DEL, the C1 controls U+0080..U+009F (c2 80..c2 9f), which some terminals obey, and what turns the direction of text or ends a line
- * unseen: U+061C, U+200E, U+200F, U+2028..U+202E, U+2066..U+2069.
+ * C0, DEL, the C1 controls U+0080..U+009F (c2 80..c2 9f), which some terminals obey, and what turns the
+ * direction of text or ends a line unseen: U+061C, U+200E, U+200F, U+2028..U+202E, U+2066..U+2069.
  */
 static bool is_control(const unsigned char *s, size_t len)
 {

@@ -9,7 +9,8 @@
 int caps_apply(uint64_t mask, unsigned last_cap)
 {
 	for (unsigned cap = 0; cap <= last_cap; cap++)
-		if (!(mask & (UINT64_C(1) << cap)) && sys_prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
+		if (!(mask & (UINT64_C(1) << cap)) && sys_prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 &&
+		    errno != EINVAL)
 			return -1;
 	if (sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -1;

@@ -18,7 +18,8 @@
 #include "idmap/subid.h"
 #include "sys/sys.h"
 
-#define SYSTEMD_CONTAINER_BASE 524288u          /* UIDS-GIDS of systemd: 524288..1879048191 are for containers */
+/* UIDS-GIDS of systemd: 524288..1879048191 are for containers */
+#define SYSTEMD_CONTAINER_BASE 524288u
 #define SYSTEMD_CONTAINER_END 1879048192u
 #define FILE_MAX (4u << 20)
 #define LINE_SIZE 512           /* a login name has 256 bytes at most (LOGIN_NAME_MAX) */
@@ -69,8 +70,8 @@ static bool next_subid(const char **text, char line[LINE_SIZE], char **owner, st
 	while (next_line(text, line)) {
 		char *f[3];
 
-		if (strlen(line) < LINE_SIZE - 1 && split_line(line, f, 3) == 3 && parse_u32(f[1], &ret->base) == 0 &&
-		    parse_u32(f[2], &ret->count) == 0 && ret->count) {
+		if (strlen(line) < LINE_SIZE - 1 && split_line(line, f, 3) == 3 &&
+		    parse_u32(f[1], &ret->base) == 0 && parse_u32(f[2], &ret->count) == 0 && ret->count) {
 			*owner = f[0];
 			return true;
 		}
@@ -169,7 +170,8 @@ int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct k
 	 */
 	for (size_t i = 0; i < l.n && taken[i].start < base + IDMAP_DEFAULT_COUNT; i++)
 		if (taken[i].end > base)
-			base = (taken[i].end + IDMAP_DEFAULT_COUNT - 1) / IDMAP_DEFAULT_COUNT * IDMAP_DEFAULT_COUNT;
+			base = (taken[i].end + IDMAP_DEFAULT_COUNT - 1) / IDMAP_DEFAULT_COUNT *
+			       IDMAP_DEFAULT_COUNT;
 	if (base + IDMAP_DEFAULT_COUNT > SYSTEMD_CONTAINER_END)
 		return 0;
 	*ret = (struct idmap){ .base = (uint32_t)base, .count = IDMAP_DEFAULT_COUNT };
@@ -214,7 +216,8 @@ uint32_t idmap_count_from_zero(const char *map)
 		int used;
 
 		grew = false;
-		for (const char *s = map; sscanf(s, "%u %u %u%n", &inside, &outside, &count, &used) == 3; s += used)
+		for (const char *s = map; sscanf(s, "%u %u %u%n", &inside, &outside, &count, &used) == 3;
+		     s += used)
 			if (inside == end && count) {
 				end += count;
 				grew = true;
@@ -269,7 +272,8 @@ int idmap_pick_root(struct idmap *ret, struct kennel_error **err)
 		r = read_etc(&group, "/etc/group", err);
 	if (r < 0)
 		return wrap(err, r, "read the users");
-	const struct idmap_files files = { buf_str(&subuid), buf_str(&subgid), buf_str(&passwd), buf_str(&group) };
+	const struct idmap_files files = { buf_str(&subuid), buf_str(&subgid), buf_str(&passwd),
+					   buf_str(&group) };
 	r = idmap_find_free(&files, ret, err);
 	if (r == 0)
 		return hint(err, fail(err, KENNEL_E_LIMIT, "no 65536 subordinate ids are free"),

@@ -48,7 +48,8 @@ static int first_common(subid_ranges_fn uids, subid_ranges_fn gids, const char *
 	for (int i = 0; i < nu; i++)
 		for (int k = 0; k < ng; k++)
 			if (u[i].start && u[i].start == g[k].start && u[i].count >= IDMAP_DEFAULT_COUNT &&
-			    g[k].count >= IDMAP_DEFAULT_COUNT && u[i].start <= UINT32_MAX - IDMAP_DEFAULT_COUNT) {
+			    g[k].count >= IDMAP_DEFAULT_COUNT &&
+			    u[i].start <= UINT32_MAX - IDMAP_DEFAULT_COUNT) {
 				*ret = (struct idmap){ (uint32_t)u[i].start, IDMAP_DEFAULT_COUNT };
 				return 1;
 			}
@@ -73,8 +74,11 @@ int subid_from_service(const char *user, struct idmap *ret, struct kennel_error 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !lib; i++)
 		lib = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
 	if (!lib)
-		return hint(err, fail(err, KENNEL_E_MISSING, "nsswitch.conf names a service for subordinate ids, but libsubid is not there"),
-			    "install libsubid (Debian: libsubid4), or name a range: --idmap BASE");
+		return hint(
+			err,
+			fail(err, KENNEL_E_MISSING,
+			     "nsswitch.conf names a service for subordinate ids, but libsubid is not there"),
+			"install libsubid (Debian: libsubid4), or name a range: --idmap BASE");
 	subid_ranges_fn uids = (subid_ranges_fn)dlsym(lib, "subid_get_uid_ranges");
 	subid_ranges_fn gids = (subid_ranges_fn)dlsym(lib, "subid_get_gid_ranges");
 	r = uids && gids ? first_common(uids, gids, user, ret) : 0;

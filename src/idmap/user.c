@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * idmap/user.c - see user.h. newuidmap and newgidmap are setuid programs of the distribution: each costs about 2.6 ms, so they run side by side.
+ * idmap/user.c - see user.h. newuidmap and newgidmap are setuid programs of the distribution: each costs
+ * about 2.6 ms, so they run side by side.
  */
 #include "idmap/user.h"
 
@@ -35,8 +36,9 @@ int idmap_find_user(const char *text, const char *name, const char *id, struct i
 			if (count) {
 				*base++ = '\0';
 				*count++ = '\0';
-				if ((strcmp(line, name) == 0 || strcmp(line, id) == 0) && parse_u32(base, &m.base) == 0 &&
-				    parse_u32(count, &m.count) == 0 && m.count >= IDMAP_DEFAULT_COUNT && m.base &&
+				if ((strcmp(line, name) == 0 || strcmp(line, id) == 0) &&
+				    parse_u32(base, &m.base) == 0 && parse_u32(count, &m.count) == 0 &&
+				    m.count >= IDMAP_DEFAULT_COUNT && m.base &&
 				    m.base <= UINT32_MAX - m.count) {
 					*ret = (struct idmap){ m.base, IDMAP_DEFAULT_COUNT };
 					return 1;
@@ -48,7 +50,8 @@ int idmap_find_user(const char *text, const char *name, const char *id, struct i
 	return 0;
 }
 
-static int read_subid(const char *path, const char *name, const char *id, struct idmap *ret, struct kennel_error **err)
+static int read_subid(const char *path, const char *name, const char *id, struct idmap *ret,
+		      struct kennel_error **err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_buf_ struct buf b = { 0 };
@@ -89,7 +92,10 @@ int idmap_pick_user(struct idmap_user *ret, struct kennel_error **err)
 
 int idmap_user_words(uint32_t own, const struct idmap *range, struct strv *ret, struct kennel_error **err)
 {
-	/* inside 0..own-1 and own+1..end are of the range; own is own. An id beyond the range just comes on top. */
+	/*
+	 * inside 0..own-1 and own+1..end are of the range; own is own. An id beyond the range just comes on
+	 * top.
+	 */
 	uint32_t first = own < range->count ? own : range->count;
 	int r = strv_addf(ret, err, "0");
 
@@ -111,7 +117,8 @@ int idmap_user_words(uint32_t own, const struct idmap *range, struct strv *ret, 
 	return r;
 }
 
-static int spawn_helper(const char *name, pid_t target, uint32_t own, const struct idmap *range, pid_t *ret, struct kennel_error **err)
+static int spawn_helper(const char *name, pid_t target, uint32_t own, const struct idmap *range, pid_t *ret,
+			struct kennel_error **err)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_strv_ struct strv argv = { 0 };
@@ -145,8 +152,10 @@ static int wait_helper(const char *name, pid_t pid, struct kennel_error **err)
 			return fail_errno(err, "wait for %s", name);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return hint(err, fail(err, KENNEL_E_PERM, "%s refused the map", name),
-		    "the range in /etc/subuid and /etc/subgid must be yours, and %s must be setuid root or have its file capability", name);
+	return hint(
+		err, fail(err, KENNEL_E_PERM, "%s refused the map", name),
+		"the range in /etc/subuid and /etc/subgid must be yours, and %s must be setuid root or have its file capability",
+		name);
 }
 
 static int write_file(int dir_fd, const char *name, const char *text, struct kennel_error **err)

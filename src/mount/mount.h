@@ -24,11 +24,15 @@ int mount_new_devpts(const char *max);
 /* A new tmpfs; size and inodes as decimal text. */
 int mount_new_tmpfs(const char *size, const char *inodes);
 
-/* A FUSE file system over an open /dev/fuse, owners as its server says them, permissions checked by the kernel. */
+/*
+ * A FUSE file system over an open /dev/fuse, owners as its server says them, permissions checked by the
+ * kernel.
+ */
 int mount_new_view(int fuse_fd);
 
 struct mount_overlay {
-	const int *lower_fds;   /* uppermost first; each the root of a mount that is attached in this mount namespace */
+	/* uppermost first; each the root of a mount that is attached in this mount namespace */
+	const int *lower_fds;
 	unsigned n_lowers;
 	int upper_fd, work_fd;
 	bool user_xattr;        /* user.overlay.* instead of trusted.overlay.* */

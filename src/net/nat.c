@@ -104,10 +104,11 @@ int net_nat_argv(const char *tool, const struct net_nat_spec *spec, unsigned run
 		 struct kennel_error **err)
 {
 	static const char *const fixed[] = {
-		"--foreground", "--quiet",    "--config-net", "--no-map-gw", "--no-dhcp", "--no-dhcpv6", "--no-ra",
-		"-t",           "none",       "-u",           "none",        "-T",        "none",        "-U",
-		"none",         "--dns-forward", NET_DNS_FORWARD4, "--dns-forward", NET_DNS_FORWARD6,
-		"--no-netns-quit", "--pid",   "/proc/self/fd/2",
+		"--foreground", "--quiet", "--config-net", "--no-map-gw",
+		"--no-dhcp", "--no-dhcpv6", "--no-ra", "--no-netns-quit",
+		"-t", "none", "-u", "none", "-T", "none", "-U", "none",
+		"--dns-forward", NET_DNS_FORWARD4, "--dns-forward", NET_DNS_FORWARD6,
+		"--pid", "/proc/self/fd/2",
 	};
 	_cleanup_strv_ struct strv argv = { 0 };
 	int r = strv_add(&argv, tool, err);
@@ -166,7 +167,8 @@ static int plan_tun(struct pasta_plan *p, struct kennel_error **err)
 	return make_tun_dir(&p->dev_fd, err);
 }
 
-static int plan_make(const struct net_nat_spec *spec, int pipe_fd, struct pasta_plan *p, struct kennel_error **err)
+static int plan_make(const struct net_nat_spec *spec, int pipe_fd, struct pasta_plan *p,
+		     struct kennel_error **err)
 {
 	int r = path_find_tool("pasta", &p->tool, err);
 	if (r < 0)
@@ -224,7 +226,9 @@ static int child_ids(const struct pasta_plan *p)
 
 static int child_caps(const struct pasta_plan *p)
 {
-	const struct sys_cap_data data[2] = { { .effective = p->caps, .permitted = p->caps, .inheritable = p->caps } };
+	const struct sys_cap_data data[2] = {
+		{ .effective = p->caps, .permitted = p->caps, .inheritable = p->caps }
+	};
 
 	if (p->run_as_id && sys_capset(data) < 0)
 		return -1;
@@ -249,7 +253,8 @@ static _Noreturn void pasta_child(const struct pasta_plan *p)
 
 	sigemptyset(&none);
 	(void)!sigprocmask(SIG_SETMASK, &none, NULL);   /* can't fail; pasta needs SIGTERM and SIGCHLD */
-	(void)!sys_setsid();                            /* the first of its pid namespace is no group leader elsewhere */
+	/* the first of its pid namespace is no group leader elsewhere */
+	(void)!sys_setsid();
 	if (child_devices(p) < 0)
 		goto dead;
 	report.step = PASTA_FDS;
@@ -304,7 +309,9 @@ int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct 
 	_cleanup_nat_ struct net_nat *nat = malloc(sizeof(*nat));
 	if (!nat)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	*nat = (struct net_nat) { .pidfd = -EBADF, .words_fd = take_fd(&read_fd), .tap_is_made = spec->tap_is_made };
+	*nat = (struct net_nat){ .pidfd = -EBADF,
+				 .words_fd = take_fd(&read_fd),
+				 .tap_is_made = spec->tap_is_made };
 
 	/*
 	 * No exit signal: it is nobody's business but ours, and a caller's wait() for any child can't take it
@@ -359,8 +366,8 @@ static size_t last_words(const char *words, const char **ret)
 
 		if (strncmp(line, usage, strlen(usage)) == 0)
 			break;
-		if (len && strncmp(line, noise, strlen(noise)) != 0 && strncmp(line, root, strlen(root)) != 0 &&
-		    (line[len] || !found)) {
+		if (len && strncmp(line, noise, strlen(noise)) != 0 &&
+		    strncmp(line, root, strlen(root)) != 0 && (line[len] || !found)) {
 			*ret = line;
 			found = len;
 		}
@@ -372,8 +379,10 @@ static size_t last_words(const char *words, const char **ret)
 static int nat_failed(const struct net_nat *nat, struct kennel_error **err)
 {
 	static const char *const steps[] = {
-		[PASTA_DEVICES] = "give pasta its device " TUN_PATH, [PASTA_FDS] = "hand descriptors to pasta",
-		[PASTA_IDS] = "change to the user of pasta",         [PASTA_CAPS] = "limit the capabilities of pasta",
+		[PASTA_DEVICES] = "give pasta its device " TUN_PATH,
+		[PASTA_FDS] = "hand descriptors to pasta",
+		[PASTA_IDS] = "change to the user of pasta",
+		[PASTA_CAPS] = "limit the capabilities of pasta",
 		[PASTA_EXEC] = "execute pasta",
 	};
 	struct pasta_report report;

@@ -31,7 +31,8 @@ struct sock_fprog;
  * process has to be in the namespaces yet; the maps of the user namespace may be written later.
  */
 struct net_nat_spec {
-	int userns_fd;          /* owner of the network namespace; -EBADF where that is ours (see net_namespace_new()) */
+	/* owner of the network namespace; -EBADF where that is ours (see net_namespace_new()) */
+	int userns_fd;
 	int netns_fd;
 	bool tap_is_made;       /* NET_TAP_NAME is there, persistent and with the filter on it (net/tap.h) */
 };
@@ -48,7 +49,8 @@ int net_nat_available(void);
  * Starts pasta. MISSING where it is not installed, with the package's name as hint. One call to fork, no
  * waiting.
  */
-int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct kennel_error **err) MUST_CHECK;
+int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct kennel_error **err)
+	MUST_CHECK;
 /*
  * Waits until the interface is configured and the host's loopback is closed; nothing of the sandbox's may run
  * before. A failure carries pasta's own last words. Call it from the thread that called net_nat_start().

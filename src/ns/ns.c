@@ -24,23 +24,37 @@ static long read_sysctl(const char *path)
 static int explain_user(int errnum, struct kennel_error **err)
 {
 	if (read_sysctl("/proc/sys/user/max_user_namespaces") == 0)
-		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "user namespaces are switched off (user.max_user_namespaces is 0)"),
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "user namespaces are switched off (user.max_user_namespaces is 0)"),
 			    "sysctl user.max_user_namespaces=15000");
 	if (geteuid() != 0 && read_sysctl("/proc/sys/kernel/unprivileged_userns_clone") == 0)
-		return hint(err, fail(err, KENNEL_E_PERM, "user namespaces are for root only (kernel.unprivileged_userns_clone is 0)"),
+		return hint(err,
+			    fail(err, KENNEL_E_PERM,
+				 "user namespaces are for root only (kernel.unprivileged_userns_clone is 0)"),
 			    "sysctl kernel.unprivileged_userns_clone=1, or run kennel as root");
 	if (geteuid() != 0 && read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-		return hint(err, fail(err, KENNEL_E_PERM, "AppArmor keeps user namespaces from programs without a profile"),
+		return hint(err,
+			    fail(err, KENNEL_E_PERM,
+				 "AppArmor keeps user namespaces from programs without a profile"),
 			    "install kennel's AppArmor profile, or run kennel as root");
 	if (errnum == ENOSPC || errnum == EUSERS)
-		return hint(err, fail(err, KENNEL_E_LIMIT, "no more user namespaces can be made (nested too deep, or user.max_user_namespaces is reached)"),
-			    "end other sandboxes, or raise user.max_user_namespaces");
+		return hint(
+			err,
+			fail(err, KENNEL_E_LIMIT,
+			     "no more user namespaces can be made (nested too deep, or user.max_user_namespaces is reached)"),
+			"end other sandboxes, or raise user.max_user_namespaces");
 	if (errnum == EINVAL)
-		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "this kernel has no user namespaces (CONFIG_USER_NS)"),
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "this kernel has no user namespaces (CONFIG_USER_NS)"),
 			    "use --isolate ns as root");
 	if (errnum == EPERM)
-		return hint(err, fail(err, KENNEL_E_PERM, "a user namespace may not be made here (chroot, seccomp or a security module)"),
-			    "run kennel outside of the chroot or container, or as root with --isolate ns");
+		return hint(
+			err,
+			fail(err, KENNEL_E_PERM,
+			     "a user namespace may not be made here (chroot, seccomp or a security module)"),
+			"run kennel outside of the chroot or container, or as root with --isolate ns");
 	errno = errnum;         /* only now: reading the sysctls changes it */
 	return fail_errno(err, "make a user namespace");
 }
@@ -49,7 +63,8 @@ int ns_explain_failure(unsigned long clone_flags, int errnum, struct kennel_erro
 {
 	if (errnum == ENOMEM || errnum == EAGAIN) {
 		errno = errnum;
-		return hint(err, fail_errno(err, "start a process"), "a limit on processes was reached: ulimit -u, or pids.max of the control group");
+		return hint(err, fail_errno(err, "start a process"),
+			    "a limit on processes was reached: ulimit -u, or pids.max of the control group");
 	}
 	if (clone_flags & CLONE_NEWUSER)
 		return explain_user(errnum, err);

@@ -120,7 +120,8 @@ int path_reopen(int pin_fd, uint64_t flags, struct kennel_error **err)
 
 int path_find_tool(const char *name, char **ret, struct kennel_error **err)
 {
-	static const char *const dirs[] = { "/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin" };
+	static const char *const dirs[] = { "/usr/bin", "/usr/sbin",	  "/bin",
+					    "/sbin",	"/usr/local/bin", "/usr/local/sbin" };
 
 	if (strchr(name, '/') || !*name)
 		return fail(err, KENNEL_E_INVALID, "\"%s\" is not a program's name", name);

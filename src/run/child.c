@@ -72,7 +72,8 @@ static int pin(int root_fd, const char *path)
 static int pin_made(int root_fd, const char *path, bool is_dir, unsigned mode)
 {
 	char part[PATH_MAX];
-	const int type = is_dir ? O_DIRECTORY : 0;      /* else a file in that place fails later, as EINVAL of the mount */
+	/* else a file in that place fails later, as EINVAL of the mount */
+	const int type = is_dir ? O_DIRECTORY : 0;
 	int fd = pin_type(root_fd, path, type);
 
 	if (fd >= 0 || errno != ENOENT)
@@ -163,10 +164,14 @@ static void early(struct child_at *at)
 	for (unsigned i = 0; i < p->n_cgroup_fds; i++)
 		if (write(p->cgroup_fds[i], "0", 1) != 1)
 			die(at, CHILD_STEP_CGROUP);
-	if (sys_unshare(p->unshare_flags) < 0 || (p->net_ns_fd >= 0 && sys_setns(p->net_ns_fd, CLONE_NEWNET) < 0))
+	if (sys_unshare(p->unshare_flags) < 0 ||
+	    (p->net_ns_fd >= 0 && sys_setns(p->net_ns_fd, CLONE_NEWNET) < 0))
 		die(at, CHILD_STEP_NAMESPACES);
 	if (p->rootless) {
-		/* Only who opened it in the namespace that mounts may mount it; the parent starts the server meanwhile. */
+		/*
+		 * Only who opened it in the namespace that mounts may mount it; the parent starts the server
+		 * meanwhile.
+		 */
 		p->shared->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 		if (p->shared->fuse_fd < 0)
 			die(at, CHILD_STEP_FUSE);
@@ -191,7 +196,8 @@ static void settle(struct child_at *at)
 	if (sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
 		die(at, CHILD_STEP_PRIVATE);
 	/* setgroups is denied where an ordinary user has one id only. */
-	if (p->user_ns && ((sys_setgroups(0, NULL) < 0 && !p->rootless) || sys_setresgid(0, 0, 0) < 0 || sys_setresuid(0, 0, 0) < 0))
+	if (p->user_ns && ((sys_setgroups(0, NULL) < 0 && !p->rootless) || sys_setresgid(0, 0, 0) < 0 ||
+			   sys_setresuid(0, 0, 0) < 0))
 		die(at, CHILD_STEP_IDS);
 	if (sys_prctl(PR_SET_PDEATHSIG, (unsigned long)p->death_signal, 0, 0, 0) < 0)
 		die(at, CHILD_STEP_PARENT);
@@ -247,7 +253,8 @@ static int make_overlays(struct child_at *at)
 		const struct child_overlay *o = &p->overlays[i];
 
 		at->report.index = (int)i;
-		if (s->lower_fds[o->first_lower] < 0)   /* the parent found that this one can't be copied, and said so */
+		/* the parent found that this one can't be copied, and said so */
+		if (s->lower_fds[o->first_lower] < 0)
 			continue;
 		const struct mount_overlay m = {
 			.lower_fds = s->lower_fds + o->first_lower,
@@ -283,8 +290,8 @@ static int make_overlays(struct child_at *at)
  * Binds a directory of the scratch tree below the root; a link in the base at that place is an answer of its
  * own.
  */
-static void bind_scratch(struct child_at *at, int root_fd, const char *name, unsigned mode, unsigned attr, bool must,
-			 enum child_step step)
+static void bind_scratch(struct child_at *at, int root_fd, const char *name, unsigned mode, unsigned attr,
+			 bool must, enum child_step step)
 {
 	const struct sys_mount_attr flags = { .attr_set = attr };
 	int target_fd = pin_made(root_fd, name, true, mode);
@@ -318,8 +325,8 @@ static void bind_device(struct child_at *at, int root_fd, int index, const char 
 }
 
 /*
- * The parent needs the terminal's master, so this is the last thing that is opened in the shared table. The devpts
- * itself is attached later.
+ * The parent needs the terminal's master, so this is the last thing that is opened in the shared table. The
+ * devpts itself is attached later.
  */
 static void make_terminals(struct child_at *at)
 {
@@ -341,7 +348,8 @@ static void make_dev(struct child_at *at, int root_fd, int first_dev_fd)
 	const struct child_plan *p = at->p;
 	int pts_fd = p->shared->pts_fd;
 
-	bind_scratch(at, root_fd, "dev", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NOEXEC, true, CHILD_STEP_DEV);
+	bind_scratch(at, root_fd, "dev", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NOEXEC, true,
+		     CHILD_STEP_DEV);
 	for (unsigned i = 0; p->shared->bind_devices && i < p->n_dev_binds; i++)
 		bind_device(at, root_fd, first_dev_fd + (int)i, p->dev_binds[i]);
 
@@ -390,8 +398,10 @@ static void cover(struct child_at *at, int root_fd)
 		int target_fd = pin(root_fd, p->read_only[i]);
 		if (target_fd < 0 && errno == ENOENT)
 			continue;
-		int fd = target_fd < 0 ? -1 : sys_open_tree(target_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
-		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &ro) < 0 || mount_attach(fd, target_fd) < 0)
+		int fd = target_fd < 0 ? -1 :
+					 sys_open_tree(target_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &ro) < 0 ||
+		    mount_attach(fd, target_fd) < 0)
 			die(at, CHILD_STEP_MASK);
 		close(fd);
 		close(target_fd);
@@ -401,9 +411,10 @@ static void cover(struct child_at *at, int root_fd)
 		int target_fd = pin(root_fd, p->masks[i].path);
 		if (target_fd < 0 && (errno == ENOENT || errno == EACCES))
 			continue;
-		int fd = target_fd < 0	     ? -1 :
-			 p->masks[i].is_dir ? sys_open_tree(p->shared->scratch_fd, "empty", SYS_OPEN_TREE_CLONE) :
-					      sys_open_tree(root_fd, "dev/null", SYS_OPEN_TREE_CLONE);
+		int fd = target_fd < 0 ? -1 :
+			 p->masks[i].is_dir ?
+					 sys_open_tree(p->shared->scratch_fd, "empty", SYS_OPEN_TREE_CLONE) :
+					 sys_open_tree(root_fd, "dev/null", SYS_OPEN_TREE_CLONE);
 		if (fd < 0 || mount_attach(fd, target_fd) < 0)
 			die(at, CHILD_STEP_MASK);
 		close(fd);
@@ -469,23 +480,27 @@ static void build_root(struct child_at *at)
 			die(at, CHILD_STEP_SYS);
 	}
 
-	if (p->shared->scratch_fd != p->shared->delta_fd && attach_over(at, p->shared->scratch_fd, p->stage) < 0)
+	if (p->shared->scratch_fd != p->shared->delta_fd &&
+	    attach_over(at, p->shared->scratch_fd, p->stage) < 0)
 		die(at, CHILD_STEP_TMP);
 	int root_fd = make_overlays(at);
-	bind_scratch(at, root_fd, "tmp", 01777, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false, CHILD_STEP_TMP);
-	bind_scratch(at, root_fd, "run", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false, CHILD_STEP_TMP);
+	bind_scratch(at, root_fd, "tmp", 01777, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false,
+		     CHILD_STEP_TMP);
+	bind_scratch(at, root_fd, "run", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false,
+		     CHILD_STEP_TMP);
 	make_dev(at, root_fd, first_dev);
 	make_proc_and_sys(at, root_fd, sys_fd);
 	cover(at, root_fd);
 	attach_binds(at, root_fd, first_bind);
 
-	if (fchdir(root_fd) < 0 || sys_pivot_root(".", ".") < 0 || sys_umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+	if (fchdir(root_fd) < 0 || sys_pivot_root(".", ".") < 0 || sys_umount2(".", MNT_DETACH) < 0 ||
+	    chdir("/") < 0)
 		die(at, CHILD_STEP_PIVOT);
 }
 
 /*
- * The table was shared for what the parent made after the clone. What we open from now on must not stay open there
- * when we fail half-way, or outlive the sandbox: a mount's descriptor keeps its file system.
+ * The table was shared for what the parent made after the clone. What we open from now on must not stay open
+ * there when we fail half-way, or outlive the sandbox: a mount's descriptor keeps its file system.
  */
 static void take_own_files(struct child_at *at)
 {
@@ -501,7 +516,8 @@ static void keep_few_files(struct child_at *at)
 	if (sys_close_range(3, ~0U, SYS_CLOSE_RANGE_CLOEXEC) < 0)
 		die(at, CHILD_STEP_FILES);
 	if (p->tty) {
-		int slave_fd = sys_ioctl_int(p->shared->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+		int slave_fd =
+			sys_ioctl_int(p->shared->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 
 		if (slave_fd < 0)
 			die(at, CHILD_STEP_PTY);

@@ -75,7 +75,8 @@ struct child_overlay {
 
 struct child_bind {
 	const char *target;     /* as above */
-	const char *staged;     /* host path of the locked mount in our copy of the mount namespace; NULL: see shared->bind_fds */
+	/* host path of the locked mount in our copy of the mount namespace; NULL: see shared->bind_fds */
+	const char *staged;
 	bool is_dir;
 };
 
@@ -83,14 +84,17 @@ struct child_bind {
 
 struct child_shared {
 	int delta_fd;           /* mount that holds the delta */
-	int scratch_fd;         /* mount that holds tmp, run, dev: the same one for a throwaway in memory, or -EBADF */
+	/* mount that holds tmp, run, dev: the same one for a throwaway in memory, or -EBADF */
+	int scratch_fd;
 	int lower_fds[CHILD_MAX_FDS];
 	int upper_fds[CHILD_MAX_FDS], work_fds[CHILD_MAX_FDS];
-	int fuse_fd;            /* from the child of an ordinary user: /dev/fuse, opened in its user namespace */
+	/* from the child of an ordinary user: /dev/fuse, opened in its user namespace */
+	int fuse_fd;
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
-	int pts_fd;             /* from the child: its devpts; the parent closes what is left of it in the shared table */
+	/* from the child: its devpts; the parent closes what is left of it in the shared table */
+	int pts_fd;
 };
 
 struct child_mask {
@@ -106,9 +110,11 @@ struct child_plan {
 	unsigned n_cgroup_fds;
 	int net_ns_fd;                  /* a network namespace to enter, or -EBADF */
 	unsigned long unshare_flags;    /* done at once, while the parent prepares */
-	bool late_mount_ns;             /* the mount namespace only after the go: the parent stages mounts to be locked in it */
+	/* the mount namespace only after the go: the parent stages mounts to be locked in it */
+	bool late_mount_ns;
 	bool user_ns, pid_ns;
-	bool rootless;                  /* an ordinary user's: the child itself makes the view's mount and the delta's */
+	/* an ordinary user's: the child itself makes the view's mount and the delta's */
+	bool rootless;
 	bool tap;                       /* and the tap device for nat */
 	const char *delta_size, *delta_inodes;  /* decimal; iff rootless */
 	int death_signal;
@@ -116,18 +122,21 @@ struct child_plan {
 	const char *hostname;
 	size_t hostname_len;
 
-	const char *stage;              /* a directory of the host that is covered while we put things together */
+	/* a directory of the host that is covered while we put things together */
+	const char *stage;
 	const struct child_overlay *overlays;
 	unsigned n_overlays;
 	unsigned attr_flags;            /* of overlays */
 	const struct child_bind *binds;
 	unsigned n_binds;
-	const char *const *dev_binds;   /* names of host devices to bind below dev, iff shared->bind_devices */
+	/* names of host devices to bind below dev, iff shared->bind_devices */
+	const char *const *dev_binds;
 	unsigned n_dev_binds;
 	bool new_sys;                   /* a sysfs of the own network namespace; else the host's, read-only */
 	const struct child_mask *masks; /* covered by an empty directory or /dev/null */
 	unsigned n_masks;
-	const char *const *read_only;   /* directories below the root that get a read-only bind on themselves */
+	/* directories below the root that get a read-only bind on themselves */
+	const char *const *read_only;
 	unsigned n_read_only;
 	bool tty;
 

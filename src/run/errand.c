@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* run/errand.c - see errand.h. fork() of the C library, so that malloc works in the process also where the caller has threads. */
+/*
+ * run/errand.c - see errand.h. fork() of the C library, so that malloc works in the process also where the
+ * caller has threads.
+ */
 #include "run/errand.h"
 
 #include <fcntl.h>
@@ -22,7 +25,8 @@ static int become_inner_root(int user_ns_fd, struct kennel_error **err)
 {
 	if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || sys_setns(user_ns_fd, CLONE_NEWUSER) < 0)
 		return fail_errno(err, "join the sandbox's user namespace");
-	(void)!sys_setgroups(0, NULL);          /* denied where there is one id only, and then there are none to drop */
+	/* denied where there is one id only, and then there are none to drop */
+	(void)!sys_setgroups(0, NULL);
 	if (sys_setresgid(0, 0, 0) < 0 || sys_setresuid(0, 0, 0) < 0)
 		return fail_errno(err, "become root of the sandbox's user namespace");
 	return 0;
@@ -53,8 +57,8 @@ static _Noreturn void answer(int fd, int result, const struct kennel_error *err,
 		.hint_len = text ? (uint32_t)strlen(text) : 0,
 	};
 
-	_exit(!(write_all(fd, &a, sizeof(a)) && write_all(fd, message, a.message_len) && write_all(fd, text, a.hint_len) &&
-		write_all(fd, buf_str(out), out->len)));
+	_exit(!(write_all(fd, &a, sizeof(a)) && write_all(fd, message, a.message_len) &&
+		write_all(fd, text, a.hint_len) && write_all(fd, buf_str(out), out->len)));
 }
 
 static int take_answer(const struct buf *in, struct buf *out, struct kennel_error **err)

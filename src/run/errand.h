@@ -2,8 +2,9 @@
 /*
  * run/errand.h - work that only root of the sandbox's user namespace may do, on behalf of an ordinary user.
  *
- * A forked process joins the namespace, becomes its root, works on descriptors that it inherited, and sends back its error or
- * a few bytes. It never touches the sandbox's mounts by name, and the sandbox's processes can't trace it: it is not dumpable.
+ * A forked process joins the namespace, becomes its root, works on descriptors that it inherited, and sends
+ * back its error or a few bytes. It never touches the sandbox's mounts by name, and the sandbox's processes
+ * can't trace it: it is not dumpable.
  */
 #ifndef KENNEL_RUN_ERRAND_H
 #define KENNEL_RUN_ERRAND_H
@@ -14,6 +15,7 @@
 typedef int (*errand_fn)(void *data, struct buf *out, struct kennel_error **err);
 
 /* Return: what work returned, its error with it; out gets what work put into its own out. */
-int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, struct kennel_error **err) MUST_CHECK;
+int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, struct kennel_error **err)
+	MUST_CHECK;
 
 #endif

@@ -31,7 +31,8 @@ static int make_dir(int at_fd, const char *name, mode_t mode, struct kennel_erro
 }
 
 /* Return: 1 made, 0 this process may not make device nodes, or a negative code. */
-static int make_node(int dev_fd, const char *name, mode_t type, dev_t rdev, mode_t mode, struct kennel_error **err)
+static int make_node(int dev_fd, const char *name, mode_t type, dev_t rdev, mode_t mode,
+		     struct kennel_error **err)
 {
 	if (mknodat(dev_fd, name, type | mode, rdev) < 0)
 		return errno == EPERM ? 0 : fail_errno(err, "make /dev/%s", name);
@@ -72,9 +73,12 @@ static int make_devices(struct launch *l, int dev_fd, struct kennel_error **err)
 		if (is_default_node(d->path) && d->read && d->write)
 			continue;
 		if (is_default_node(d->path))
-			return fail(err, KENNEL_E_INVALID, "every sandbox may read and write \"%s\"", d->path);
+			return fail(err, KENNEL_E_INVALID, "every sandbox may read and write \"%s\"",
+				    d->path);
 		if (!path_is_below(d->path, "/dev"))
-			return hint(err, fail(err, KENNEL_E_INVALID, "the device \"%s\" is not below /dev", d->path),
+			return hint(err,
+				    fail(err, KENNEL_E_INVALID, "the device \"%s\" is not below /dev",
+					 d->path),
 				    "use --mount for a device at another place");
 		const char *name = d->path + strlen("/dev/");
 		const char *slash = strrchr(name, '/');
@@ -87,7 +91,9 @@ static int make_devices(struct launch *l, int dev_fd, struct kennel_error **err)
 		}
 		int r = make_node(dev_fd, name, st.st_mode & S_IFMT, st.st_rdev, st.st_mode & 0777, err);
 		if (r <= 0)
-			return r < 0 ? r : fail(err, KENNEL_E_PERM, "this user may not make the device \"%s\"", d->path);
+			return r < 0 ? r :
+				       fail(err, KENNEL_E_PERM, "this user may not make the device \"%s\"",
+					    d->path);
 	}
 	return 0;
 }
@@ -95,8 +101,9 @@ static int make_devices(struct launch *l, int dev_fd, struct kennel_error **err)
 static int make_dev(struct launch *l, int scratch_fd, struct kennel_error **err)
 {
 	static const char *const links[][2] = {
-		{ "/proc/self/fd", "fd" },        { "/proc/self/fd/0", "stdin" }, { "/proc/self/fd/1", "stdout" },
-		{ "/proc/self/fd/2", "stderr" }, { "pts/ptmx", "ptmx" },
+		{ "/proc/self/fd", "fd" },	 { "/proc/self/fd/0", "stdin" },
+		{ "/proc/self/fd/1", "stdout" }, { "/proc/self/fd/2", "stderr" },
+		{ "pts/ptmx", "ptmx" },
 	};
 
 	int r = make_dir(scratch_fd, "dev", 0755, err);
@@ -139,7 +146,8 @@ static int read_small(int root_fd, const char *path, struct buf *b, struct kenne
 	_cleanup_close_ int fd = root_fd < 0 ? open(path, flags) : path_open(root_fd, path, flags, NULL);
 	struct stat st;
 
-	return fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? 0 : buf_read_fd(b, fd, SMALL_FILE_MAX, err);
+	return fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? 0 :
+								      buf_read_fd(b, fd, SMALL_FILE_MAX, err);
 }
 
 static struct delta_spot root_spot(struct launch *l, const char *rel)
@@ -164,9 +172,11 @@ static int plant_in_run(int scratch_fd, const char *rel, const char *text, struc
 	if (dir_fd < 0)
 		return dir_fd;
 	const char *name = strrchr(rel, '/') + 1;
-	_cleanup_close_ int fd = openat(dir_fd, *name ? name : ".", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	_cleanup_close_ int fd = openat(dir_fd, *name ? name : ".",
+					O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 && (errno == EEXIST || errno == EISDIR))
-		return 0;               /* the link leads to a directory, "/run/lock": it does so outside too */
+		/* the link leads to a directory, "/run/lock": it does so outside too */
+		return 0;
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
 		return fail_errno(err, "write \"/%s\"", rel);
 	return 0;

@@ -17,7 +17,8 @@
 #include "sys/sys.h"
 
 #define STACK_SIZE (32u << 10)
-#define CGROUP_TRIES 500        /* of 2 ms each: a group can be removed once its last process has been reaped */
+/* of 2 ms each: a group can be removed once its last process has been reaped */
+#define CGROUP_TRIES 500
 
 struct janitor {
 	int pidfd;
@@ -38,12 +39,14 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 
 	sys_prctl(PR_SET_NAME, (unsigned long)"kjanitor", 0, 0, 0);
 	sys_setsid();
-	while (sys_poll(&fd, 1, -1) <= 0)       /* libc's poll() would make the monitor's thread cancellable, whose thread data it sees */
+	/* libc's poll() would make the monitor's thread cancellable, whose thread data it sees */
+	while (sys_poll(&fd, 1, -1) <= 0)
 		;
 	if (w->nat_pidfd >= 0)
 		sys_pidfd_send_signal(w->nat_pidfd, SIGKILL, 0);
 	if (w->init_pidfd >= 0) {
-		sys_pidfd_send_signal(w->init_pidfd, SIGTERM, 0);      /* at level fs init ends its descendants itself */
+		/* at level fs init ends its descendants itself */
+		sys_pidfd_send_signal(w->init_pidfd, SIGTERM, 0);
 		wait_gone(w->init_pidfd);
 		sys_pidfd_send_signal(w->init_pidfd, SIGKILL, 0);
 		wait_gone(w->init_pidfd);
@@ -52,7 +55,8 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 		sys_pidfd_send_signal(w->view_pidfd, SIGKILL, 0);
 	for (unsigned i = 0; i < w->n_dirs; i++)
 		for (unsigned k = 0; k < CGROUP_TRIES; k++) {
-			if (unlinkat(w->dirs[i].parent_fd, w->dirs[i].name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+			if (unlinkat(w->dirs[i].parent_fd, w->dirs[i].name, AT_REMOVEDIR) == 0 ||
+			    errno != EBUSY)
 				break;
 			usleep(2000);
 		}
@@ -69,11 +73,13 @@ int janitor_new(struct janitor_work *work, struct janitor **ret, struct kennel_e
 	if (!j)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	*j = (struct janitor){ .pidfd = -EBADF };
-	j->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	j->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1,
+			0);
 	if (j->stack == MAP_FAILED)
 		return fail_errno(err, "make a stack");
 	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &old);   /* it inherits this: no handler of the caller may ever run on that stack */
+	/* it inherits this: no handler of the caller may ever run on that stack */
+	sigprocmask(SIG_SETMASK, &all, &old);
 	pid_t pid = sys_clone_on_stack(janitor_main, (char *)j->stack + STACK_SIZE,
 				       CLONE_VM | CLONE_FILES | CLONE_PIDFD, work, &j->pidfd);
 	int saved = errno;

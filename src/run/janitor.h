@@ -19,7 +19,8 @@ struct janitor;
 
 #define JANITOR_MAX_DIRS 16
 
-struct janitor_work {           /* the monitor fills this in as it goes; the janitor reads it once the monitor is dead */
+/* the monitor fills this in as it goes; the janitor reads it once the monitor is dead */
+struct janitor_work {
 	int monitor_pidfd;
 	int registry_fd;
 	const char *id;         /* NULL: no entry yet */

@@ -39,13 +39,14 @@ struct plan *plan_free(struct plan *p)
 	return NULL;
 }
 
-static int plan_level(struct plan *p, const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level,
-		      struct kennel_error **err)
+static int plan_level(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
+		      enum spec_isolate level, struct kennel_error **err)
 {
 	static const unsigned long ns_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 
 	p->isolate = spec->isolate != SPEC_ISOLATE_AUTO ? spec->isolate :
-		     spec->idmap == SPEC_IDMAP_NO	? SPEC_ISOLATE_NS : /* the strongest one without shifted ids */
+		     /* the strongest one without shifted ids */
+		     spec->idmap == SPEC_IDMAP_NO	? SPEC_ISOLATE_NS :
 							  level;
 	p->net = spec->net;
 	p->filter = p->isolate != SPEC_ISOLATE_FS;
@@ -64,7 +65,9 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 		assert(!"spec_check() has refused the others");
 	}
 	if (!facts->privileged && p->isolate != SPEC_ISOLATE_USER && facts->initial_user_ns)
-		return hint(err, fail(err, KENNEL_E_PERM, "isolation %s needs root", spec_isolate_name(p->isolate)),
+		return hint(err,
+			    fail(err, KENNEL_E_PERM, "isolation %s needs root",
+				 spec_isolate_name(p->isolate)),
 			    "run kennel as root, or use --isolate user");
 	/* Root inside may do anything with a node that it sees: only a policy can hold back half of "rw". */
 	for (size_t i = 0; i < spec->n_devices; i++)
@@ -90,8 +93,8 @@ static void plan_caps(struct plan *p, const struct spec *spec, const struct plan
 static int add_detail(struct plan *p, const char *verdict, const struct mount_entry *e, const char *reason,
 		      struct kennel_error **err)
 {
-	return strv_addf(&p->details, err, "%s\t%s\t%s%s%s", verdict, e->target, e->fstype, reason ? "\t" : "",
-			 reason ? reason : "");
+	return strv_addf(&p->details, err, "%s\t%s\t%s%s%s", verdict, e->target, e->fstype,
+			 reason ? "\t" : "", reason ? reason : "");
 }
 
 static bool hidden_mount(const struct spec *spec, const char *target)
@@ -104,7 +107,8 @@ static bool hidden_mount(const struct spec *spec, const char *target)
 
 static const char *const made_new[] = { "/proc", "/sys", "/dev", "/run", "/tmp" };
 
-static int plan_system(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+static int plan_system(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
+		       struct kennel_error **err)
 {
 	_cleanup_free_ struct system_mount *m = NULL;
 	int r = system_classify(facts->mounts, &spec->without, &m, err);
@@ -126,7 +130,8 @@ static int plan_system(struct plan *p, const struct spec *spec, const struct pla
 			}
 			/* The view crosses mounts by itself, so only the root of it gets an overlay. */
 			if (!p->view || strcmp(e->target, "/") == 0)
-				p->overlays[p->n_overlays++] = (struct plan_overlay){ e->target, e->fstype, true };
+				p->overlays[p->n_overlays++] =
+					(struct plan_overlay){ e->target, e->fstype, true };
 			r = add_detail(p, "copied", e, NULL, err);
 			break;
 		case SYSTEM_NEW:
@@ -149,7 +154,8 @@ static int plan_system(struct plan *p, const struct spec *spec, const struct pla
 	return 0;
 }
 
-static int plan_base(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+static int plan_base(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
+		     struct kennel_error **err)
 {
 	if (spec->base_kind == SPEC_BASE_SYSTEM)
 		return plan_system(p, spec, facts, err);
@@ -181,12 +187,16 @@ static int check_place(const char *path, struct kennel_error **err)
 	static const char *const always[] = { "/proc", "/sys", "/dev" };
 
 	if (strcmp(path, "/") == 0)
-		return hint(err, fail(err, KENNEL_E_INVALID, "\"/\" can't be left out or hidden: it is the root of the copy"),
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID,
+				 "\"/\" can't be left out or hidden: it is the root of the copy"),
 			    "name directories below it");
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
 		if (path_is_below(path, always[i]))
-			return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" can't be left out or hidden: %s is made new inside", path,
-					      always[i]),
+			return hint(err,
+				    fail(err, KENNEL_E_INVALID,
+					 "\"%s\" can't be left out or hidden: %s is made new inside", path,
+					 always[i]),
 				    "files and directories of the base can be");
 	return 0;
 }
@@ -208,7 +218,8 @@ static bool leaves_mount_point(const struct spec *spec, const struct plan_facts 
 	return false;
 }
 
-static int plan_hide(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+static int plan_hide(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
+		     struct kennel_error **err)
 {
 	int r = 0;
 
@@ -228,7 +239,8 @@ static int plan_hide(struct plan *p, const struct spec *spec, const struct plan_
 	return r;
 }
 
-static int plan_hostname(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+static int plan_hostname(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
+			 struct kennel_error **err)
 {
 	if (p->isolate == SPEC_ISOLATE_FS)
 		return 0;
@@ -257,7 +269,8 @@ static int set_env(struct strv *env, const char *line, struct kennel_error **err
 	return strv_add(env, line, err);
 }
 
-static int plan_env(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+static int plan_env(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
+		    struct kennel_error **err)
 {
 	static const char *const fixed[] = { "PATH=" PATH_INSIDE, "HOME=/root", "USER=root", "LOGNAME=root",
 					     "container=kennel", "debian_chroot=kennel" };
@@ -277,7 +290,8 @@ static int plan_env(struct plan *p, const struct spec *spec, const struct plan_f
 }
 
 /* The words of init; its report descriptor is known only later, so that slot is filled by the launcher. */
-static int plan_argv(struct plan *p, const struct spec *spec, const struct plan_facts *facts, struct kennel_error **err)
+static int plan_argv(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
+		     struct kennel_error **err)
 {
 	unsigned flags = 0;
 
@@ -307,8 +321,8 @@ static int plan_argv(struct plan *p, const struct spec *spec, const struct plan_
 	return r;
 }
 
-int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level, struct plan **ret,
-	     struct kennel_error **err)
+int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level,
+	     struct plan **ret, struct kennel_error **err)
 {
 	_cleanup_plan_ struct plan *p = calloc(1, sizeof(*p));
 

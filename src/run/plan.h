@@ -27,7 +27,8 @@ struct plan_facts {
 struct plan_overlay {
 	const char *target;             /* "/", "/boot": borrowed from the mount table */
 	const char *fstype;
-	bool from_host;                 /* the lower is the host's mount at target; else the base path's tree */
+	/* the lower is the host's mount at target; else the base path's tree */
+	bool from_host;
 };
 
 struct plan_hidden {
@@ -62,11 +63,11 @@ struct plan {
 };
 
 /*
- * level: what to plan for where the spec, which has passed spec_check(), leaves it open. The spec and the mount
- * table must outlive the plan.
+ * level: what to plan for where the spec, which has passed spec_check(), leaves it open. The spec and the
+ * mount table must outlive the plan.
  */
-int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level, struct plan **ret,
-	     struct kennel_error **err) MUST_CHECK;
+int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level,
+	     struct plan **ret, struct kennel_error **err) MUST_CHECK;
 struct plan *plan_free(struct plan *p);
 
 static inline void cleanup_planp(struct plan **p)

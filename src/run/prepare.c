@@ -20,7 +20,8 @@
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
-#define FILE_MOUNT_MAX (16u << 20)      /* a single file that is mounted on a file is copied in up to this size */
+/* a single file that is mounted on a file is copied in up to this size */
+#define FILE_MOUNT_MAX (16u << 20)
 
 /* What the view server is to show: a directory, found with the user's own rights. */
 static int prepare_view_root(struct launch *l, struct kennel_error **err)
@@ -33,8 +34,9 @@ static int prepare_view_root(struct launch *l, struct kennel_error **err)
 		return 0;
 	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
 		error_clear(err);
-		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "mounting the image \"%s\" needs root", path),
-			    "run kennel as root, or mount it with squashfuse and use the directory as --base");
+		return hint(
+			err, fail(err, KENNEL_E_UNSUPPORTED, "mounting the image \"%s\" needs root", path),
+			"run kennel as root, or mount it with squashfuse and use the directory as --base");
 	}
 	return wrap(err, l->base_fd, "open the base");
 }
@@ -81,7 +83,10 @@ static int choose_root_layers(struct launch *l, struct kennel_error **err)
 		return 0;
 	bool stack = strcmp(root->fstype, "overlay") == 0 || strcmp(root->fstype, "aufs") == 0;
 	if (spec->base_layers.n && !stack)
-		return hint(err, fail(err, KENNEL_E_INVALID, "the root of this machine is %s and has no layers to choose from", root->fstype),
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID,
+				 "the root of this machine is %s and has no layers to choose from",
+				 root->fstype),
 			    "leave the layers out: --base system");
 	if (!stack || (!spec->base_layers.n && (!sb->shifted || !sb->initial_user_ns)))
 		return 0;
@@ -92,7 +97,9 @@ static int choose_root_layers(struct launch *l, struct kennel_error **err)
 		return r;
 	for (size_t i = 0; i < spec->base_layers.n; i++)
 		if (!strv_has(&layers, spec->base_layers.items[i]))
-			return hint(err, fail(err, KENNEL_E_NOTFOUND, "\"%s\" is no layer of this machine's root", spec->base_layers.items[i]),
+			return hint(err,
+				    fail(err, KENNEL_E_NOTFOUND, "\"%s\" is no layer of this machine's root",
+					 spec->base_layers.items[i]),
 				    "\"kennel info --base\" lists them");
 	l->root_layers = calloc(layers.n + 1, sizeof(*l->root_layers));
 	if (!l->root_layers)
@@ -126,7 +133,9 @@ int prepare_slots(struct launch *l, struct kennel_error **err)
 		next += o->n_lowers;
 	}
 	if (next + 64 + l->spec->n_mounts > CHILD_MAX_FDS)
-		return hint(err, fail(err, KENNEL_E_LIMIT, "%u mounts and layers are more than one sandbox can have", next),
+		return hint(err,
+			    fail(err, KENNEL_E_LIMIT,
+				 "%u mounts and layers are more than one sandbox can have", next),
 			    "leave some out with --without");
 	l->child.overlays = l->child_overlays;
 	l->child.n_overlays = (unsigned)p->n_overlays;
@@ -137,7 +146,8 @@ int prepare_slots(struct launch *l, struct kennel_error **err)
 static int shift_ids(struct launch *l, int tree_fd)
 {
 	const struct sys_mount_attr attr = {
-		.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV | (l->sb->shifted ? SYS_MOUNT_ATTR_IDMAP : 0),
+		.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV |
+			    (l->sb->shifted ? SYS_MOUNT_ATTR_IDMAP : 0),
 		.userns_fd = l->sb->shifted ? (uint64_t)l->user_ns_fd : 0,
 	};
 
@@ -232,9 +242,11 @@ static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 	if (fds[n] >= 0)
 		return 1;
 	if (i == 0)
-		return hint(err, fail_errno(err, "clone the mount of \"/\""),
-			    errno == EINVAL ? "inside of a sandbox that has --share or --mount no other one can be made" :
-					      "kennel needs root, or a user namespace of its own");
+		return hint(
+			err, fail_errno(err, "clone the mount of \"/\""),
+			errno == EINVAL ?
+				"inside of a sandbox that has --share or --mount no other one can be made" :
+				"kennel needs root, or a user namespace of its own");
 	int r = leave_out(l, i, errno == EACCES ? "not reachable" : strerror(errno), err);
 	return r < 0 ? r : 0;
 }
@@ -242,7 +254,9 @@ static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 static int refuse_root(struct launch *l, const char *fstype, struct kennel_error **err)
 {
 	l->level_refused = true;
-	return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "the root of the copy is %s, which can't show its files with shifted ids", fstype),
+	return hint(err,
+		    fail(err, KENNEL_E_UNSUPPORTED,
+			 "the root of the copy is %s, which can't show its files with shifted ids", fstype),
 		    "use --isolate ns, or another --base");
 }
 
@@ -261,7 +275,8 @@ static int prepare_overlay(struct launch *l, size_t i, int delta_fd, struct kenn
 	if (!S_ISDIR(st.st_mode) && i > 0)
 		return S_ISREG(st.st_mode) ? plant_file_mount(l, i, lower_fds[0], err) :
 					     leave_out(l, i, "a mounted device or socket", err);
-	r = delta_add_mount(delta_fd, (unsigned)i, &st, &l->shared->upper_fds[i], &l->shared->work_fds[i], err);
+	r = delta_add_mount(delta_fd, (unsigned)i, &st, &l->shared->upper_fds[i], &l->shared->work_fds[i],
+			    err);
 	return r < 0 ? wrap(err, r, "prepare the delta of \"%s\"", l->sb->plan->overlays[i].target) : 0;
 }
 
@@ -277,7 +292,8 @@ static int shift_overlay(struct launch *l, size_t i, struct kennel_error **err)
 		if (shift_ids(l, fd) == 0)
 			continue;
 		if (errno != EINVAL && errno != EPERM)
-			return fail_errno(err, "prepare the mount of \"%s\"", l->sb->plan->overlays[i].target);
+			return fail_errno(err, "prepare the mount of \"%s\"",
+					  l->sb->plan->overlays[i].target);
 		return i == 0 ? refuse_root(l, l->sb->plan->overlays[0].fstype, err) :
 				leave_out(l, i, "a file system that can't show shifted ids", err);
 	}
@@ -328,8 +344,11 @@ static int make_delta(struct launch *l, struct kennel_error **err)
 	if (!l->sb->mapped)
 		return 0;
 	l->level_refused = true;
-	return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "this kernel's tmpfs keeps no user xattrs, which an overlay in a user namespace needs"),
-		    "Linux 6.6 or later has them; or use --isolate ns");
+	return hint(
+		err,
+		fail(err, KENNEL_E_UNSUPPORTED,
+		     "this kernel's tmpfs keeps no user xattrs, which an overlay in a user namespace needs"),
+		"Linux 6.6 or later has them; or use --isolate ns");
 }
 
 int prepare_trees(struct launch *l, struct kennel_error **err)

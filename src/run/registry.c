@@ -42,8 +42,9 @@ int registry_open(struct kennel_error **err)
 	if (geteuid() != 0) {
 		base = secure_getenv("XDG_RUNTIME_DIR");
 		if (!base || base[0] != '/')
-			return hint(err, fail(err, KENNEL_E_NOTFOUND, "XDG_RUNTIME_DIR is not set"),
-				    "log in with a session (pam_systemd), or set XDG_RUNTIME_DIR to a directory of your own");
+			return hint(
+				err, fail(err, KENNEL_E_NOTFOUND, "XDG_RUNTIME_DIR is not set"),
+				"log in with a session (pam_systemd), or set XDG_RUNTIME_DIR to a directory of your own");
 	}
 	_cleanup_close_ int parent_fd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (parent_fd < 0)
@@ -105,7 +106,8 @@ int registry_add(int dir_fd, const char *id, const struct buf *content, struct k
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return fail_errno(err, "lock an entry of the runtime directory");
 	if (content->len > ENTRY_MAX)   /* it could never be read again */
-		return fail(err, KENNEL_E_LIMIT, "an entry of the runtime directory would have %zu bytes", content->len);
+		return fail(err, KENNEL_E_LIMIT, "an entry of the runtime directory would have %zu bytes",
+			    content->len);
 	ssize_t n = write(fd, buf_str(content), content->len);
 	if (n >= 0 && n < (ssize_t)content->len) {      /* full in the middle of it */
 		n = -1;
@@ -200,7 +202,8 @@ static int compare_entries(const void *a, const void *b)
 	return c ? c : strcmp(x->id, y->id);
 }
 
-static int add_entry(struct registry_entry **list, size_t *n, const char *id, int fd, struct kennel_error **err)
+static int add_entry(struct registry_entry **list, size_t *n, const char *id, int fd,
+		     struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf b = { 0 };
 	struct registry_entry *grown = reallocarray(*list, *n + 1, sizeof(**list));
@@ -219,8 +222,8 @@ static int add_entry(struct registry_entry **list, size_t *n, const char *id, in
 	return r < 0 ? wrap(err, r, "the entry of \"%s\"", id) : 0;
 }
 
-int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, size_t *ret_n, size_t *ret_removed,
-		  struct kennel_error **err)
+int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, size_t *ret_n,
+		  size_t *ret_removed, struct kennel_error **err)
 {
 	struct registry_entry *list = NULL;
 	size_t n = 0, removed = 0;

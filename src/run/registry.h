@@ -45,8 +45,8 @@ const char *registry_get(const struct registry_entry *e, const char *key, size_t
  * Live entries whose id begins with prefix (NULL: all), the oldest first; dead ones are removed and counted.
  * *ret is an array for the caller, ended with registry_entries_free().
  */
-int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, size_t *ret_n, size_t *ret_removed,
-		  struct kennel_error **err) MUST_CHECK;
+int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, size_t *ret_n,
+		  size_t *ret_removed, struct kennel_error **err) MUST_CHECK;
 void registry_entries_free(struct registry_entry *entries, size_t n);
 
 /* Does a live entry with this id exist? */

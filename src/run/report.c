@@ -14,7 +14,8 @@
 
 void report_quote_command(const struct strv *command, struct buf *b)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
 	const size_t start = b->len;
 
 	for (size_t i = 0; i < command->n; i++) {
@@ -55,15 +56,20 @@ static int init_failed(struct launch *l, const struct init_report *r, struct ken
 		return hint(err, error_set(err, KENNEL_E_NOTEXEC, r->errnum, "run \"%s\"", command),
 			    "it is there, but it can't be executed");
 	case INIT_STEP_INTERPRETER:
-		return hint(err, error_set(err, KENNEL_E_NOTEXEC, r->errnum, "run \"%s\"", command),
-			    "the file is there, but the interpreter that its first line or its header names is not");
+		return hint(
+			err, error_set(err, KENNEL_E_NOTEXEC, r->errnum, "run \"%s\"", command),
+			"the file is there, but the interpreter that its first line or its header names is not");
 	case INIT_STEP_USER:
 		if (r->errnum == ENOENT)
-			return hint(err, fail(err, KENNEL_E_INVALID, "there is no user \"%s\" in the copy", spec->user),
+			return hint(err,
+				    fail(err, KENNEL_E_INVALID, "there is no user \"%s\" in the copy",
+					 spec->user),
 				    "users are looked up in the copy's /etc/passwd; a number works too");
 		return fail_errno(err, "find the user \"%s\"", spec->user);
 	case INIT_STEP_WORKDIR:
-		return hint(err, error_set(err, KENNEL_E_INVALID, r->errnum, "change to \"%s\"", spec->workdir ? spec->workdir : "/"),
+		return hint(err,
+			    error_set(err, KENNEL_E_INVALID, r->errnum, "change to \"%s\"",
+				      spec->workdir ? spec->workdir : "/"),
 			    "--workdir names a directory of the copy");
 	default:
 		return fail_errno(err, "%s", child_step_phrase(r->step));
@@ -103,8 +109,8 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 	const char *at = what(l, r);
 
 	errno = r->errnum;
-	int code = at ? fail_errno(err, "%s at \"%s\"%s%s%s", child_step_phrase(r->step), at, r->text[0] ? " (" : "",
-				   r->text, r->text[0] ? ")" : "") :
+	int code = at ? fail_errno(err, "%s at \"%s\"%s%s%s", child_step_phrase(r->step), at,
+				   r->text[0] ? " (" : "", r->text, r->text[0] ? ")" : "") :
 			fail_errno(err, "%s", child_step_phrase(r->step));
 
 	if (r->errnum == ENOSPC)
@@ -114,7 +120,9 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 		/* Idmapped layers came with 5.19, overlay in a user namespace with 5.11. */
 		l->level_refused = r->errnum == EINVAL || r->errnum == EPERM || r->errnum == EOPNOTSUPP;
 		if (r->errnum == ENODEV)
-			return hint(err, error_set(err, KENNEL_E_UNSUPPORTED, 0, "this kernel has no overlay file system"),
+			return hint(err,
+				    error_set(err, KENNEL_E_UNSUPPORTED, 0,
+					      "this kernel has no overlay file system"),
 				    "modprobe overlay, or a kernel with CONFIG_OVERLAY_FS");
 		if (r->errnum == ELOOP || r->errnum == EINVAL)
 			return hint(err, code, "overlays can be stacked twice at most");
@@ -123,18 +131,27 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 	case CHILD_STEP_SYS:
 	case CHILD_STEP_DEV:
 		if (r->errnum == ELOOP || r->errnum == ENOTDIR)
-			return hint(err, code, "in the base that is a symbolic link or a file: such a base is refused");
+			return hint(err, code,
+				    "in the base that is a symbolic link or a file: such a base is refused");
 		if (r->errnum == EPERM)
-			return hint(err, code, "the kernel allows it only where another one is fully visible, which some container engines prevent");
+			return hint(
+				err, code,
+				"the kernel allows it only where another one is fully visible, which some container engines prevent");
 		return code;
 	case CHILD_STEP_BIND:
 		if (r->errnum == ELOOP || r->errnum == ENOTDIR || r->errnum == EXDEV)
-			return hint(err, code, "a part of that path is a symbolic link inside, which is never followed");
+			return hint(err, code,
+				    "a part of that path is a symbolic link inside, which is never followed");
 		return code;
 	case CHILD_STEP_FUSE:
-		return hint(err, code, r->errnum == ENOENT ? "modprobe fuse" : "an ordinary user needs it: chmod 0666 /dev/fuse, as udev does");
+		return hint(err, code,
+			    r->errnum == ENOENT ?
+				    "modprobe fuse" :
+				    "an ordinary user needs it: chmod 0666 /dev/fuse, as udev does");
 	case CHILD_STEP_TAP:
-		return hint(err, code, "nat needs /dev/net/tun (modprobe tun; mode 0666, as udev sets it), or use --net none");
+		return hint(
+			err, code,
+			"nat needs /dev/net/tun (modprobe tun; mode 0666, as udev sets it), or use --net none");
 	case CHILD_STEP_NAMESPACES:
 		l->level_refused = r->errnum != ENOMEM;
 		return code;

@@ -12,7 +12,10 @@
  */
 int report_wait(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
-/* The two halves of it: one message, READY or not; and what a message that is neither that nor "it runs" means. */
+/*
+ * The two halves of it: one message, READY or not; and what a message that is neither that nor "it runs"
+ * means.
+ */
 int report_read(struct launch *l, struct child_report *ret, struct kennel_error **err) MUST_CHECK;
 int report_failed(struct launch *l, const struct child_report *r, struct kennel_error **err) MUST_CHECK;
 

@@ -78,7 +78,8 @@ int stage_leave(struct launch *l, struct kennel_error **err)
 static int open_share(struct launch *l, const struct spec_mount *m, struct kennel_error **err)
 {
 	const struct sys_mount_attr attr = {
-		.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV | (m->read_only ? SYS_MOUNT_ATTR_RDONLY : 0) |
+		.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV |
+			    (m->read_only ? SYS_MOUNT_ATTR_RDONLY : 0) |
 			    (l->sb->shifted ? SYS_MOUNT_ATTR_IDMAP : 0),
 		.userns_fd = l->sb->shifted ? (uint64_t)l->user_ns_fd : 0,
 	};
@@ -97,7 +98,9 @@ static int open_share(struct launch *l, const struct spec_mount *m, struct kenne
 	_cleanup_close_ int fd = sys_open_tree(AT_FDCWD, m->source, SYS_OPEN_TREE_CLONE);
 	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &plain) < 0)
 		return fail_errno(err, "share \"%s\"", m->source);
-	log_warn(&l->sb->log, "\"%s\" lies on a file system that can't show shifted ids: its owners are nobody inside", m->source);
+	log_warn(&l->sb->log,
+		 "\"%s\" lies on a file system that can't show shifted ids: its owners are nobody inside",
+		 m->source);
 	return take_fd(&fd);
 }
 
@@ -108,17 +111,20 @@ int stage_mounts(struct launch *l, struct kennel_error **err)
 	if (!spec->n_mounts)
 		return 0;
 	int *fds = l->share_fds;        /* closed with the launch */
-	for (size_t i = 0; i < spec->n_mounts; i++) {           /* all sources first: the stage may cover one */
+	/* all sources first: the stage may cover one */
+	for (size_t i = 0; i < spec->n_mounts; i++) {
 		fds[i] = open_share(l, &spec->mounts[i], err);
 		if (fds[i] < 0)
 			return fds[i];
 	}
 	_cleanup_close_ int tmp_fd = mount_new_tmpfs("1M", "4096");
-	if (tmp_fd < 0 || sys_move_mount(tmp_fd, "", AT_FDCWD, l->child.stage, SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (tmp_fd < 0 ||
+	    sys_move_mount(tmp_fd, "", AT_FDCWD, l->child.stage, SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return fail_errno(err, "stage the shared mounts");
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const char *name = l->child_binds[i].staged + strlen(l->child.stage) + 1;
-		int r = l->child_binds[i].is_dir ? mkdirat(tmp_fd, name, 0700) : mknodat(tmp_fd, name, S_IFREG | 0600, 0);
+		int r = l->child_binds[i].is_dir ? mkdirat(tmp_fd, name, 0700) :
+						   mknodat(tmp_fd, name, S_IFREG | 0600, 0);
 
 		if (r < 0 || sys_move_mount(fds[i], "", tmp_fd, name, SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0)
 			return fail_errno(err, "stage \"%s\"", spec->mounts[i].source);

@@ -64,7 +64,8 @@ struct sys_cap_data {           /* struct __user_cap_data_struct, version 3: two
 };
 
 /* processes and namespaces */
-int sys_clone3(struct clone_args *args, size_t size);   /* 0 in the child, like fork(); runs no atfork handlers */
+/* 0 in the child, like fork(); runs no atfork handlers */
+int sys_clone3(struct clone_args *args, size_t size);
 /* libc's clone(): a task that shares our memory needs a stack of its own. ret_pidfd: with CLONE_PIDFD. */
 int sys_clone_on_stack(int (*main)(void *data), void *stack_top, int flags, void *data, int *ret_pidfd);
 int sys_unshare(unsigned long flags);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * view/view.h - the contract between the launcher and the program kennel-view, and the list of what can't be read.
+ * view/view.h - the contract between the launcher and the program kennel-view, and the list of what can't be
+ * read.
  *
- * kennel-view serves a tree (the whole of "/", across mounts) read-only over a FUSE device, with the rights of the
- * plain user who started it, from outside the user namespace in which the mount was made. The numeric owners that it
- * tells are read in that namespace, so what is root's outside is root's inside; content is read with the user's own
- * rights, so nothing leaks.
+ * kennel-view serves a tree (the whole of "/", across mounts) read-only over a FUSE device, with the rights
+ * of the plain user who started it, from outside the user namespace in which the mount was made. The numeric
+ * owners that it tells are read in that namespace, so what is root's outside is root's inside; content is
+ * read with the user's own rights, so nothing leaks.
  *
  *   kennel-view --fuse N --root N --death N --report N [--hide PATH]... [--pins N] [--watches N]
  *
@@ -19,9 +20,10 @@
  *   --pins    most directories held open (default: a quarter of the descriptor limit, at most 1024)
  *   --watches most inotify watches (default: half of what the user may have); beyond it, answers hold for one second
  *
- * All other descriptors are closed. The launcher need not wait for the report: requests wait in the kernel until they
- * are answered. It must look at it (or at the process) when a request fails with ENOTCONN or ECONNABORTED.
- * Exit status: 0 the mount is gone or the death pipe closed, 1 failed (reported), 2 wrong arguments.
+ * All other descriptors are closed. The launcher need not wait for the report: requests wait in the kernel
+ * until they are answered. It must look at it (or at the process) when a request fails with ENOTCONN or
+ * ECONNABORTED. Exit status: 0 the mount is gone or the death pipe closed, 1 failed (reported), 2 wrong
+ * arguments.
  */
 #ifndef KENNEL_VIEW_VIEW_H
 #define KENNEL_VIEW_VIEW_H
@@ -35,9 +37,10 @@
 #define VIEW_PROGRAM "kennel-view"
 
 /*
- * What the child gives to fsconfig() after fsopen("fuse") and before FSCONFIG_CMD_CREATE; "fd" is the device's number
- * as text. "ro" matters: without it the kernel asks again for the attributes of every file that was read (atime).
- * fsmount() with nosuid and nodev; both hold for the overlay's own mount only if given there as well.
+ * What the child gives to fsconfig() after fsopen("fuse") and before FSCONFIG_CMD_CREATE; "fd" is the
+ * device's number as text. "ro" matters: without it the kernel asks again for the attributes of every file
+ * that was read (atime). fsmount() with nosuid and nodev; both hold for the overlay's own mount only if given
+ * there as well.
  */
 #define VIEW_MOUNT_SOURCE "kennel"
 #define VIEW_MOUNT_STRINGS { { "rootmode", "40000" }, { "user_id", "0" }, { "group_id", "0" } }
@@ -85,16 +88,17 @@ static inline const char *view_step_text(int32_t step)
 /*
  * What this user can't read below a root.
  *
- * A file that can't be read can't be copied up by the overlay either, so whatever is to be replaced inside must be in
- * the delta beforehand. The list is found by one walk with the user's own rights and kept in a cache file. Nothing
- * about it is a matter of safety: an entry too few is a file that answers EACCES inside. An entry too many would hide a
- * readable file, so every entry is tested again whenever the list is loaded, and those that have become readable or
- * are gone are left out.
+ * A file that can't be read can't be copied up by the overlay either, so whatever is to be replaced inside
+ * must be in the delta beforehand. The list is found by one walk with the user's own rights and kept in a
+ * cache file. Nothing about it is a matter of safety: an entry too few is a file that answers EACCES inside.
+ * An entry too many would hide a readable file, so every entry is tested again whenever the list is loaded,
+ * and those that have become readable or are gone are left out.
  */
 enum unreadable_kind {
 	UNREADABLE_FILE = 'f',
 	UNREADABLE_DIR = 'd',           /* can't be searched: nothing in it can be reached */
-	UNREADABLE_LIST = 'l',          /* can be searched but not listed: names that are known can be reached */
+	/* can be searched but not listed: names that are known can be reached */
+	UNREADABLE_LIST = 'l',
 };
 
 struct unreadable_entry {
@@ -106,19 +110,23 @@ struct unreadable {
 	struct unreadable_entry *items;
 	size_t n;
 	char *text;                     /* the paths */
-	bool stale;                     /* out of a cache that should be made anew, see unreadable_refresh() */
+	/* out of a cache that should be made anew, see unreadable_refresh() */
+	bool stale;
 };
 
 struct unreadable_query {
 	int root_fd;                    /* the tree; O_PATH is enough */
 	int cache_fd;                   /* directory for the cache file, or -EBADF: no cache, walk */
 	const char *key;                /* names the base in the cache file's name: [A-Za-z0-9._-]+ */
-	const char *const *skip;        /* clean absolute paths not to look into; NULL-terminated, may be NULL */
-	bool is_system;                 /* root_fd is "/": network and kernel file systems are not looked into */
+	/* clean absolute paths not to look into; NULL-terminated, may be NULL */
+	const char *const *skip;
+	/* root_fd is "/": network and kernel file systems are not looked into */
+	bool is_system;
 };
 
 /* Out of the cache if there is one (stale or not), else by a walk, which is then kept. */
-int unreadable_get(const struct unreadable_query *q, struct unreadable *ret, struct kennel_error **err) MUST_CHECK;
+int unreadable_get(const struct unreadable_query *q, struct unreadable *ret, struct kennel_error **err)
+	MUST_CHECK;
 
 /* Walks and replaces the cache file, unless another process is at it: returns 0 then, 1 if it was done. */
 int unreadable_refresh(const struct unreadable_query *q, struct kennel_error **err) MUST_CHECK;

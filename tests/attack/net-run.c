@@ -57,8 +57,8 @@ static int inside(int go_fd, int netns_fd, char **command)
 		return die("become root inside");
 	if (net_loopback_up() < 0)
 		return die("lo up");
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("proc", "/proc", "proc", 0, NULL) < 0 ||
-	    mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("proc", "/proc", "proc", 0, NULL) < 0 || mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
 		return die("mount /proc and /sys");
 	execvp(command[0], command);
 	return die(command[0]);

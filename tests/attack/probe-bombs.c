@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * probe-bombs.c - takes all of something that there is; each prints how much it got. What they take is gone with the process, or with the sandbox.
+ * probe-bombs.c - takes all of something that there is; each prints how much it got. What they take is gone
+ * with the process, or with the sandbox.
  *
  *   probe forks MAX      processes that live at the same time
  *   probe ptys MAX       terminals

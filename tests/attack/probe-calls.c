@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * probe-calls.c - "probe calls native|int80|x32 user|ns": makes every system call that a sandbox of that level may not make.
+ * probe-calls.c - "probe calls native|int80|x32 user|ns": makes every system call that a sandbox of that
+ * level may not make.
  *
- * The arguments are such that a kernel that let the call through would answer something else than EPERM or ENOSYS and still do nothing: a wrong
- * magic, an unknown flag, a NULL. Each call is made in a process of its own. Prints "OPEN entry name result" for what was not
- * refused, and at the end how many were tried.
+ * The arguments are such that a kernel that let the call through would answer something else than EPERM or
+ * ENOSYS and still do nothing: a wrong magic, an unknown flag, a NULL. Each call is made in a process of its
+ * own. Prints "OPEN entry name result" for what was not refused, and at the end how many were tried.
  */
 #include <errno.h>
 #include <sched.h>
@@ -86,7 +87,10 @@ long call_int80(long nr, long a, long b, long c, long d, long e)
 #ifdef __x86_64__
 	long r = nr;
 
-	__asm__ volatile("int $0x80" : "+a"(r) : "b"(a), "c"(b), "d"(c), "S"(d), "D"(e) : "memory", "r8", "r9", "r10", "r11");
+	__asm__ volatile("int $0x80"
+			 : "+a"(r)
+			 : "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+			 : "memory", "r8", "r9", "r10", "r11");
 	return (int)r;
 #else
 	(void)nr, (void)a, (void)b, (void)c, (void)d, (void)e;
@@ -109,7 +113,8 @@ static int try(const char *entry, const struct call *call)
 		if (strcmp(entry, "int80") == 0)
 			r = call_int80(nr, call->a, call->b, call->c, call->d, call->e);
 		else
-			r = syscall(strcmp(entry, "x32") == 0 ? nr | X32_BIT : nr, call->a, call->b, call->c, call->d, call->e);
+			r = syscall(strcmp(entry, "x32") == 0 ? nr | X32_BIT : nr, call->a, call->b, call->c,
+				    call->d, call->e);
 		if (r < 0 && strcmp(entry, "int80") != 0)
 			r = -errno;
 		_exit(r == -EPERM || r == -ENOSYS ? 0 : r < 0 ? (int)-r : 255);
@@ -119,7 +124,8 @@ static int try(const char *entry, const struct call *call)
 	/* Without 32-bit support in the kernel the entry itself is a fault. */
 	if (WIFSIGNALED(status) || WEXITSTATUS(status) == 0)
 		return 0;
-	printf("OPEN %s %s: %s\n", entry, call->name, WEXITSTATUS(status) == 255 ? "done" : strerror(WEXITSTATUS(status)));
+	printf("OPEN %s %s: %s\n", entry, call->name,
+	       WEXITSTATUS(status) == 255 ? "done" : strerror(WEXITSTATUS(status)));
 	return 1;
 }
 

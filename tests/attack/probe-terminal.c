@@ -44,12 +44,14 @@ int probe_typing(int argc, char **argv)
 		for (unsigned r = 0; r < 2; r++) {
 			text[0] = r ? 3 : 'K';          /* TIOCLINUX 3 pastes the selection */
 			for (unsigned h = 0; h < sizeof(high) / sizeof(high[0]); h++)
-				tell("syscall", requests[r] | high[h], fd, syscall(SYS_ioctl, fd, requests[r] | high[h], text));
+				tell("syscall", requests[r] | high[h], fd,
+				     syscall(SYS_ioctl, fd, requests[r] | high[h], text));
 			tell("x32", requests[r], fd, syscall(SYS_ioctl | 0x40000000, fd, requests[r], text));
 			tell("x32 compat", requests[r], fd, syscall(514 | 0x40000000, fd, requests[r], text));
 			pid_t pid = fork();             /* a fault where the kernel has no such entry */
 			if (pid == 0) {
-				tell("int80", requests[r], fd, call_int80(54, fd, (long)requests[r], (long)(intptr_t)text, 0, 0));
+				tell("int80", requests[r], fd,
+				     call_int80(54, fd, (long)requests[r], (long)(intptr_t)text, 0, 0));
 				fflush(stdout);
 				_exit(0);
 			}
@@ -77,7 +79,10 @@ static void copy_out(int master_fd, int timeout_ms)
 	}
 }
 
-/* The caller's shell: leads the session, runs the command in the foreground, and reads the next line when that has ended. */
+/*
+ * The caller's shell: leads the session, runs the command in the foreground, and reads the next line when
+ * that has ended.
+ */
 static int shell(int slave_fd, int result_fd, char **command)
 {
 	struct termios t;
@@ -95,11 +100,13 @@ static int shell(int slave_fd, int result_fd, char **command)
 	}
 	waitpid(pid, &status, 0);
 	tcgetattr(slave_fd, &t);
-	t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);        /* so that what was typed counts without an end of line */
+	/* so that what was typed counts without an end of line */
+	t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	tcsetattr(slave_fd, TCSANOW, &t);
 	ioctl(slave_fd, FIONREAD, &pending);
-	dprintf(result_fd, "exit %d\nwaiting %d\nsession %s\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-		pending, tcgetsid(slave_fd) == getpid() ? "kept" : "LOST");
+	dprintf(result_fd, "exit %d\nwaiting %d\nsession %s\n",
+		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), pending,
+		tcgetsid(slave_fd) == getpid() ? "kept" : "LOST");
 	return 0;
 }
 

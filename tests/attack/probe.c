@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * probe.c - the attacker's program: one static file that runs on the host, in a sandbox, and in a base that holds nothing else.
+ * probe.c - the attacker's program: one static file that runs on the host, in a sandbox, and in a base that
+ * holds nothing else.
  *
  *   probe ok                     a benign program: makes a file, reads /dev/zero, forks; prints "usable"
  *   probe cat FILE...            prints files
@@ -100,7 +101,10 @@ static int probe_exe(int argc, char **argv)
 		if (pid <= 0 || pid == getpid() || pid == getppid())
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-		/* Busy while it runs; the attack on runc waited for its end with the descriptor of a reader in hand. */
+		/*
+		 * Busy while it runs; the attack on runc waited for its end with the descriptor of a reader
+		 * in hand.
+		 */
 		int reader_fd = open(path, O_RDONLY);
 		char self[64];
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", reader_fd);
@@ -169,27 +173,32 @@ static void try_open(const char *path, const char *why)
 	}
 }
 
-/* Memory, ports, the log, disks of every kind and number that a machine is likely to have, fuse, tun, kvm, watchdog, input, consoles. */
+/*
+ * Memory, ports, the log, disks of every kind and number that a machine is likely to have, fuse, tun, kvm,
+ * watchdog, input, consoles.
+ */
 static int probe_nodes(int argc, char **argv)
 {
 	static const struct {
 		mode_t type;
 		unsigned major, minor;
 	} nodes[] = {
-		{ S_IFCHR, 1, 1 },    { S_IFCHR, 1, 2 },    { S_IFCHR, 1, 4 },	 { S_IFCHR, 1, 11 },  { S_IFCHR, 4, 0 },
-		{ S_IFCHR, 4, 1 },    { S_IFCHR, 5, 3 },    { S_IFCHR, 7, 0 },	 { S_IFCHR, 10, 130 }, { S_IFCHR, 10, 229 },
-		{ S_IFCHR, 10, 200 }, { S_IFCHR, 10, 232 }, { S_IFCHR, 10, 237 }, { S_IFCHR, 10, 236 }, { S_IFCHR, 13, 64 },
-		{ S_IFCHR, 21, 0 },   { S_IFCHR, 29, 0 },   { S_IFCHR, 226, 0 }, { S_IFCHR, 108, 0 }, { S_IFBLK, 7, 0 },
-		{ S_IFBLK, 7, 1 },    { S_IFBLK, 8, 0 },    { S_IFBLK, 8, 1 },	 { S_IFBLK, 252, 0 }, { S_IFBLK, 253, 0 },
-		{ S_IFBLK, 254, 0 },  { S_IFBLK, 254, 1 },  { S_IFBLK, 259, 0 }, { S_IFBLK, 1, 0 },   { S_IFBLK, 202, 0 },
-		{ S_IFBLK, 43, 0 },
+		{ S_IFCHR, 1, 1 },    { S_IFCHR, 1, 2 },    { S_IFCHR, 1, 4 },	  { S_IFCHR, 1, 11 },
+		{ S_IFCHR, 4, 0 },    { S_IFCHR, 4, 1 },    { S_IFCHR, 5, 3 },	  { S_IFCHR, 7, 0 },
+		{ S_IFCHR, 10, 130 }, { S_IFCHR, 10, 229 }, { S_IFCHR, 10, 200 }, { S_IFCHR, 10, 232 },
+		{ S_IFCHR, 10, 237 }, { S_IFCHR, 10, 236 }, { S_IFCHR, 13, 64 },  { S_IFCHR, 21, 0 },
+		{ S_IFCHR, 29, 0 },   { S_IFCHR, 226, 0 },  { S_IFCHR, 108, 0 },  { S_IFBLK, 7, 0 },
+		{ S_IFBLK, 7, 1 },    { S_IFBLK, 8, 0 },    { S_IFBLK, 8, 1 },	  { S_IFBLK, 252, 0 },
+		{ S_IFBLK, 253, 0 },  { S_IFBLK, 254, 0 },  { S_IFBLK, 254, 1 },  { S_IFBLK, 259, 0 },
+		{ S_IFBLK, 1, 0 },    { S_IFBLK, 202, 0 },  { S_IFBLK, 43, 0 },
 	};
 	char path[4200], why[64];
 
 	for (int i = 1; i < argc; i++)
 		for (size_t n = 0; n < COUNT(nodes); n++) {
 			snprintf(path, sizeof(path), "%s/probe-node", argv[i]);
-			snprintf(why, sizeof(why), "(%c %u:%u)", nodes[n].type == S_IFBLK ? 'b' : 'c', nodes[n].major, nodes[n].minor);
+			snprintf(why, sizeof(why), "(%c %u:%u)", nodes[n].type == S_IFBLK ? 'b' : 'c',
+				 nodes[n].major, nodes[n].minor);
 			if (mknod(path, nodes[n].type | 0666, makedev(nodes[n].major, nodes[n].minor)) < 0)
 				continue;
 			if (nodes[n].type == S_IFBLK)
@@ -216,7 +225,8 @@ static void walk_writable(int dir_fd, const char *path, unsigned depth)
 	char name[4200];
 
 	while (d && (e = readdir(d))) {
-		if (*e->d_name == '.' || (strcmp(path, "/proc") == 0 && (number(e->d_name) || strstr(e->d_name, "self"))))
+		if (*e->d_name == '.' ||
+		    (strcmp(path, "/proc") == 0 && (number(e->d_name) || strstr(e->d_name, "self"))))
 			continue;
 		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
 		int flags = e->d_type == DT_DIR ? O_RDONLY | O_DIRECTORY : O_WRONLY | O_NONBLOCK | O_NOCTTY;
@@ -244,8 +254,8 @@ static int probe_writable(int argc, char **argv)
 
 static long find_key(const char *name)
 {
-	static const int rings[] = { KEY_SPEC_USER_KEYRING, KEY_SPEC_SESSION_KEYRING, KEY_SPEC_USER_SESSION_KEYRING,
-				     KEY_SPEC_PROCESS_KEYRING };
+	static const int rings[] = { KEY_SPEC_USER_KEYRING, KEY_SPEC_SESSION_KEYRING,
+				     KEY_SPEC_USER_SESSION_KEYRING, KEY_SPEC_PROCESS_KEYRING };
 	long id = syscall(SYS_request_key, "user", name, NULL, 0);
 
 	for (size_t i = 0; i < COUNT(rings) && id < 0; i++)
@@ -261,7 +271,8 @@ static int probe_key(int argc, char **argv)
 		return syscall(SYS_add_key, "user", argv[2], "secret", 6, KEY_SPEC_USER_KEYRING) < 0 ||
 		       syscall(SYS_add_key, "user", argv[2], "secret", 6, KEY_SPEC_SESSION_KEYRING) < 0;
 	if (strcmp(argv[1], "drop") == 0) {
-		for (long id; (id = find_key(argv[2])) >= 0 && syscall(SYS_keyctl, KEYCTL_INVALIDATE, id) == 0;)
+		for (long id;
+		     (id = find_key(argv[2])) >= 0 && syscall(SYS_keyctl, KEYCTL_INVALIDATE, id) == 0;)
 			;
 		return 0;
 	}
@@ -339,12 +350,14 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(int argc, char **argv);
 	} commands[] = {
-		{ "ok", probe_ok },	      { "cat", probe_cat },	  { "files", probe_files },   { "exe", probe_exe },
-		{ "chroot", probe_chroot },   { "handles", probe_handles }, { "nodes", probe_nodes },   { "open", probe_open },
-		{ "writable", probe_writable }, { "key", probe_key },	  { "listen", probe_listen }, { "connect", probe_connect },
-		{ "swap", probe_swap },	      { "euid", probe_euid },	  { "calls", probe_calls },   { "typing", probe_typing },
-		{ "terminal", probe_terminal }, { "forks", probe_forks }, { "ptys", probe_ptys },     { "memory", probe_memory },
-		{ "inodes", probe_inodes },   { "deep", probe_deep },
+		{ "ok", probe_ok },	    { "cat", probe_cat },	    { "files", probe_files },
+		{ "exe", probe_exe },	    { "chroot", probe_chroot },	    { "handles", probe_handles },
+		{ "nodes", probe_nodes },   { "open", probe_open },	    { "writable", probe_writable },
+		{ "key", probe_key },	    { "listen", probe_listen },	    { "connect", probe_connect },
+		{ "swap", probe_swap },	    { "euid", probe_euid },	    { "calls", probe_calls },
+		{ "typing", probe_typing }, { "terminal", probe_terminal }, { "forks", probe_forks },
+		{ "ptys", probe_ptys },	    { "memory", probe_memory },	    { "inodes", probe_inodes },
+		{ "deep", probe_deep },
 	};
 
 	for (size_t i = 0; argc > 1 && i < COUNT(commands); i++)

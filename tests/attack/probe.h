@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* probe.h - what the files of the attacker's program share: one function a sub-command, argv[0] being its name. */
+/*
+ * probe.h - what the files of the attacker's program share: one function a sub-command, argv[0] being its
+ * name.
+ */
 #ifndef KENNEL_TESTS_PROBE_H
 #define KENNEL_TESTS_PROBE_H
 

@@ -49,7 +49,8 @@ static void test_net_resolv_conf_table(void **state)
 		  "nameserver " F4 "\noptions edns0 trust-ad\nsearch lan\n" },
 		{ "nameserver 127.0.0.1", "nameserver " F4 "\noptions edns0\n" },
 		{ "nameserver ::1\n", "nameserver " F6 "\noptions edns0\n" },
-		{ "nameserver ::1\nnameserver 127.0.0.1\n", "nameserver " F6 "\nnameserver " F4 "\noptions edns0\n" },
+		{ "nameserver ::1\nnameserver 127.0.0.1\n",
+		  "nameserver " F6 "\nnameserver " F4 "\noptions edns0\n" },
 		{ "nameserver 0.0.0.0\n", "nameserver " F4 "\noptions edns0\n" },
 		{ "nameserver ::\n", "nameserver " F6 "\noptions edns0\n" },
 		{ "nameserver ::ffff:127.0.0.1\n", "nameserver " F6 "\noptions edns0\n" },
@@ -81,7 +82,8 @@ static void test_net_resolv_conf_table(void **state)
 		  " search no\nnameserver\t 5.5.5.5 # mine\n",
 		  "nameserver 5.5.5.5\nnameserver " F4
 		  "\ndomain example.org\nsearch a b\t c\noptions ndots:2\nsortlist 1.2.3.0\n" },
-		{ "options edns01\nnameserver 127.0.0.1\r\n", "nameserver " F4 "\noptions edns01\noptions edns0\n" },
+		{ "options edns01\nnameserver 127.0.0.1\r\n",
+		  "nameserver " F4 "\noptions edns01\noptions edns0\n" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -107,13 +109,15 @@ static bool has_pair(const struct strv *argv, const char *option, const char *va
 static void test_net_nat_argv_closes_everything(void **state)
 {
 	static const char *const ports[] = { "-t", "-u", "-T", "-U" };
-	const struct net_nat_spec with = { .userns_fd = 7, .netns_fd = 8 }, without = { .userns_fd = -EBADF, .netns_fd = 8 };
+	const struct net_nat_spec with = { .userns_fd = 7, .netns_fd = 8 },
+				  without = { .userns_fd = -EBADF, .netns_fd = 8 };
 
 	for (unsigned i = 0; i < 2; i++) {
 		_cleanup_error_ struct kennel_error *err = NULL;
 		_cleanup_strv_ struct strv argv = { 0 };
 
-		assert_int_equal(net_nat_argv("/usr/bin/pasta", i ? &without : &with, i ? 0 : 65534, &argv, &err), 0);
+		assert_int_equal(
+			net_nat_argv("/usr/bin/pasta", i ? &without : &with, i ? 0 : 65534, &argv, &err), 0);
 		assert_string_equal(argv.items[0], "/usr/bin/pasta");
 		assert_null(argv.items[argv.n]);
 		for (size_t p = 0; p < ARRAY_SIZE(ports); p++)
@@ -157,19 +161,42 @@ static void test_net_nat_filter_drops_loopback_only(void **state)
 		const char *dst;
 		bool pass;
 	} cases[] = {
-		{ "127.0.0.1", false }, { "127.255.255.255", false }, { "0.0.0.0", false },  { "0.1.2.3", false },
-		{ "126.255.255.255", true }, { "128.0.0.0", true },   { "1.0.0.0", true },   { "10.0.127.1", true },
-		{ "169.254.1.1", true }, { "255.255.255.255", true }, { "224.0.0.251", true },
-		{ "::1", false }, { "::", false }, { "::127.0.0.1", false }, { "::ffff:127.0.0.1", false },
-		{ "::ffff:0.0.0.0", false }, { "::ffff:8.8.8.8", false }, { "::1:0:1", true }, { "::fffe:127.0.0.1", true },
-		{ "1::1", true }, { "0:1::1", true }, { "0:0:1::1", true }, { "0:0:0:1::1", true }, { "::1:7f00:1", true },
-		{ "fe80::1", true }, { "ff02::1", true }, { F6, true }, { "64:ff9b::127.0.0.1", true },
+		{ "127.0.0.1", false },
+		{ "127.255.255.255", false },
+		{ "0.0.0.0", false },
+		{ "0.1.2.3", false },
+		{ "126.255.255.255", true },
+		{ "128.0.0.0", true },
+		{ "1.0.0.0", true },
+		{ "10.0.127.1", true },
+		{ "169.254.1.1", true },
+		{ "255.255.255.255", true },
+		{ "224.0.0.251", true },
+		{ "::1", false },
+		{ "::", false },
+		{ "::127.0.0.1", false },
+		{ "::ffff:127.0.0.1", false },
+		{ "::ffff:0.0.0.0", false },
+		{ "::ffff:8.8.8.8", false },
+		{ "::1:0:1", true },
+		{ "::fffe:127.0.0.1", true },
+		{ "1::1", true },
+		{ "0:1::1", true },
+		{ "0:0:1::1", true },
+		{ "0:0:0:1::1", true },
+		{ "::1:7f00:1", true },
+		{ "fe80::1", true },
+		{ "ff02::1", true },
+		{ F6, true },
+		{ "64:ff9b::127.0.0.1", true },
 	};
 	unsigned char frame[1500];
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(setsockopt(pair[1], SOL_SOCKET, SO_ATTACH_FILTER, net_nat_filter(), sizeof(struct sock_fprog)), 0);
+	assert_int_equal(setsockopt(pair[1], SOL_SOCKET, SO_ATTACH_FILTER, net_nat_filter(),
+				    sizeof(struct sock_fprog)),
+			 0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		size_t len = make_frame(frame, cases[i].dst);
 
@@ -242,7 +269,8 @@ static int play_wait(const char *body, unsigned mode, int timeout_ms, struct ken
 	int pidfd = fcntl(net_nat_pidfd(nat), F_DUPFD_CLOEXEC, 3);
 	assert_null(net_nat_free(nat));
 	siginfo_t info;
-	assert_int_equal(sys_waitid_pidfd(pidfd, &info, WEXITED | __WALL), -1);         /* reaped: nothing is left */
+	/* reaped: nothing is left */
+	assert_int_equal(sys_waitid_pidfd(pidfd, &info, WEXITED | __WALL), -1);
 	assert_int_equal(errno, ECHILD);
 	close(pidfd);
 	return r;
@@ -256,18 +284,19 @@ static void test_net_nat_wait_failures_are_told(void **state)
 		int timeout_ms, code;
 		const char *text;
 	} cases[] = {
-		{ "echo 'No routable interface' >&2; exit 1", 0755, 5000, KENNEL_E_IO, "pasta: No routable interface" },
-		{ "echo 'No interface for IPv4' >&2; echo 'Interface not usable' >&2; exit 1", 0755, 5000, KENNEL_E_IO,
-		  "pasta: Interface not usable" },
-		{ "echo 'unrecognized option' >&2; echo Usage: pasta >&2; echo '  -x' >&2; exit 1", 0755, 5000, KENNEL_E_IO,
-		  "pasta: unrecognized option" },
+		{ "echo 'No routable interface' >&2; exit 1", 0755, 5000, KENNEL_E_IO,
+		  "pasta: No routable interface" },
+		{ "echo 'No interface for IPv4' >&2; echo 'Interface not usable' >&2; exit 1", 0755, 5000,
+		  KENNEL_E_IO, "pasta: Interface not usable" },
+		{ "echo 'unrecognized option' >&2; echo Usage: pasta >&2; echo '  -x' >&2; exit 1", 0755,
+		  5000, KENNEL_E_IO, "pasta: unrecognized option" },
 		{ "echo 'Failed to send 9 bytes to syslog' >&2; echo \"Don't run as root. Changing\" >&2; echo >&2; echo why >&2",
 		  0755, 5000, KENNEL_E_IO, "pasta: why" },
 		{ "printf 'a\\033[2Jb' >&2", 0755, 5000, KENNEL_E_IO, "pasta: a\\x1b[2Jb" },
-		{ "printf 123 >&2", 0755, 5000, KENNEL_E_IO, "pasta: 123" },    /* no line: not a pid file */
+		{ "printf 123 >&2", 0755, 5000, KENNEL_E_IO, "pasta: 123" }, /* no line: not a pid file */
 		{ "exit 0", 0755, 5000, KENNEL_E_IO, "pasta ended without a word" },
-		{ "i=0; while [ $i -lt 20000 ]; do echo long line of many; i=$((i+1)); done >&2", 0755, 20000, KENNEL_E_IO,
-		  "pasta: long line of many" },
+		{ "i=0; while [ $i -lt 20000 ]; do echo long line of many; i=$((i+1)); done >&2", 0755, 20000,
+		  KENNEL_E_IO, "pasta: long line of many" },
 		{ "exec sleep 60", 0755, 50, KENNEL_E_BUSY, "pasta was not ready after 50 ms" },
 		{ "exit 0", 0644, 5000, KENNEL_E_PERM, "execute pasta: Permission denied" },
 		{ "echo 1 >&2; exec sleep 60", 0755, 5000, KENNEL_E_IO,
@@ -290,7 +319,8 @@ static void test_net_nat_start_clean_process(void **state)
 	_cleanup_error_ struct kennel_error *err = NULL;
 
 	setenv("KENNEL_TEST_LEAK", "1", 1);
-	int leak = open("/dev/null", O_RDONLY);         /* without close-on-exec, as a caller of the library may have */
+	/* without close-on-exec, as a caller of the library may have */
+	int leak = open("/dev/null", O_RDONLY);
 	assert_true(leak >= 0);
 	/* The shell sets some variables itself, and has the script open on 10 or higher. */
 	int r = play_wait("for fd in 3 4 5 6 7 8 9; do [ -e /proc/self/fd/$fd ] && list=\"$list $fd\"; done\n"
@@ -332,7 +362,9 @@ static void test_net_loopback_up_in_new_namespace(void **state)
 	}
 	pid_t pid = fork();
 	if (pid == 0) {
-		struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(9) };
+		struct sockaddr_in a = { .sin_family = AF_INET,
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+					 .sin_port = htons(9) };
 		int fd = sys_unshare(CLONE_NEWNET) < 0 ? -1 : socket(AF_INET, SOCK_DGRAM, 0);
 		int before = connect(fd, (struct sockaddr *)&a, sizeof(a)), up = net_loopback_up();
 		int after = connect(fd, (struct sockaddr *)&a, sizeof(a));
@@ -390,7 +422,8 @@ static void test_net_namespace_new_no_descriptors_left_is_limit(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &saved), 0);
 	close(free_fd);
 	low = (struct rlimit) { .rlim_cur = (rlim_t)free_fd + 4, .rlim_max = saved.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);    /* pipe, pidfd, and one more: the second namespace has none */
+	/* pipe, pidfd, and one more: the second namespace has none */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
 	int r = net_namespace_new(&user_fd, &net_fd, &err);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &saved), 0);
 	if (r == -KENNEL_E_PERM)
