@@ -137,9 +137,9 @@ static int look_at_lower(const struct delta_spot *spot, struct stat *ret, struct
 	if (errnum == ENOENT || errnum == ENOTDIR)
 		return 0;
 	if (errnum == ELOOP)
-		return hint(err, fail(err, KENNEL_E_TYPE, "a part of \"/%s\" is a symbolic link", spot->rel),
+		return hint(err, fail(err, KENNEL_E_TYPE, "a part of \"%s\" is a symbolic link", spot->rel),
 			    "name the place itself, as realpath shows it");
-	return error_set(err, kennel_error_code(why), errnum, "look at \"/%s\"", spot->rel);
+	return error_set(err, kennel_error_code(why), errnum, "look at \"%s\"", spot->rel);
 }
 
 static bool is_there(int dir_fd, const char *name)

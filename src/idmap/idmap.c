@@ -22,7 +22,7 @@
 #define SYSTEMD_CONTAINER_BASE 524288u
 #define SYSTEMD_CONTAINER_END 1879048192u
 #define FILE_MAX (4u << 20)
-#define LINE_SIZE 512           /* a login name has 256 bytes at most (LOGIN_NAME_MAX) */
+#define LINE_SIZE 512 /* a login name has 256 bytes at most (LOGIN_NAME_MAX) */
 
 /* A set of ids [start, end) that somebody has. */
 struct range {
@@ -293,7 +293,7 @@ static int write_map(int proc_pid_fd, const char *name, const struct idmap *map,
 
 	if (fd < 0)
 		return fail_errno(err, "open %s of the sandbox", name);
-	if (write(fd, text, (size_t)len) != len)        /* the kernel takes a map whole or not at all */
+	if (write(fd, text, (size_t)len) != len) /* the kernel takes a map whole or not at all */
 		return fail_errno(err, "map %u ids from %u on", map->count, map->base);
 	return 0;
 }

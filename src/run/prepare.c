@@ -319,8 +319,11 @@ int prepare_hidden(struct launch *l, struct kennel_error **err)
 			spot.lower_fd = l->shared->lower_fds[o->first_lower + k];
 			r = h->absent ? delta_plant_absent(&spot, err) : delta_plant_empty(&spot, err);
 		}
-		if (r < 0)
-			return r;
+		if (r < 0) {
+			const char *target = h->overlay ? p->overlays[h->overlay].target : "";
+
+			return wrap(err, r, "%s \"%s/%s\"", h->absent ? "leave out" : "hide", target, h->rel);
+		}
 		if (r == 0)
 			log_info(&l->sb->log, "nothing to hide at %s", h->rel);
 	}

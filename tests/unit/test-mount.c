@@ -310,7 +310,7 @@ static void test_mount_overlay_thirty_real_layers(void **state)
 	int status;
 
 	if (geteuid() != 0)
-		skip_test("only root may mount");
+		skip_test("needs root");
 	pid_t pid = fork();
 	if (pid == 0)
 		_exit(real_overlay());
@@ -324,7 +324,7 @@ static void test_mount_new_real_file_systems(void **state)
 	struct stat st;
 
 	if (geteuid() != 0)
-		skip_test("only root may mount");
+		skip_test("needs root");
 	_cleanup_close_ int fd = mount_new_tmpfs("65536", "10");
 	assert_true(fd >= 0);
 	assert_int_equal(fstatfs(fd, &s), 0);
