@@ -54,8 +54,8 @@ int kennel_spec_set_command(struct kennel_spec *spec, const char *const *argv, s
 	return 0;
 }
 
-void kennel_spec_set_log(struct kennel_spec *spec, void (*write)(void *data, enum kennel_log_level level, const char *text),
-			 void *data)
+void kennel_spec_set_log(struct kennel_spec *spec,
+			 void (*write)(void *data, enum kennel_log_level level, const char *text), void *data)
 {
 	spec->write = write;
 	spec->data = data;
@@ -77,7 +77,8 @@ static void log_write(void *data, enum log_level level, const char *text)
 	s->write(s->data, (enum kennel_log_level)level, text);
 }
 
-int kennel_sandbox_start(const struct kennel_spec *spec, struct kennel_sandbox **ret, struct kennel_error **err)
+int kennel_sandbox_start(const struct kennel_spec *spec, struct kennel_sandbox **ret,
+			 struct kennel_error **err)
 {
 	_cleanup_free_ struct kennel_sandbox *s = calloc(1, sizeof(*s));
 	struct kennel_spec copy = *spec;

@@ -50,15 +50,16 @@ static int make_dir_like(int dir_fd, const char *name, const struct stat *like, 
 {
 	if (mkdirat(dir_fd, name, 0700) < 0)
 		return errno == EEXIST ? 0 : fail_errno(err, "make \"%s\" in the delta", name);
-	if ((like->st_uid || like->st_gid) && fchownat(dir_fd, name, like->st_uid, like->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if ((like->st_uid || like->st_gid) &&
+	    fchownat(dir_fd, name, like->st_uid, like->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(err, "give \"%s\" in the delta to its owner", name);
 	if (fchmodat(dir_fd, name, like->st_mode & 07777, 0) < 0)
 		return fail_errno(err, "set the mode of \"%s\" in the delta", name);
 	return 1;
 }
 
-int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root, int *ret_upper_fd, int *ret_work_fd,
-		    struct kennel_error **err)
+int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root, int *ret_upper_fd,
+		    int *ret_work_fd, struct kennel_error **err)
 {
 	const struct stat private = { .st_mode = 0700 };
 	char name[16], upper[32], work[32];
@@ -86,7 +87,8 @@ int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root,
  * Makes the parents of spot->rel in the upper as the lower has them. Return: 1 with the parent's descriptor
  * and the last name, 0 where lower or upper have no such directory, or a negative code.
  */
-static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const char **ret_name, struct kennel_error **err)
+static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const char **ret_name,
+			struct kennel_error **err)
 {
 	_cleanup_close_ int up_fd = fcntl(spot->upper_fd, F_DUPFD_CLOEXEC, 3);
 	_cleanup_close_ int low_fd = fcntl(spot->lower_fd, F_DUPFD_CLOEXEC, 3);
@@ -105,7 +107,9 @@ static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const ch
 		int next_low_fd = openat(low_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		if (next_low_fd < 0)
-			return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : fail_errno(err, "look at \"%s\"", spot->rel);
+			return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ?
+				       0 :
+				       fail_errno(err, "look at \"%s\"", spot->rel);
 		replace_fd(&low_fd, next_low_fd);
 		if (fstat(low_fd, &st) < 0)
 			return fail_errno(err, "look at \"%s\"", spot->rel);
@@ -114,7 +118,9 @@ static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const ch
 			return r;
 		int next_up_fd = openat(up_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next_up_fd < 0)
-			return errno == ENOTDIR || errno == ELOOP ? 0 : fail_errno(err, "open \"%s\" in the delta", spot->rel);
+			return errno == ENOTDIR || errno == ELOOP ?
+				       0 :
+				       fail_errno(err, "open \"%s\" in the delta", spot->rel);
 		replace_fd(&up_fd, next_up_fd);
 	}
 	*ret_dir_fd = take_fd(&up_fd);
@@ -149,7 +155,8 @@ static bool is_there(int dir_fd, const char *name)
 	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-int delta_plant_file(const struct delta_spot *spot, const void *data, size_t size, mode_t mode, struct kennel_error **err)
+int delta_plant_file(const struct delta_spot *spot, const void *data, size_t size, mode_t mode,
+		     struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd = -EBADF;
 	const char *name;
@@ -157,7 +164,8 @@ int delta_plant_file(const struct delta_spot *spot, const void *data, size_t siz
 	int r = make_parents(spot, &dir_fd, &name, err);
 	if (r <= 0)
 		return r;
-	_cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return errno == EEXIST ? 0 : fail_errno(err, "make \"%s\" in the delta", spot->rel);
 	ssize_t n = write(fd, data, size);
@@ -171,19 +179,21 @@ int delta_plant_file(const struct delta_spot *spot, const void *data, size_t siz
 	return r < 0 ? r : 1;
 }
 
-static int plant_empty_dir(const struct delta_spot *spot, int dir_fd, const char *name, const struct stat *like,
-			   struct kennel_error **err)
+static int plant_empty_dir(const struct delta_spot *spot, int dir_fd, const char *name,
+			   const struct stat *like, struct kennel_error **err)
 {
 	int r = make_dir_like(dir_fd, name, like, err);
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fsetxattr(fd, spot->user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque", "y", 1, 0) < 0)
+	if (fd < 0 ||
+	    fsetxattr(fd, spot->user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque", "y", 1, 0) < 0)
 		return fail_errno(err, "hide \"%s\"", spot->rel);
 	return 1;
 }
 
-int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t size, struct kennel_error **err)
+int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t size,
+			struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd = -EBADF;
 	const char *name;
@@ -196,9 +206,11 @@ int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t 
 		return MIN(r, 0);
 	if (S_ISDIR(st.st_mode))
 		return plant_empty_dir(spot, dir_fd, name, &st, err);
-	_cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	/* A link has mode 0777, and a fifo or device is no file that others should write now. */
-	if (fd < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, S_ISREG(st.st_mode) ? st.st_mode & 0777 : 0644) < 0)
+	if (fd < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 ||
+	    fchmod(fd, S_ISREG(st.st_mode) ? st.st_mode & 0777 : 0644) < 0)
 		return fail_errno(err, "hide \"%s\"", spot->rel);
 	if (size && write(fd, data, size) != (ssize_t)size)
 		return fail_errno(err, "write \"%s\" in the delta", spot->rel);
@@ -230,7 +242,8 @@ int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)
 
 bool delta_has_user_xattr(int dir_fd)
 {
-	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);       /* a pin takes no xattr */
+	/* a pin takes no xattr */
+	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd >= 0 && fsetxattr(fd, "user.kennel", "1", 1, 0) == 0;
 }

@@ -37,8 +37,8 @@ struct delta_marks {
  * Makes INDEX/upper and INDEX/work; upper gets the owner and mode of the lower's root. Both descriptors are
  * O_PATH, the caller's.
  */
-int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root, int *ret_upper_fd, int *ret_work_fd,
-		    struct kennel_error **err) MUST_CHECK;
+int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root, int *ret_upper_fd,
+		    int *ret_work_fd, struct kennel_error **err) MUST_CHECK;
 
 /*
  * Where something goes in an upper directory: rel is relative, clean; lower_fd is the root of the lower that
@@ -63,7 +63,8 @@ int delta_plant_file(const struct delta_spot *spot, const void *data, size_t siz
  */
 int delta_plant_empty(const struct delta_spot *spot, struct kennel_error **err) MUST_CHECK;
 /* The same, with this content for a file, whose owner and mode stay those of the lower. */
-int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t size, struct kennel_error **err) MUST_CHECK;
+int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t size,
+			struct kennel_error **err) MUST_CHECK;
 /* Makes it disappear. Return as above. */
 int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err) MUST_CHECK;
 

@@ -93,7 +93,9 @@ int mount_new(const char *fstype, unsigned attr_flags)
 
 int mount_new_devpts(const char *max)
 {
-	static const char *const options[][2] = { { "mode", "0620" }, { "ptmxmode", "0666" }, { "gid", "5" } };
+	static const char *const options[][2] = { { "mode", "0620" },
+						  { "ptmxmode", "0666" },
+						  { "gid", "5" } };
 	int fs_fd = sys_fsopen("devpts");
 
 	if (fs_fd < 0)
@@ -129,7 +131,9 @@ int mount_new_tmpfs(const char *size, const char *inodes)
 
 int mount_new_view(int fuse_fd)
 {
-	static const char *const options[][2] = { { "source", "kennel" }, { "rootmode", "40000" }, { "user_id", "0" }, { "group_id", "0" } };
+	static const char *const options[][2] = {
+		{ "source", "kennel" }, { "rootmode", "40000" }, { "user_id", "0" }, { "group_id", "0" }
+	};
 	/* "ro": without it the kernel asks again for the attributes of every file that was read. */
 	static const char *const flags[] = { "allow_other", "default_permissions", "ro" };
 	char name[FD_NAME_SIZE];
@@ -213,5 +217,6 @@ int mount_overlay(const struct mount_overlay *o)
 
 int mount_attach(int mount_fd, int target_fd)
 {
-	return sys_move_mount(mount_fd, "", target_fd, "", SYS_MOVE_MOUNT_F_EMPTY_PATH | SYS_MOVE_MOUNT_T_EMPTY_PATH);
+	return sys_move_mount(mount_fd, "", target_fd, "",
+			      SYS_MOVE_MOUNT_F_EMPTY_PATH | SYS_MOVE_MOUNT_T_EMPTY_PATH);
 }

@@ -6,12 +6,14 @@
  * needs CAP_SYS_ADMIN over the sandbox's network namespace, and over nothing else, so it gets:
  *  - the id "nobody" of the host (65534), not 0: the host's abstract sockets believe the id of their peer
  *    (CVE-2020-15257), and not an id of the sandbox's range either, whose processes it could be taken for;
- *  - CAP_SYS_ADMIN as an ambient capability, which it loses when it joins the sandbox's user namespace: from there on it
- *    is root of that namespace and nobody here. Without a user namespace to join it would keep that one, and start with
- *    CAP_NET_ADMIN, which it drops itself; net_namespace_new() is there to make this needless;
+ *  - CAP_SYS_ADMIN as an ambient capability, which it loses when it joins the sandbox's user namespace: from
+ *    there on it is root of that namespace and nobody here. Without a user namespace to join it would keep
+ *    that one, and start with CAP_NET_ADMIN, which it drops itself; net_namespace_new() is there to make this
+ *    needless;
  *  - a pid namespace of its own, below ours: it isn't in the sandbox's /proc and sees nobody;
- *  - three descriptors: 0 and 1 are the namespaces (newer ones close everything from 3 on, so no other numbers do), 2 is
- *    our pipe. A path below /proc/PID would need CAP_SYS_PTRACE, and the pid could be somebody else's by then.
+ *  - three descriptors: 0 and 1 are the namespaces (newer ones close everything from 3 on, so no other
+ *    numbers do), 2 is our pipe. A path below /proc/PID would need CAP_SYS_PTRACE, and the pid could be somebody
+ *    else's by then.
  * It is executed in our user namespace and joins the other later by itself: so its memory belongs to ours,
  * and root inside could not trace it even if it saw it. pasta then leaves the file system and loads its own
  * seccomp filter.

@@ -4,11 +4,13 @@
  *
  * pasta sends queries for NET_DNS_FORWARD4 and 6 on to the first server of that family in the host's file,
  * wherever that is, from the host's side. So:
- *  - a server on loopback (127.0.0.53, ::1), on no address, or with a scope (fe80::1%eth0: interfaces have other numbers
- *    inside) is replaced by the forwarding address if it is the first of its family, else left out;
+ *  - a server on loopback (127.0.0.53, ::1), on no address, or with a scope (fe80::1%eth0: interfaces have
+ *    other numbers inside) is replaced by the forwarding address if it is the first of its family, else left
+ *    out;
  *  - all others stay: they are reached as any other address, over TCP too, which old pasta does not forward;
- *  - where there is room (libcs read three) the forwarding address comes last: inside, the host's own address is the
- *    sandbox's, so a resolver on that one answers "port unreachable" at once and the libc tries the next.
+ *  - where there is room (libcs read three) the forwarding address comes last: inside, the host's own address
+ *    is the sandbox's, so a resolver on that one answers "port unreachable" at once and the libc tries the
+ *    next.
  *
  * Old pasta forwards UDP only, so an answer that doesn't fit is lost. EDNS, asked for below, makes room for
  * 1200 bytes.

@@ -43,8 +43,10 @@ int path_open_proc(struct kennel_error **err) MUST_CHECK;
 /* A descriptor that can be read or written for a pin: reopens /proc/self/fd/N. Return: descriptor or code. */
 int path_reopen(int pin_fd, uint64_t flags, struct kennel_error **err) MUST_CHECK;
 
-/* Finds an executable of the host by name in dirs that only root writes (/usr/bin, /usr/sbin, /bin, /sbin, /usr/local/bin).
- * Return: 1 and *ret set (caller frees), 0 not there, or a negative code. */
+/*
+ * Finds an executable of the host by name in directories that only root writes (/usr/bin, /usr/sbin, /bin,
+ * /sbin, /usr/local/bin). Return: 1 and *ret set (caller frees), 0 not there, or a negative code.
+ */
 int path_find_tool(const char *name, char **ret, struct kennel_error **err) MUST_CHECK;
 
 #endif

@@ -5,13 +5,18 @@
  * in this copy of its memory.
  *
  * Order and reasons:
- *   namespaces    first and at once: a network namespace takes the kernel longer than all the parent's preparations
+ *   namespaces    first and at once: a network namespace takes the kernel longer than all the parent's
+ *                 preparations
  *   ids           after the parent wrote the maps; before any mount, whose owner is who we are then
- *   death signal  after the ids, because changing them clears it; then a look whether the parent is still there
- *   mounts        overlay takes only layers that are attached in the mounter's own mount namespace (EPERM otherwise), so lowers and
- *                 delta are attached over a directory of the host's tree that goes away with it
+ *   death signal  after the ids, because changing them clears it; then a look whether the parent is there
+ *   terminal      its master goes to the parent, so it comes before
+ *   own table     of descriptors: nothing that is opened from here on stays with the parent
+ *   mounts        overlay takes only layers that are attached in the mounter's own mount namespace (EPERM
+ *                 otherwise), so lowers and delta are attached over a directory of the host's tree that goes
+ *                 away with it
  *   pivot         before dropping rights
- *   files, seccomp, caps, exec   in this order: without no_new_privs a filter needs CAP_SYS_ADMIN, which goes last
+ *   files, seccomp, caps, exec   in this order: without no_new_privs a filter needs CAP_SYS_ADMIN, which
+ *                 goes last
  */
 #include "run/child.h"
 

@@ -84,8 +84,8 @@ static void launch_done(struct launch *l)
 	close_fd(l->child.init_fd);
 }
 
-static int plan_facts_read(struct launch *l, struct plan_facts *f, struct utsname *name, char *cwd, size_t cwd_size,
-			   struct kennel_error **err)
+static int plan_facts_read(struct launch *l, struct plan_facts *f, struct utsname *name, char *cwd,
+			   size_t cwd_size, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 	struct sysinfo info;
@@ -138,7 +138,8 @@ static int choose_map(struct launch *l, struct kennel_error **err)
 	return idmap_pick_root(&sb->map, err);
 }
 
-static int child_string(struct launch *l, const char **ret, struct kennel_error **err, const char *fmt, unsigned n)
+static int child_string(struct launch *l, const char **ret, struct kennel_error **err, const char *fmt,
+			unsigned n)
 {
 	char *s;
 
@@ -167,13 +168,20 @@ static int plan_binds(struct launch *l, struct kennel_error **err)
 			return fail_errno(err, "share \"%s\"", spec->mounts[i].source);
 		l->child_binds[i].target = spec->mounts[i].target + 1;
 		l->child_binds[i].is_dir = S_ISDIR(st.st_mode);
-		/* An ordinary user's child takes the source itself: it has a copy of our mounts, already locked. */
+		/*
+		 * An ordinary user's child takes the source itself: it has a copy of our mounts, already
+		 * locked.
+		 */
 		l->child_binds[i].staged = spec->mounts[i].source;
-		int r = l->sb->rootless ? 0 : child_string(l, &l->child_binds[i].staged, err, "%s/%u", (unsigned)i);
+		int r = l->sb->rootless ?
+				0 :
+				child_string(l, &l->child_binds[i].staged, err, "%s/%u", (unsigned)i);
 		if (r < 0)
 			return r;
 		if (!*l->child_binds[i].target)
-			return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" can't be mounted over the whole root", spec->mounts[i].source),
+			return hint(err,
+				    fail(err, KENNEL_E_INVALID, "\"%s\" can't be mounted over the whole root",
+					 spec->mounts[i].source),
 				    "name a directory inside, or use --base");
 	}
 	l->child.binds = l->child_binds;
@@ -202,7 +210,8 @@ static int make_init_file(struct launch *l, struct kennel_error **err)
 		fd = sys_memfd_create("kennel-init", 0x1 | 0x2);
 	if (fd < 0)
 		return hint(err, fail_errno(err, "make the memory file of init"),
-			    errno == EACCES ? "sysctl vm.memfd_noexec=1 (2 forbids programs in memory)" : "raise ulimit -n");
+			    errno == EACCES ? "sysctl vm.memfd_noexec=1 (2 forbids programs in memory)" :
+					      "raise ulimit -n");
 	l->child.init_fd = fd;
 	if (write(fd, init_blob, init_blob_size) != (ssize_t)init_blob_size ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
@@ -235,13 +244,17 @@ static int make_pipes(struct launch *l, struct kennel_error **err)
 	}
 	for (unsigned i = 0; i < slots; i++)
 		l->shared->lower_fds[i] = -EBADF;
-	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->pts_fd = l->shared->fuse_fd = -EBADF;
+	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->pts_fd =
+		l->shared->fuse_fd = -EBADF;
 	l->shared->user_xattr = true;
 	l->child.shared = l->shared;
 	return 0;
 }
 
-/* The host's nodes that are bound where this process can make none, with what an ordinary user asks for behind them. */
+/*
+ * The host's nodes that are bound where this process can make none, with what an ordinary user asks for
+ * behind them.
+ */
 static int plan_devices(struct launch *l, struct kennel_error **err)
 {
 	size_t n = device_nodes_n;
@@ -318,7 +331,9 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	if (p->filter) {
 		c->filter = seccomp_filter(p->caps);
 		if (!c->filter)
-			return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "kennel was built without a system call filter for this processor"),
+			return hint(err,
+				    fail(err, KENNEL_E_UNSUPPORTED,
+					 "kennel was built without a system call filter for this processor"),
 				    "--isolate fs needs none");
 	}
 	return 0;
@@ -328,7 +343,8 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 static int use_cgroup(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
-	unsigned n = MIN(cgroup_dirs(sb->cgroup), (unsigned)JANITOR_MAX_DIRS), entries = cgroup_entries(sb->cgroup);
+	unsigned n = MIN(cgroup_dirs(sb->cgroup), (unsigned)JANITOR_MAX_DIRS),
+		 entries = cgroup_entries(sb->cgroup);
 
 	for (unsigned i = 0; i < n; i++)
 		sb->work.dirs[i].parent_fd = cgroup_dir(sb->cgroup, i, &sb->work.dirs[i].name);
@@ -401,7 +417,8 @@ static int clone_child(struct launch *l, struct kennel_error **err)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)group_fd;
 	}
-	sigfillset(&all);       /* init waits for blocked signals, and no handler of the caller may run in the child */
+	/* init waits for blocked signals, and no handler of the caller may run in the child */
+	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	int pid = sys_clone3(&args, sizeof(args));
 	if (pid == 0)
@@ -422,7 +439,8 @@ static int open_child_proc(struct launch *l, struct kennel_error **err)
 {
 	char name[32];
 
-	snprintf(name, sizeof(name), "/proc/%d", l->sb->init_pid);      /* ours, and unreaped: the number can't have been reused */
+	/* ours, and unreaped: the number can't have been reused */
+	snprintf(name, sizeof(name), "/proc/%d", l->sb->init_pid);
 	int fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? fail_errno(err, "open \"%s\"", name) : fd;
 }
@@ -521,7 +539,10 @@ static int equip(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
-/* Killed now, the child would leave the descriptor of the moment in the table that we share; so it is told to leave. */
+/*
+ * Killed now, the child would leave the descriptor of the moment in the table that we share; so it is told to
+ * leave.
+ */
 static void call_off(struct launch *l)
 {
 	struct pollfd fd = { .fd = l->sb->init_pidfd, .events = POLLIN };
@@ -596,8 +617,8 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	return sb;
 }
 
-static int start_at(const struct spec *spec, const struct log_sink *log, enum spec_isolate level, bool *ret_refused,
-		    struct sandbox **ret, struct kennel_error **err)
+static int start_at(const struct spec *spec, const struct log_sink *log, enum spec_isolate level,
+		    bool *ret_refused, struct sandbox **ret, struct kennel_error **err)
 {
 	char cwd[4096];
 	struct utsname name;
@@ -607,8 +628,16 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	if (!sb)
 		return -KENNEL_E_NOMEM;
 	struct launch l = {
-		.sb = sb, .spec = spec, .base_fd = -EBADF, .user_ns_fd = -EBADF, .go_fd = -EBADF, .report_fd = -EBADF,
-		.nat_user_ns_fd = -EBADF, .net_ns_fd = -EBADF, .old_ns_fd = -EBADF, .old_cwd_fd = -EBADF,
+		.sb = sb,
+		.spec = spec,
+		.base_fd = -EBADF,
+		.user_ns_fd = -EBADF,
+		.go_fd = -EBADF,
+		.report_fd = -EBADF,
+		.nat_user_ns_fd = -EBADF,
+		.net_ns_fd = -EBADF,
+		.old_ns_fd = -EBADF,
+		.old_cwd_fd = -EBADF,
 		.view_report_fd = -EBADF,
 		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .init_fd = -EBADF, .parent_pidfd = -EBADF },
 	};
@@ -648,7 +677,8 @@ static int hint_at_limit(int r, struct kennel_error **err)
 	return r;
 }
 
-int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret, struct kennel_error **err)
+int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret,
+		  struct kennel_error **err)
 {
 	bool refused = false;
 
@@ -658,7 +688,8 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 	if (r == 0 || !refused || spec->isolate != SPEC_ISOLATE_AUTO || geteuid() != 0)
 		return r;
 	/* Nobody asked for a level: the strongest one that works, and one line that says so. */
-	log_warn(log, "isolation ns instead of user: %s", err && *err ? kennel_error_message(*err) : "the kernel refused");
+	log_warn(log, "isolation ns instead of user: %s",
+		 err && *err ? kennel_error_message(*err) : "the kernel refused");
 	error_clear(err);
 	return hint_at_limit(start_at(spec, log, SPEC_ISOLATE_NS, &refused, ret, err), err);
 }
@@ -670,7 +701,8 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	if (sb->init_pidfd >= 0 && !sb->ended) {
 		siginfo_t info;
 
-		if (sb->plan && !(sb->plan->clone_flags & CLONE_NEWPID)) {      /* init ends its descendants first */
+		/* init ends its descendants first */
+		if (sb->plan && !(sb->plan->clone_flags & CLONE_NEWPID)) {
 			struct pollfd fd = { .fd = sb->init_pidfd, .events = POLLIN };
 
 			sys_pidfd_send_signal(sb->init_pidfd, SIGTERM, 0);

@@ -130,7 +130,8 @@ int sandbox_run(struct sandbox *sb, int *ret_status, struct kennel_error **err)
 	 * A signal that came last was meant for the sandbox, which is over: it must not end us once it is
 	 * unblocked.
 	 */
-	for (struct signalfd_siginfo info; signal_fd >= 0 && read(signal_fd, &info, sizeof(info)) == sizeof(info);)
+	for (struct signalfd_siginfo info;
+	     signal_fd >= 0 && read(signal_fd, &info, sizeof(info)) == sizeof(info);)
 		;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)

@@ -21,7 +21,8 @@ static int without_nat(struct launch *l, int r, struct kennel_error **err)
 
 	if (!sb->plan->net_optional)
 		return wrap(err, r, "make the network");
-	log_warn(&sb->log, "no network inside: %s", err && *err ? kennel_error_message(*err) : "nat can't be had");
+	log_warn(&sb->log, "no network inside: %s",
+		 err && *err ? kennel_error_message(*err) : "nat can't be had");
 	error_clear(err);
 	sb->work.nat_pidfd = -EBADF;
 	sb->nat = net_nat_free(sb->nat);

@@ -2,9 +2,10 @@
 /*
  * run/rootless.c - a start without privilege.
  *
- * An ordinary user's user namespace may not mount an overlay over the host's "/" (its mounts are locked), and root's files would be
- * nobody's in it. So a server outside of the namespace, with just the user's own rights, shows "/" through FUSE: the numbers that it gives as
- * owners are read as ids of the namespace, root is root, and a kernel overlay goes on top.
+ * An ordinary user's user namespace may not mount an overlay over the host's "/" (its mounts are locked), and
+ * root's files would be nobody's in it. So a server outside of the namespace, with just the user's own
+ * rights, shows "/" through FUSE: the numbers that it gives as owners are read as ids of the namespace, root
+ * is root, and a kernel overlay goes on top.
  *
  *   child   /dev/fuse, tap device                ready
  *   parent  view server, newuidmap, newgidmap    go
@@ -12,8 +13,8 @@
  *   parent  an errand as inner root fills the delta: what the user can't read, /dev, resolv.conf
  *   then    as for root
  *
- * What the user can't read is put into the delta as it would look, but empty: dpkg's locks and shadow must be usable by root inside. Nothing that is
- * secret is ever read, let alone copied.
+ * What the user can't read is put into the delta as it would look, but empty: dpkg's locks and shadow must be
+ * usable by root inside. Nothing that is secret is ever read, let alone copied.
  */
 #include "run/rootless.h"
 
@@ -41,11 +42,16 @@ int rootless_check(struct launch *l, struct kennel_error **err)
 			    "run kennel as root, or put the layers into one directory and use --base");
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		if (spec->mounts[i].read_only)
-			return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "sharing \"%s\" read-only needs root", spec->mounts[i].source),
-				    "root inside could make it writable again: copy it with kennel cp, or run kennel as root");
+			return hint(
+				err,
+				fail(err, KENNEL_E_UNSUPPORTED, "sharing \"%s\" read-only needs root",
+				     spec->mounts[i].source),
+				"root inside could make it writable again: copy it with kennel cp, or run kennel as root");
 	if (!idmap_user_has_range(&sb->user_map))
-		log_warn(&sb->log, "no subordinate ids: su, chown to others and daemons with users of their own will not work (give a range: "
-				   "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER)");
+		log_warn(
+			&sb->log,
+			"no subordinate ids: su, chown to others and daemons with users of their own will not work (give a range: "
+			"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER)");
 	return 0;
 }
 
@@ -70,8 +76,11 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 
 	s->user_xattr = delta_has_user_xattr(delta_fd);
 	if (!s->user_xattr)
-		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "this kernel's tmpfs keeps no user xattrs, which an overlay in a user namespace needs"),
-			    "Linux 6.6 or later has them");
+		return hint(
+			err,
+			fail(err, KENNEL_E_UNSUPPORTED,
+			     "this kernel's tmpfs keeps no user xattrs, which an overlay in a user namespace needs"),
+			"Linux 6.6 or later has them");
 	if (fstat(s->lower_fds[0], &st) < 0)
 		return hint(err, fail_errno(err, "look at the view of the system"), "its server has ended");
 	int r = delta_add_mount(delta_fd, 0, &st, &s->upper_fds[0], &s->work_fds[0], err);
@@ -130,7 +139,8 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 	if (r == 0)
 		r = wait_ready(l, err);
 	if (r == 0)
-		replace_fd(&l->shared->fuse_fd, -EBADF);        /* whoever else holds it makes requests hang when the server dies */
+		/* whoever else holds it makes requests hang when the server dies */
+		replace_fd(&l->shared->fuse_fd, -EBADF);
 	if (r == 0)
 		r = errand_run(l->user_ns_fd, fill_delta, l, &marks, err);
 	if (r < 0)

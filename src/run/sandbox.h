@@ -74,7 +74,8 @@ struct launch {
 
 	int base_fd;                    /* tree of --base PATH, or -EBADF */
 	int *layer_fds;                 /* trees of --layer, as spec->layers */
-	char **root_layers;             /* paths of the host root's own layers, when those are used instead of the mount */
+	/* paths of the host root's own layers, when those are used instead of the mount */
+	char **root_layers;
 	size_t n_root_layers;
 	int *share_fds;                 /* trees of --share and --mount, as spec->mounts */
 	int user_ns_fd;
@@ -85,8 +86,10 @@ struct launch {
 	struct unreadable *unreadable;  /* what the user can't read of the base */
 	char delta_size[24], delta_inodes[24];
 	int go_fd, report_fd;           /* our ends */
-	int old_ns_fd, old_cwd_fd;      /* set while this thread is in a mount namespace of its own (stage.c) */
-	bool level_refused;             /* the failure is one of this isolation level: a weaker one may work */
+	/* set while this thread is in a mount namespace of its own (stage.c) */
+	int old_ns_fd, old_cwd_fd;
+	/* the failure is one of this isolation level: a weaker one may work */
+	bool level_refused;
 };
 
 /* prepare.c: before and after the child exists. */
@@ -116,7 +119,8 @@ int network_start(struct launch *l, int proc_fd, struct kennel_error **err) MUST
 int network_finish(struct launch *l, int started, struct kennel_error **err) MUST_CHECK;
 
 /* launch.c */
-int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret, struct kennel_error **err) MUST_CHECK;
+int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret,
+		  struct kennel_error **err) MUST_CHECK;
 /* Ends it if it runs, removes everything that was made for it. NULL is fine. */
 struct sandbox *sandbox_free(struct sandbox *sb);
 

@@ -2,8 +2,8 @@
 /*
  * run/unreadable.h - stand-ins in the delta for what an ordinary user can't read.
  *
- * Nothing of the originals but kind, owner and mode is copied. shadow and gshadow are made plausible (every user locked), so that root
- * inside can add users and change passwords.
+ * Nothing of the originals but kind, owner and mode is copied. shadow and gshadow are made plausible (every
+ * user locked), so that root inside can add users and change passwords.
  */
 #ifndef KENNEL_RUN_UNREADABLE_H
 #define KENNEL_RUN_UNREADABLE_H

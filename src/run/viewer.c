@@ -2,8 +2,9 @@
 /*
  * run/viewer.c - see viewer.h.
  *
- * The server is a program of its own (it links libfuse), found where it was installed or, in a build tree, beside this program. It has the
- * user's own rights and no more, so being found at another place gives nobody anything.
+ * The server is a program of its own (it links libfuse), found where it was installed or, in a build tree,
+ * beside this program. It has the user's own rights and no more, so being found at another place gives nobody
+ * anything.
  */
 #include "run/viewer.h"
 
@@ -23,7 +24,8 @@ enum { AT_FUSE = 900, AT_ROOT, AT_DEATH, AT_REPORT };
 
 static int find_program(char **ret, struct kennel_error **err)
 {
-	static const char *const beside[] = { "../src/view/" VIEW_PROGRAM, "../libexec/kennel/" VIEW_PROGRAM };
+	static const char *const beside[] = { "../src/view/" VIEW_PROGRAM,
+					      "../libexec/kennel/" VIEW_PROGRAM };
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -55,7 +57,10 @@ static int make_words(struct launch *l, const char *path, struct strv *argv, str
 	static const struct {
 		const char *option;
 		int fd;
-	} fds[] = { { "--fuse", AT_FUSE }, { "--root", AT_ROOT }, { "--death", AT_DEATH }, { "--report", AT_REPORT } };
+	} fds[] = { { "--fuse", AT_FUSE },
+		    { "--root", AT_ROOT },
+		    { "--death", AT_DEATH },
+		    { "--report", AT_REPORT } };
 	int r = strv_add(argv, path, err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds) && r == 0; i++) {
@@ -71,7 +76,8 @@ static int make_words(struct launch *l, const char *path, struct strv *argv, str
 	return r;
 }
 
-static int spawn(const char *path, char *const argv[], const int sources[4], pid_t *ret, struct kennel_error **err)
+static int spawn(const char *path, char *const argv[], const int sources[4], pid_t *ret,
+		 struct kennel_error **err)
 {
 	char *const no_env[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -132,8 +138,8 @@ int viewer_explain(struct launch *l, int r, struct kennel_error **err)
 	struct pollfd fd = { .fd = l->view_report_fd, .events = POLLIN };
 	struct view_report report;
 
-	if (l->view_report_fd < 0 || poll(&fd, 1, 0) <= 0 || read(l->view_report_fd, &report, sizeof(report)) != sizeof(report) ||
-	    report.step == VIEW_READY)
+	if (l->view_report_fd < 0 || poll(&fd, 1, 0) <= 0 ||
+	    read(l->view_report_fd, &report, sizeof(report)) != sizeof(report) || report.step == VIEW_READY)
 		return r;
 	errno = report.errnum;
 	return fail_errno(err, VIEW_PROGRAM ": %s", view_step_text(report.step));

@@ -5,7 +5,10 @@
 
 #include "run/sandbox.h"
 
-/* Starts it on shared->fuse_fd, showing base_fd; absolute path, empty environment. Does not wait until it serves. */
+/*
+ * Starts it on shared->fuse_fd, showing base_fd; absolute path, empty environment. Does not wait until it
+ * serves.
+ */
 int viewer_start(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* Something failed with r: if that is because the server did, says so instead. Returns the code. */
 int viewer_explain(struct launch *l, int r, struct kennel_error **err);

@@ -10,15 +10,16 @@
  *
  *   kennel-view --fuse N --root N --death N --report N [--hide PATH]... [--pins N] [--watches N]
  *
- *   --fuse    the FUSE device. It was opened inside the user namespace (the kernel insists) and mounted there with
- *             VIEW_MOUNT_OPTIONS. The launcher and the child close theirs once this program has it: as long as
- *             anybody else holds it, requests hang instead of failing when this program is killed.
+ *   --fuse    the FUSE device. It was opened inside the user namespace (the kernel insists) and mounted there
+ *             with VIEW_MOUNT_OPTIONS. The launcher and the child close theirs once this program has it: as
+ *             long as anybody else holds it, requests hang instead of failing when this program is killed.
  *   --root    O_PATH descriptor of the directory to serve
  *   --death   read end of a pipe; the program ends when its last writer closes it
  *   --report  write end of a pipe (or a socket) that gets one struct view_report; then it is closed
  *   --hide    clean absolute path, below root, that is served as an empty directory and never looked at
  *   --pins    most directories held open (default: a quarter of the descriptor limit, at most 1024)
- *   --watches most inotify watches (default: half of what the user may have); beyond it, answers hold for one second
+ *   --watches most inotify watches (default: half of what the user may have); beyond it, answers hold for
+ *             one second
  *
  * All other descriptors are closed. The launcher need not wait for the report: requests wait in the kernel
  * until they are answered. It must look at it (or at the process) when a request fails with ENOTCONN or

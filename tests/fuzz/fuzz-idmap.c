@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuzz/fuzz-idmap.c - the files that say which ids are whose. Input: texts of subuid, subgid, passwd, group, uid_map and nsswitch.conf
- * with a NUL byte between.
+ * fuzz/fuzz-idmap.c - the files that say which ids are whose. Input: texts of subuid, subgid, passwd, group,
+ * uid_map and nsswitch.conf with a NUL byte between.
  *
- * The promises looked after: a range that is given never holds root outside nor the id that is none, and one that is picked lies in
- * the containers' part on a multiple of its size.
+ * The promises looked after: a range that is given never holds root outside nor the id that is none, and one
+ * that is picked lies in the containers' part on a multiple of its size.
  */
 #include <stdint.h>
 #include <stdlib.h>

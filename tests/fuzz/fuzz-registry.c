@@ -2,8 +2,8 @@
 /*
  * fuzz/fuzz-registry.c - the text of an entry of the runtime directory.
  *
- * Besides memory errors it looks for broken promises: a refusal has a sentence, keys and values are as many, and what was read comes
- * back the same once it is written again.
+ * Besides memory errors it looks for broken promises: a refusal has a sentence, keys and values are as many,
+ * and what was read comes back the same once it is written again.
  */
 #include <stdint.h>
 #include <stdlib.h>

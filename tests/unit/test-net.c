@@ -72,13 +72,15 @@ static void test_net_resolv_conf_table(void **state)
 		/* nothing, nonsense */
 		{ "", "nameserver " F4 "\noptions edns0\n" },
 		{ "\n\n", "nameserver " F4 "\noptions edns0\n" },
-		{ "nameserver\nnameserver \nnameserver x\nnameserver 1.2.3\nnameservers 1.2.3.4\nNAMESERVER 1.2.3.4\n",
+		{ "nameserver\nnameserver \nnameserver x\nnameserver 1.2.3\nnameservers 1.2.3.4\n"
+		  "NAMESERVER 1.2.3.4\n",
 		  "nameserver " F4 "\noptions edns0\n" },
 		{ "nameserver 127.0.0.1%lo\n", "nameserver " F4 "\noptions edns0\n" },
 		{ "nameserver 11111111111111111111111111111111111111111111111111111111111111\n",
 		  "nameserver " F4 "\noptions edns0\n" },
 		/* other lines */
-		{ "# by hand\n; too\ndomain example.org\nsearch a b\t c\noptions ndots:2\nsortlist 1.2.3.0\nfoo bar\n"
+		{ "# by hand\n; too\ndomain example.org\nsearch a b\t c\noptions ndots:2\n"
+		  "sortlist 1.2.3.0\nfoo bar\n"
 		  " search no\nnameserver\t 5.5.5.5 # mine\n",
 		  "nameserver 5.5.5.5\nnameserver " F4
 		  "\ndomain example.org\nsearch a b\t c\noptions ndots:2\nsortlist 1.2.3.0\n" },
@@ -290,7 +292,8 @@ static void test_net_nat_wait_failures_are_told(void **state)
 		  KENNEL_E_IO, "pasta: Interface not usable" },
 		{ "echo 'unrecognized option' >&2; echo Usage: pasta >&2; echo '  -x' >&2; exit 1", 0755,
 		  5000, KENNEL_E_IO, "pasta: unrecognized option" },
-		{ "echo 'Failed to send 9 bytes to syslog' >&2; echo \"Don't run as root. Changing\" >&2; echo >&2; echo why >&2",
+		{ "echo 'Failed to send 9 bytes to syslog' >&2; echo \"Don't run as root. Changing\" >&2; "
+		  "echo >&2; echo why >&2",
 		  0755, 5000, KENNEL_E_IO, "pasta: why" },
 		{ "printf 'a\\033[2Jb' >&2", 0755, 5000, KENNEL_E_IO, "pasta: a\\x1b[2Jb" },
 		{ "printf 123 >&2", 0755, 5000, KENNEL_E_IO, "pasta: 123" }, /* no line: not a pid file */

@@ -180,7 +180,8 @@ static void test_cli_main_mistakes_go_to_stderr_with_125(void **state)
 	} rows[] = {
 		{ { "kennel", "rnu" },
 		  "kennel: unknown command \"rnu\"; did you mean \"run\"?\n"
-		  "hint: try \"kennel --help\"; to run a program in a copy of the system: kennel run -- rnu\n" },
+		  "hint: try \"kennel --help\"; to run a program in a copy of the system: "
+		  "kennel run -- rnu\n" },
 		{ { "kennel", "--verison" },
 		  "kennel: unknown option \"--verison\"; did you mean \"--version\"?\n"
 		  "hint: try \"kennel --help\"\n" },

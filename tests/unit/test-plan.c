@@ -194,7 +194,10 @@ static void test_plan_new_caps(void **state)
 	}
 }
 
-/* want: "OVERLAY:REL" of each hidden place with a "-" in front where it is to be gone, "|" behind; left: a detail that must be there */
+/*
+ * want: "OVERLAY:REL" of each hidden place with a "-" in front where it is to be gone, "|" behind; left: a
+ * detail that must be there
+ */
 static const struct {
 	struct set set;
 	const char *want, *left;
@@ -202,7 +205,8 @@ static const struct {
 } places[] = {
 	{ { "hide", "/root" }, "/:root|", NULL, 7 },
 	{ { "hide", "/home/me" }, "/home:me|", "left-out\t/home/me/data\txfs\thidden by --hide", 6 },
-	{ { "hide", "/home/me/data" }, "/home:me/data|", "left-out\t/home/me/data\txfs\thidden by --hide", 6 },
+	{ { "hide", "/home/me/data" }, "/home:me/data|",
+	  "left-out\t/home/me/data\txfs\thidden by --hide", 6 },
 	{ { "hide", "/home/me/data2" }, "/home:me/data2|", NULL, 7 },
 	{ { "hide", "/home2/x" }, "/home2:x|", NULL, 7 },
 	{ { "hide", "/home2x" }, "/:home2x|", NULL, 7 },

@@ -29,7 +29,10 @@ static int wait_for(const void *data, size_t size, struct spec *spec, bool *ret_
 
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	assert_int_equal(write(fds[1], data, size), size);
-	/* Never readable where there is a word, like the pidfd of a living init; an ended process where there is none. */
+	/*
+	 * Never readable where there is a word, like the pidfd of a living init; an ended process where there
+	 * is none.
+	 */
 	pid_t pid = size ? -1 : fork();
 	if (pid == 0)
 		_exit(0);
