@@ -26,6 +26,11 @@
 #define SYS_mount_setattr 442
 #endif
 
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_restrict_self 446
+#endif
+
 int sys_clone3(struct clone_args *args, size_t size)
 {
 	return (int)syscall(SYS_clone3, args, size);
@@ -123,6 +128,16 @@ gid_t sys_setfsgid(gid_t gid)
 int sys_seccomp_load(const struct sock_fprog *prog)
 {
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, prog);
+}
+
+int sys_landlock_create_ruleset(const void *attr, size_t size)
+{
+	return (int)syscall(SYS_landlock_create_ruleset, attr, size, 0);
+}
+
+int sys_landlock_restrict_self(int ruleset_fd)
+{
+	return (int)syscall(SYS_landlock_restrict_self, ruleset_fd, 0);
 }
 
 int sys_keyctl_join_session(const char *name)

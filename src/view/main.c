@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * view/main.c - kennel-view: serves a tree read-only over a FUSE device that somebody else has mounted. The command
+ * line is in view.h; people don't run this by hand.
+ *
+ * Started once per sandbox, on its start path: no thread, no allocation of size and no file is touched before the first
+ * request can be answered. More workers come when the first is busy.
+ * Whoever breaks in through a request gets the rights of a plain user without those to write any file: Landlock, where
+ * the kernel has it, no new privileges, no dump, no descriptor but ours.
+ */
+#include "view/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/landlock.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "sys/sys.h"
+#include "view/view.h"
+
+#define MOST_PINS 1024
+#define MOST_WORKERS 4
+#define REQUESTS_ALONE 64       /* short lives need no second thread */
+
+struct args {
+	int fuse_fd, root_fd, death_fd, report_fd;
+	uint32_t pins, watches;
+	char **hide;
+	size_t n_hide;
+};
+
+static int parse_args(int argc, char **argv, struct args *a)
+{
+	static const struct option options[] = {
+		{ "fuse", required_argument, NULL, 'f' },   { "root", required_argument, NULL, 'r' },
+		{ "death", required_argument, NULL, 'd' },  { "report", required_argument, NULL, 'R' },
+		{ "hide", required_argument, NULL, 'h' },   { "pins", required_argument, NULL, 'p' },
+		{ "watches", required_argument, NULL, 'w' }, { 0 },
+	};
+	uint32_t n = 0;
+	int c;
+
+	*a = (struct args){ -1, -1, -1, -1, .watches = UINT32_MAX };
+	a->hide = calloc((size_t)argc, sizeof(char *));
+	if (!a->hide)
+		return -1;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == '?' || (c != 'h' && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
+			return -1;
+		if (c == 'h' && optarg[0] != '/')
+			return -1;
+		if (c == 'h')
+			a->hide[a->n_hide++] = optarg;
+		else if (c == 'p')
+			a->pins = n;
+		else if (c == 'w')
+			a->watches = n;
+		else
+			*(c == 'f' ? &a->fuse_fd : c == 'r' ? &a->root_fd : c == 'd' ? &a->death_fd : &a->report_fd) =
+				(int)n;
+	}
+	return optind == argc && a->fuse_fd >= 0 && a->root_fd >= 0 && a->death_fd >= 0 && a->report_fd >= 0 ? 0 : -1;
+}
+
+static void report(const struct args *a, enum view_step step, int errnum)
+{
+	const struct view_report r = { .step = step, .errnum = errnum };
+
+	(void)!write(a->report_fd, &r, sizeof(r));      /* nobody there: nobody to tell */
+}
+
+static int report_failure(const struct args *a, enum view_step step, int errnum)
+{
+	report(a, step, errnum);
+	return 1;
+}
+
+/* No right to change any file, nor to connect or bind over TCP where the kernel knows that right. */
+static void give_up_writing(void)
+{
+	const uint64_t fs = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+			    LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+			    LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+			    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+			    LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+	const uint64_t refer = 1ull << 13, truncate = 1ull << 14, tcp = 3;
+	const uint64_t attrs[][2] = { { fs | refer | truncate, tcp }, { fs | refer | truncate, 0 }, { fs, 0 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++) {
+		_cleanup_close_ int fd = sys_landlock_create_ruleset(attrs[i], attrs[i][1] ? 16 : 8);
+
+		if (fd >= 0) {
+			(void)!sys_landlock_restrict_self(fd);
+			return;
+		}
+	}
+}
+
+/* Closes all descriptors but ours and standard error, which keeps a number taken. */
+static int close_others(const struct args *a)
+{
+	const int ours[] = { a->fuse_fd, a->root_fd, a->death_fd, a->report_fd };
+	unsigned from = 0;
+
+	for (;;) {
+		unsigned next = ~0u;
+
+		for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+			if ((unsigned)ours[i] >= from && (unsigned)ours[i] < next)
+				next = (unsigned)ours[i];
+		if (next > from && sys_close_range(from, next == ~0u ? ~0u : next - 1, 0) < 0)
+			return -1;
+		if (next == ~0u)
+			return 0;
+		from = next + 1;
+	}
+}
+
+static int harden(const struct args *a)
+{
+	if (close_others(a) < 0 || sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -1;
+	/* The lowest numbers are for nobody: a library that prints must not print into a device. */
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd < 2)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd > 2)
+		close_fd(fd);
+	give_up_writing();
+	sys_prctl(PR_SET_NAME, (unsigned long)VIEW_PROGRAM, 0, 0, 0);
+	return fchdir(a->root_fd);
+}
+
+/* As many descriptors as there may be; a quarter of them for directories. */
+static int32_t raise_limit(uint32_t wanted_pins)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -1;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -1;
+	rlim_t most = MIN(limit.rlim_cur / 4, (rlim_t)MOST_PINS);
+	return wanted_pins ? (int32_t)MIN((rlim_t)wanted_pins, most) : (int32_t)MAX(most, (rlim_t)1);
+}
+
+static void *work(void *view);
+
+static void another_worker(struct view *v)
+{
+	pthread_t thread;
+
+	pthread_mutex_lock(&v->lock);
+	if (!v->idle_workers && v->n_workers < v->max_workers && v->n_requests > REQUESTS_ALONE &&
+	    pthread_create(&thread, NULL, work, v) == 0) {
+		pthread_detach(thread);
+		v->n_workers++;
+		v->idle_workers++;      /* until it comes to say so itself, not to start two for one */
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* Until the mount goes away, which ends the whole process, whatever the others are waiting for. */
+static void *work(void *view)
+{
+	struct view *v = view;
+	struct fuse_buf request = { .mem = NULL };
+	bool first = true;
+
+	for (;;) {
+		if (!first || v->n_workers == 1)
+			__atomic_fetch_add(&v->idle_workers, 1, __ATOMIC_RELAXED);
+		first = false;
+		int r = fuse_session_receive_buf(v->session, &request);
+		__atomic_fetch_sub(&v->idle_workers, 1, __ATOMIC_RELAXED);
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			_exit(r < 0);
+		if (v->n_requests <= REQUESTS_ALONE)
+			v->n_requests++;
+		else if (v->n_workers < v->max_workers)
+			another_worker(v);
+		fuse_session_process_buf(v->session, &request);
+	}
+	return NULL;
+}
+
+static void say_nothing(enum fuse_log_level level, const char *fmt, va_list args)
+{
+}
+
+static int start_session(struct view *v, const struct args *a, enum view_step *ret_step)
+{
+	char *words[] = { (char *)VIEW_PROGRAM, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, words);
+	char device[32];
+	pthread_t thread;
+
+	fuse_set_log_func(say_nothing);
+	*ret_step = VIEW_STEP_SESSION;
+	v->session = fuse_session_new(&args, &view_ops, sizeof(view_ops), v);
+	if (!v->session)
+		return EINVAL;
+	snprintf(device, sizeof(device), "/dev/fd/%d", a->fuse_fd);
+	*ret_step = VIEW_STEP_DEVICE;
+	if (fuse_session_mount(v->session, device) < 0)
+		return EBADF;
+	*ret_step = VIEW_STEP_THREAD;
+	int r = pthread_create(&thread, NULL, watch_thread, v);
+	if (!r)
+		pthread_detach(thread);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct view *v = calloc(1, sizeof(*v));
+	struct stat root, slash;
+	enum view_step step;
+	struct args a;
+
+	if (parse_args(argc, argv, &a) < 0) {
+		fprintf(stderr, "%s: started by kennel only\n", VIEW_PROGRAM);
+		return 2;
+	}
+	if (!v)
+		return report_failure(&a, VIEW_STEP_MEMORY, ENOMEM);
+	pthread_mutex_init(&v->lock, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (harden(&a) < 0)
+		return report_failure(&a, VIEW_STEP_HARDEN, errno);
+	int32_t pins = raise_limit(a.pins);
+	if (pins < 0)
+		return report_failure(&a, VIEW_STEP_LIMITS, errno);
+	if (fstat(a.root_fd, &root) < 0 || stat("/", &slash) < 0)
+		return report_failure(&a, VIEW_STEP_ROOT, errno);
+	v->root_fd = a.root_fd;
+	v->death_fd = a.death_fd;
+	v->is_system = root.st_dev == slash.st_dev && root.st_ino == slash.st_ino;
+	v->hide = a.hide;
+	v->n_hide = a.n_hide;
+	v->n_workers = 1;
+	v->max_workers = MOST_WORKERS;
+	for (size_t i = 0; i < STREAMS; i++)
+		v->streams[i].fd = -1;
+	int r = node_table_init(v, &root);
+	if (!r)
+		r = pins_init(v, pins);
+	if (!r)
+		r = watch_init(v, a.watches);
+	if (r < 0)
+		return report_failure(&a, VIEW_STEP_MEMORY, -r);
+	r = start_session(v, &a, &step);
+	if (r)
+		return report_failure(&a, step, r);
+	report(&a, VIEW_READY, 0);
+	close_fd(a.report_fd);
+	work(v);
+	return 0;
+}
