@@ -5,9 +5,13 @@
  * A caller may start us with descriptor 0, 1 or 2 closed. The next file opened would then become "standard
  * output" and be written into. They are filled with /dev/null opened the wrong way round: reading or
  * writing still fails (EBADF), and whatever inherits them holds nothing of value.
+ *
+ * Or with SIGCHLD ignored, which survives exec: the kernel would then reap the sandbox itself, exit code and
+ * all.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -34,6 +38,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	if (fill_standard_fds() < 0)
 		return CLI_EXIT_FAILED;
+	(void)signal(SIGCHLD, SIG_DFL);
 	cli_init(&cli);
 	return cli_main(&cli, argv);
 }

@@ -162,6 +162,11 @@ int error_hint(struct kennel_error **err, int r, const char *fmt, ...)
 	return r;
 }
 
+int error_hint_default(struct kennel_error **err, int r, const char *text)
+{
+	return err && *err && !(*err)->hint ? error_hint(err, r, "%s", text) : r;
+}
+
 void error_clear(struct kennel_error **err)
 {
 	if (err && *err)

@@ -23,6 +23,9 @@ int error_set(struct kennel_error **err, int code, int errnum, const char *fmt, 
 int error_wrap(struct kennel_error **err, int r, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int error_hint(struct kennel_error **err, int r, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* The same, where no callee knew anything better. */
+int error_hint_default(struct kennel_error **err, int r, const char *text);
+
 /* Drops *err and makes it NULL, for a caller that goes on another way. */
 void error_clear(struct kennel_error **err);
 
@@ -33,6 +36,7 @@ int code_from_errno(int errnum);
 #define fail_errno(err, ...) error_set((err), code_from_errno(errno), errno, __VA_ARGS__)
 #define wrap(err, r, ...) error_wrap((err), (r), __VA_ARGS__)
 #define hint(err, r, ...) error_hint((err), (r), __VA_ARGS__)
+#define hint_default(err, r, text) error_hint_default((err), (r), (text))
 
 static inline void cleanup_errorp(struct kennel_error **err)
 {

@@ -165,7 +165,8 @@ static int plan_binds(struct launch *l, struct kennel_error **err)
 		struct stat st;
 
 		if (stat(spec->mounts[i].source, &st) < 0)
-			return fail_errno(err, "share \"%s\"", spec->mounts[i].source);
+			return hint(err, fail_errno(err, "share \"%s\"", spec->mounts[i].source),
+				    "it names a file or directory of the machine");
 		l->child_binds[i].target = spec->mounts[i].target + 1;
 		l->child_binds[i].is_dir = S_ISDIR(st.st_mode);
 		/*

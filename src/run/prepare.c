@@ -52,7 +52,8 @@ int prepare_layers(struct launch *l, struct kennel_error **err)
 		int r = layer_open(spec->base_path, &l->base_fd, &kind, err);
 
 		if (r < 0)
-			return wrap(err, r, "open the base");
+			return hint_default(err, wrap(err, r, "open the base"),
+					    "--base takes system, or the path of a directory or an image file");
 	}
 	l->layer_fds = calloc(spec->layers.n + 1, sizeof(*l->layer_fds));
 	if (!l->layer_fds)
@@ -64,7 +65,8 @@ int prepare_layers(struct launch *l, struct kennel_error **err)
 		int r = layer_open(spec->layers.items[i], &l->layer_fds[i], &kind, err);
 
 		if (r < 0)
-			return wrap(err, r, "open a layer");
+			return hint_default(err, wrap(err, r, "open a layer"),
+					    "--layer takes the path of a directory or an image file");
 	}
 	return 0;
 }

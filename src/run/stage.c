@@ -48,7 +48,8 @@ int stage_enter(struct launch *l, struct kennel_error **err)
 	l->old_cwd_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = l->old_ns_fd < 0 || l->old_cwd_fd < 0 ? fail_errno(err, "open the mount namespace") : 0;
 	if (r == 0 && sys_unshare(CLONE_NEWNS) < 0)
-		r = fail_errno(err, "make a mount namespace");
+		r = hint(err, fail_errno(err, "make a mount namespace"),
+			 "a limit may be reached: sysctl fs.mount-max, or one of those in /proc/sys/user");
 	if (r < 0) {            /* still in the old one: nothing to go back to */
 		replace_fd(&l->old_ns_fd, -EBADF);
 		replace_fd(&l->old_cwd_fd, -EBADF);
