@@ -201,8 +201,9 @@ int mount_overlay(const struct mount_overlay *o)
 
 	if (fs_fd < 0)
 		return -1;
-	if (set_lowers(fs_fd, o) == 0 && set_layer(fs_fd, "upperdir", o->upper_fd) == 0 &&
-	    set_layer(fs_fd, "workdir", o->work_fd) == 0 &&
+	if (set_lowers(fs_fd, o) == 0 &&
+	    (o->upper_fd < 0 || (set_layer(fs_fd, "upperdir", o->upper_fd) == 0 &&
+				 set_layer(fs_fd, "workdir", o->work_fd) == 0)) &&
 	    (!o->user_xattr || sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) == 0) &&
 	    sys_fsconfig(fs_fd, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) {
 		int fd = sys_fsmount(fs_fd, o->attr_flags);

@@ -34,7 +34,7 @@ struct mount_overlay {
 	/* uppermost first; each the root of a mount that is attached in this mount namespace */
 	const int *lower_fds;
 	unsigned n_lowers;
-	int upper_fd, work_fd;
+	int upper_fd, work_fd;  /* -1: a read-only overlay of two lowers or more */
 	bool user_xattr;        /* user.overlay.* instead of trusted.overlay.* */
 	unsigned attr_flags;
 	char *log;              /* gets the kernel's words on failure, NUL-terminated */

@@ -235,6 +235,59 @@ static int attach_over(struct child_at *at, int mount_fd, const char *path)
 	return sys_move_mount(mount_fd, "", AT_FDCWD, path, SYS_MOVE_MOUNT_F_EMPTY_PATH);
 }
 
+/*
+ * Overlay refuses a layer that lies inside of another one (ELOOP), as a directory of the machine does in a copy of it. Below a
+ * read-only overlay of its own, over an empty directory, it is another file system.
+ */
+static int wrap_layer(struct child_at *at, int lower_fd)
+{
+	int empty_fd = openat(at->p->shared->scratch_fd, "empty", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const int lower_fds[2] = { lower_fd, empty_fd };
+	const struct mount_overlay m = {
+		.lower_fds = lower_fds,
+		.n_lowers = 2,
+		.upper_fd = -1,
+		.user_xattr = at->p->shared->user_xattr,
+		.attr_flags = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_NOSUID,
+		.log = at->report.text,
+		.log_size = sizeof(at->report.text),
+	};
+	int fd = empty_fd < 0 ? -1 : mount_overlay(&m);
+
+	if (fd < 0 || attach_over(at, fd, at->p->stage) < 0)
+		die(at, CHILD_STEP_LAYER);
+	close(empty_fd);
+	return fd;
+}
+
+static int make_overlay(struct child_at *at, unsigned i)
+{
+	const struct child_plan *p = at->p;
+	const struct child_overlay *o = &p->overlays[i];
+	struct child_shared *s = p->shared;
+	int lower_fds[CHILD_MAX_FDS];
+
+	for (unsigned k = 0; k < o->n_lowers; k++) {
+		int fd = s->lower_fds[o->first_lower + k];
+
+		lower_fds[k] = s->wrapped[o->first_lower + k] ? wrap_layer(at, fd) : fd;
+	}
+	const struct mount_overlay m = {
+		.lower_fds = lower_fds,
+		.n_lowers = o->n_lowers,
+		.upper_fd = s->upper_fds[i],
+		.work_fd = s->work_fds[i],
+		.user_xattr = s->user_xattr,
+		.attr_flags = p->attr_flags,
+		.log = at->report.text,
+		.log_size = sizeof(at->report.text),
+	};
+	int fd = mount_overlay(&m);
+	if (fd < 0)
+		die(at, CHILD_STEP_OVERLAY);
+	return fd;
+}
+
 /* Returns the root of the copy, attached over the stage. */
 static int make_overlays(struct child_at *at)
 {
@@ -261,19 +314,7 @@ static int make_overlays(struct child_at *at)
 		/* the parent found that this one can't be copied, and said so */
 		if (s->lower_fds[o->first_lower] < 0)
 			continue;
-		const struct mount_overlay m = {
-			.lower_fds = s->lower_fds + o->first_lower,
-			.n_lowers = o->n_lowers,
-			.upper_fd = s->upper_fds[i],
-			.work_fd = s->work_fds[i],
-			.user_xattr = p->shared->user_xattr,
-			.attr_flags = p->attr_flags,
-			.log = at->report.text,
-			.log_size = sizeof(at->report.text),
-		};
-		int fd = mount_overlay(&m);
-		if (fd < 0)
-			die(at, CHILD_STEP_OVERLAY);
+		int fd = make_overlay(at, i);
 		if (i == 0) {
 			if (attach_over(at, fd, p->stage) < 0)
 				die(at, CHILD_STEP_ATTACH);

@@ -37,6 +37,7 @@ enum child_step {
 	CHILD_STEP_PARENT,
 	CHILD_STEP_STAGE,
 	CHILD_STEP_DELTA,
+	CHILD_STEP_LAYER,
 	CHILD_STEP_OVERLAY,
 	CHILD_STEP_TARGET,
 	CHILD_STEP_ATTACH,
@@ -88,6 +89,7 @@ struct child_shared {
 	int scratch_fd;
 	int lower_fds[CHILD_MAX_FDS];
 	int upper_fds[CHILD_MAX_FDS], work_fds[CHILD_MAX_FDS];
+	bool wrapped[CHILD_MAX_FDS];    /* this lower lies inside of another one: see child.c */
 	/* from the child of an ordinary user: /dev/fuse, opened in its user namespace */
 	int fuse_fd;
 	bool user_xattr;        /* the delta's kind of overlay xattrs */

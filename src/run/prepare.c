@@ -217,6 +217,22 @@ static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kenn
 	return r < 0 ? r : 0;
 }
 
+/*
+ * A layer on the file system of the root may lie inside of it, which overlay refuses; whether it does can't be seen from descriptors of
+ * clones, so all such layers are wrapped.
+ */
+static void mark_wrapped(struct launch *l, size_t n_layers)
+{
+	const struct child_overlay *o = &l->child_overlays[0];
+	struct stat base, layer;
+
+	if (fstat(l->shared->lower_fds[o->first_lower + o->n_lowers - 1], &base) < 0)
+		return;
+	for (size_t k = 0; k < n_layers; k++)
+		l->shared->wrapped[o->first_lower + k] =
+			fstat(l->shared->lower_fds[o->first_lower + k], &layer) == 0 && layer.st_dev == base.st_dev;
+}
+
 /* Opens the lowers of one overlay. Return: 1, 0 left out, or a negative code. */
 static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 {
@@ -272,6 +288,8 @@ static int prepare_overlay(struct launch *l, size_t i, int delta_fd, struct kenn
 	int r = open_lowers(l, i, err);
 	if (r <= 0)
 		return r;
+	if (i == 0)
+		mark_wrapped(l, l->spec->layers.n);
 	if (fstat(lower_fds[o->n_lowers - 1], &st) < 0)
 		return fail_errno(err, "look at \"%s\"", l->sb->plan->overlays[i].target);
 	if (!S_ISDIR(st.st_mode) && i > 0)

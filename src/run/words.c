@@ -23,6 +23,7 @@ const char *child_step_phrase(int step)
 		[CHILD_STEP_PARENT] = "bind the sandbox to its monitor",
 		[CHILD_STEP_STAGE] = "attach a layer",
 		[CHILD_STEP_DELTA] = "attach the delta",
+		[CHILD_STEP_LAYER] = "prepare a layer",
 		[CHILD_STEP_OVERLAY] = "make the overlay",
 		[CHILD_STEP_TARGET] = "find the mount point",
 		[CHILD_STEP_ATTACH] = "mount the copy",
