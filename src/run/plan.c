@@ -22,7 +22,7 @@
 
 #define INODE_SHARE 8192u       /* bytes of the delta's size per inode that it may have */
 #define INODES_MIN 4096u
-#define PATH_INSIDE "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define PATH_INSIDE "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct plan *plan_free(struct plan *p)
 {
@@ -272,8 +272,8 @@ static int set_env(struct strv *env, const char *line, struct kennel_error **err
 static int plan_env(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
 		    struct kennel_error **err)
 {
-	static const char *const fixed[] = { "PATH=" PATH_INSIDE, "HOME=/root", "USER=root", "LOGNAME=root",
-					     "container=kennel", "debian_chroot=kennel" };
+	static const char *const fixed[] = { PATH_INSIDE,    "HOME=/root",	 "USER=root",
+					     "LOGNAME=root", "container=kennel", "debian_chroot=kennel" };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed) && r == 0; i++)

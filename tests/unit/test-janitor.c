@@ -134,7 +134,7 @@ static int run_monitor(struct fixture *f, enum end end)
 	if (pid == 0)
 		monitor(f, end);
 	assert_int_equal(read(f->ready[0], &sleeper, sizeof(sleeper)), sizeof(sleeper));
-	_cleanup_close_ int sleeper_fd = sys_pidfd_open(sleeper, 0);
+	_cleanup_close_ UNUSED int sleeper_fd = sys_pidfd_open(sleeper, 0);
 	if (end == END_KILL)
 		assert_int_equal(kill(pid, SIGKILL), 0);
 	if (end == END_KILL_GROUP) {

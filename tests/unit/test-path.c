@@ -224,8 +224,7 @@ static void test_path_pin_takes_long_and_odd_names(void **state)
 					     "\n",
 					     "-rf",
 					     "\\",
-					     "a\xff"
-					     "b",
+					     "a\377b",
 					     "...",
 					     "%s%n",
 					     "'\"" };

@@ -227,7 +227,7 @@ static void test_registry_make_id_takes_a_free_one(void **state)
 	_cleanup_error_ struct kennel_error *err = NULL;
 	char id[REGISTRY_ID_SIZE] = "untouched";
 
-	_cleanup_close_ int fd = add(f, "000000aa", "1");
+	_cleanup_close_ UNUSED int fd = add(f, "000000aa", "1");
 	random_values[0] = random_values[1] = 0xaa;
 	random_values[2] = 0xbeef;
 	random_n = 3;
