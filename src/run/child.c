@@ -182,7 +182,6 @@ static void early(struct child_at *at)
 			die(at, CHILD_STEP_FUSE);
 		if (p->tap && net_tap_new() < 0)
 			die(at, CHILD_STEP_TAP);
-		say_ready(at);
 	}
 	if (p->loopback && net_loopback_up() < 0)
 		die(at, CHILD_STEP_LOOPBACK);

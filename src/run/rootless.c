@@ -7,10 +7,11 @@
  * rights, shows "/" through FUSE: the numbers that it gives as owners are read as ids of the namespace, root
  * is root, and a kernel overlay goes on top.
  *
- *   child   /dev/fuse, tap device                ready
- *   parent  view server, newuidmap, newgidmap    go
- *   child   mounts view and delta                ready
- *   parent  an errand as inner root fills the delta: what the user can't read, /dev, resolv.conf
+ *   child   opens /dev/fuse, makes the tap device
+ *   parent  newuidmap, newgidmap                  go
+ *   child   mounts view and delta                 ready
+ *   parent  starts the view server (the device can't be read before it is mounted); meanwhile an errand as inner root fills the
+ *           delta: what the user can't read, /dev, resolv.conf
  *   then    as for root
  *
  * What the user can't read is put into the delta as it would look, but empty: dpkg's locks and shadow must be
@@ -123,21 +124,22 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 	struct sandbox *sb = l->sb;
 	_cleanup_buf_ struct buf marks = { 0 };
 
-	int r = wait_ready(l, err);
-	if (r == 0)
-		r = viewer_start(l, err);
-	if (r == 0)
-		r = idmap_user_write(sb->init_pid, proc_fd, &sb->user_map, err);
+	int r = idmap_user_write(sb->init_pid, proc_fd, &sb->user_map, err);
 	if (r < 0)
 		return r;
 	l->user_ns_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
 	if (l->user_ns_fd < 0)
 		return fail_errno(err, "open the user namespace");
+	/* Now: once the child has changed its ids, /proc refuses these to us. */
+	if (sb->plan->net == SPEC_NET_NAT)
+		l->net_ns_fd = openat(proc_fd, "ns/net", O_RDONLY | O_CLOEXEC);
 	r = go(l, err);
 	if (r == 0)
 		r = unreadable_find(l, err);            /* while the child mounts */
 	if (r == 0)
 		r = wait_ready(l, err);
+	if (r == 0)
+		r = viewer_start(l, err);
 	if (r == 0)
 		/* whoever else holds it makes requests hang when the server dies */
 		replace_fd(&l->shared->fuse_fd, -EBADF);
