@@ -152,7 +152,7 @@ static void expect_at(struct fixture *f, int fd, const char *text)
 static void test_new_raw_and_free_restores(void **state)
 {
 	struct fixture *f = *state;
-	struct termios before, now_is, inside;
+	struct termios before = { 0 }, now_is = { 0 }, inside; /* 0: they are compared with their padding */
 
 	assert_int_equal(tcgetattr(f->terminal_fd, &before), 0);
 	before.c_cc[VERASE] = 8;
