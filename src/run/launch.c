@@ -656,7 +656,8 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	}
 	if (r == 0)
 		r = attempt(&l, err);
-	*ret_refused = l.level_refused;
+	/* In a user namespace ns is no weaker level to fall back to: the device policy can't be had there. */
+	*ret_refused = l.level_refused && sb->initial_user_ns;
 	launch_done(&l);
 	if (r < 0) {
 		sandbox_free(sb);
@@ -669,7 +670,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 /* Descriptors can run out at any step, and always for the same reason. */
 static int hint_at_limit(int r, struct kennel_error **err)
 {
-	if (r == 0 || !err || !*err || kennel_error_hint(*err))
+	if (r == 0 || !err || !*err)
 		return r;
 	if (kennel_error_errno(*err) == EMFILE)
 		return hint(err, r, "raise ulimit -n");
