@@ -12,8 +12,8 @@
  *    needless;
  *  - a pid namespace of its own, below ours: it isn't in the sandbox's /proc and sees nobody;
  *  - three descriptors: 0 and 1 are the namespaces (newer ones close everything from 3 on, so no other
- *    numbers do), 2 is our pipe. A path below /proc/PID would need CAP_SYS_PTRACE, and the pid could be somebody
- *    else's by then.
+ *    numbers do), 2 is our pipe. A path below /proc/PID would need CAP_SYS_PTRACE, and the pid could be
+ *    somebody else's by then.
  * It is executed in our user namespace and joins the other later by itself: so its memory belongs to ours,
  * and root inside could not trace it even if it saw it. pasta then leaves the file system and loads its own
  * seccomp filter.

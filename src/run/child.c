@@ -235,12 +235,13 @@ static int attach_over(struct child_at *at, int mount_fd, const char *path)
 }
 
 /*
- * Overlay refuses a layer that lies inside of another one (ELOOP), as a directory of the machine does in a copy of it. Below a
- * read-only overlay of its own, over an empty directory, it is another file system.
+ * Overlay refuses a layer that lies inside of another one (ELOOP), as a directory of the machine does in a
+ * copy of it. Below a read-only overlay of its own, over an empty directory, it is another file system.
  */
 static int wrap_layer(struct child_at *at, int lower_fd)
 {
-	int empty_fd = openat(at->p->shared->scratch_fd, "empty", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int empty_fd =
+		openat(at->p->shared->scratch_fd, "empty", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	const int lower_fds[2] = { lower_fd, empty_fd };
 	const struct mount_overlay m = {
 		.lower_fds = lower_fds,

@@ -87,7 +87,7 @@ static int copy_data(struct copy_worker *w, int in_fd, int out_fd, off_t size, c
 	int fds[2] = { in_fd, out_fd };
 
 	for (off_t at = 0; at < size;) {
-		off_t data = lseek(in_fd, at, SEEK_DATA), hole, end;
+		off_t data = lseek(in_fd, at, SEEK_DATA), hole, end = at;
 
 		if (data < 0 && errno == ENXIO) /* nothing but a hole up to the end */
 			break;

@@ -238,7 +238,7 @@ int copy_walk(struct copy_worker *w)
 {
 	while (w->depth > 0) {
 		struct copy_level *l = &w->levels[w->depth - 1];
-		const char *name;
+		const char *name = NULL;
 
 		if (copy_check_stop(w) < 0)
 			return -1;
@@ -287,7 +287,7 @@ static void remove_tree(struct copy_worker *w, int parent_fd, const char *name)
 		return;
 	while (w->depth > bottom) {
 		struct copy_level *l = &w->levels[w->depth - 1];
-		const char *entry;
+		const char *entry = NULL;
 
 		if (next_name(l->dst_fd, l, &entry) > 0) {
 			if (unlinkat(l->dst_fd, entry, 0) < 0 && (errno == EISDIR || errno == EPERM))

@@ -52,8 +52,9 @@ int prepare_layers(struct launch *l, struct kennel_error **err)
 		int r = layer_open(spec->base_path, &l->base_fd, &kind, err);
 
 		if (r < 0)
-			return hint_default(err, wrap(err, r, "open the base"),
-					    "--base takes system, or the path of a directory or an image file");
+			return hint_default(
+				err, wrap(err, r, "open the base"),
+				"--base takes system, or the path of a directory or an image file");
 	}
 	l->layer_fds = calloc(spec->layers.n + 1, sizeof(*l->layer_fds));
 	if (!l->layer_fds)
@@ -218,8 +219,8 @@ static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kenn
 }
 
 /*
- * A layer on the file system of the root may lie inside of it, which overlay refuses; whether it does can't be seen from descriptors of
- * clones, so all such layers are wrapped.
+ * A layer on the file system of the root may lie inside of it, which overlay refuses; whether it does can't
+ * be seen from descriptors of clones, so all such layers are wrapped.
  */
 static void mark_wrapped(struct launch *l, size_t n_layers)
 {
@@ -230,7 +231,8 @@ static void mark_wrapped(struct launch *l, size_t n_layers)
 		return;
 	for (size_t k = 0; k < n_layers; k++)
 		l->shared->wrapped[o->first_lower + k] =
-			fstat(l->shared->lower_fds[o->first_lower + k], &layer) == 0 && layer.st_dev == base.st_dev;
+			fstat(l->shared->lower_fds[o->first_lower + k], &layer) == 0 &&
+			layer.st_dev == base.st_dev;
 }
 
 /* Opens the lowers of one overlay. Return: 1, 0 left out, or a negative code. */

@@ -10,8 +10,8 @@
  *   child   opens /dev/fuse, makes the tap device
  *   parent  newuidmap, newgidmap                  go
  *   child   mounts view and delta                 ready
- *   parent  starts the view server (the device can't be read before it is mounted); meanwhile an errand as inner root fills the
- *           delta: what the user can't read, /dev, resolv.conf
+ *   parent  starts the view server (the device can't be read before it is mounted); meanwhile an errand as
+ *           inner root fills the delta: what the user can't read, /dev, resolv.conf
  *   then    as for root
  *
  * What the user can't read is put into the delta as it would look, but empty: dpkg's locks and shadow must be

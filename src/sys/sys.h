@@ -86,7 +86,10 @@ int sys_setgroups(size_t n, const gid_t *groups);
 uid_t sys_setfsuid(uid_t uid);                          /* returns the previous one; never fails visibly */
 gid_t sys_setfsgid(gid_t gid);
 int sys_seccomp_load(const struct sock_fprog *prog);    /* SECCOMP_SET_MODE_FILTER, no flags */
-/* attr: an array of 64-bit masks in the order of struct landlock_ruleset_attr, size of it in bytes. Close-on-exec. */
+/*
+ * attr: an array of 64-bit masks in the order of struct landlock_ruleset_attr, size of it in bytes.
+ * Close-on-exec.
+ */
 int sys_landlock_create_ruleset(const void *attr, size_t size);
 int sys_landlock_restrict_self(int ruleset_fd);
 int sys_keyctl_join_session(const char *name);          /* NULL: a new anonymous one */

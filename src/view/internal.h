@@ -2,14 +2,16 @@
 /*
  * view/internal.h - the state of the view server.
  *
- * A node is a place: (parent, name), bound to the file (device, inode number) that was last seen there. Its number is
- * what the kernel knows. Places and not files, because an overlay above keeps its lower dentries for ever: if the host
- * replaces a file (rename over it, as every package manager does) and the place were given another node, the overlay
- * would answer ESTALE from then on. So a place is bound anew instead, and while anything inside has the old file open
- * (a library that is mapped), the place stays bound to that: what runs inside never sees two versions mixed.
+ * A node is a place: (parent, name), bound to the file (device, inode number) that was last seen there. Its
+ * number is what the kernel knows. Places and not files, because an overlay above keeps its lower dentries
+ * for ever: if the host replaces a file (rename over it, as every package manager does) and the place were
+ * given another node, the overlay would answer ESTALE from then on. So a place is bound anew instead, and
+ * while anything inside has the old file open (a library that is mapped), the place stays bound to that: what
+ * runs inside never sees two versions mixed.
  *
- * Functions here return 0 or a negative errno: the one who asks is the kernel, which wants exactly that.
- * One mutex guards the whole state; it is never held over a call that can wait for a disk or for the kernel's FUSE side.
+ * Functions here return 0 or a negative errno: the one who asks is the kernel, which wants exactly that. One
+ * mutex guards the whole state; it is never held over a call that can wait for a disk or for the kernel's
+ * FUSE side.
  */
 #ifndef KENNEL_VIEW_INTERNAL_H
 #define KENNEL_VIEW_INTERNAL_H
@@ -27,7 +29,8 @@
 enum node_flags {
 	NODE_HIDDEN = 1 << 0,           /* an empty directory that is never looked at */
 	NODE_ABOVE_HIDDEN = 1 << 1,     /* something below is hidden: children are compared with the list */
-	NODE_GONE = 1 << 2,             /* the place holds something of another type now; this number is dead */
+	/* the place holds something of another type now; this number is dead */
+	NODE_GONE = 1 << 2,
 	NODE_BARE = 1 << 3,             /* listed without attributes, see list.c */
 	NODE_UNWATCHED = 1 << 4,        /* can't be watched: answers about its entries hold for a second */
 	NODE_FIXED = 1 << 5,            /* on a file system that never changes: needs no watch */
@@ -39,7 +42,8 @@ struct node {
 	struct node *watch_next;        /* others with the same hash of wd */
 	uint64_t nlookup;               /* references that the kernel holds */
 	uint64_t dev, ino;              /* what the place is bound to */
-	uint64_t version;               /* of what the kernel may have cached: a file's pages, a directory's times; 0 none */
+	/* of what the kernel may have cached: a file's pages, a directory's times; 0 none */
+	uint64_t version;
 	uint32_t id;
 	uint32_t generation;
 	uint32_t kids;                  /* nodes whose parent this is */
@@ -100,7 +104,9 @@ struct stream {
 
 enum job_kind { JOB_INODE, JOB_ENTRY, JOB_SUBTREE };
 
-/* Something that the kernel is to forget; told by the watch thread, for a worker that told it could deadlock. */
+/*
+ * Something that the kernel is to forget; told by the watch thread, for a worker that told it could deadlock.
+ */
 struct job {
 	struct job *next;
 	enum job_kind kind;
@@ -146,7 +152,10 @@ struct view {
 /* node.c */
 int node_table_init(struct view *v, const struct stat *root);
 struct node *node_get(struct view *v, uint64_t id);     /* NULL for a number that the kernel can't know */
-/* The node of a place that st was seen at, with one more reference of the kernel's. Lock held. NULL: no memory. */
+/*
+ * The node of a place that st was seen at, with one more reference of the kernel's. Lock held. NULL: no
+ * memory.
+ */
 struct node *node_see(struct view *v, struct node *parent, const char *name, const struct stat *st);
 struct node *node_find(struct view *v, const struct node *parent, const char *name);    /* lock held */
 /* Binds the place to what st tells. -ESTALE: another type. Lock held. */
@@ -176,7 +185,8 @@ int watch_init(struct view *v, uint32_t max);
 /* Call before looking into a directory. Return: how long answers about its entries hold, in seconds. */
 double watch_dir(struct view *v, struct node *dir, int dir_fd);
 void watch_remove(struct view *v, struct node *dir);    /* lock held */
-void watch_tell(struct view *v, enum job_kind kind, const struct node *n, const char *name);    /* lock held */
+/* lock held */
+void watch_tell(struct view *v, enum job_kind kind, const struct node *n, const char *name);
 void *watch_thread(void *view);
 double watch_timeout(struct view *v, const struct node *dir);
 

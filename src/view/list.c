@@ -2,14 +2,15 @@
 /*
  * view/list.c - listing directories.
  *
- * The kernel asks at least twice for each directory (the second answer is empty), so the descriptor and what was read
- * ahead are kept between the requests. Every request could begin anew with its offset too, which is what happens when
- * the stream was needed for another directory.
+ * The kernel asks at least twice for each directory (the second answer is empty), so the descriptor and what
+ * was read ahead are kept between the requests. Every request could begin anew with its offset too, which is
+ * what happens when the stream was needed for another directory.
  *
- * Answers may carry attributes (READDIRPLUS), which spares a lookup for each entry if the reader wants them, and costs
- * a stat and an inode in the kernel for each if it does not: find(1) wants those of directories only, ls -l and tar all. So
- * directories always get them. Others do while the credit lasts; it is given when names of a directory that was listed
- * bare are looked up one by one, and when it is used up one directory is listed bare again to see.
+ * Answers may carry attributes (READDIRPLUS), which spares a lookup for each entry if the reader wants them,
+ * and costs a stat and an inode in the kernel for each if it does not: find(1) wants those of directories
+ * only, ls -l and tar all. So directories always get them. Others do while the credit lasts; it is given when
+ * names of a directory that was listed bare are looked up one by one, and when it is used up one directory is
+ * listed bare again to see.
  */
 #include "view/internal.h"
 
@@ -60,7 +61,10 @@ void streams_drop_idle(struct view *v, int64_t unused_s)
 	}
 }
 
-/* The stream that stands at off in dir, or one that is free or least recently used (then not open). Lock held. */
+/*
+ * The stream that stands at off in dir, or one that is free or least recently used (then not open). Lock
+ * held.
+ */
 static struct stream *choose_stream(struct view *v, struct node *dir, off_t off)
 {
 	struct stream *found = NULL;
@@ -176,8 +180,8 @@ static void see_entry(struct view *v, struct node *dir, const struct stream *s,
 		serve_entry(v, n, &st, watch_timeout(v, dir), ret);
 }
 
-static size_t add_entry(fuse_req_t req, struct node *dir, struct stream *s, const struct dirent64 *d, char *to,
-			size_t room, bool plus)
+static size_t add_entry(fuse_req_t req, struct node *dir, struct stream *s, const struct dirent64 *d,
+			char *to, size_t room, bool plus)
 {
 	struct view *v = fuse_req_userdata(req);
 	struct fuse_entry_param e = { .ino = 0 };
@@ -193,7 +197,8 @@ static size_t add_entry(fuse_req_t req, struct node *dir, struct stream *s, cons
 	return fuse_add_direntry_plus(req, to, room, d->d_name, &e, d->d_off);
 }
 
-static int fill(fuse_req_t req, struct node *dir, struct stream *s, char *to, size_t size, bool plus, size_t *ret_len)
+static int fill(fuse_req_t req, struct node *dir, struct stream *s, char *to, size_t size, bool plus,
+		size_t *ret_len)
 {
 	const struct dirent64 *d;
 	size_t len = 0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * view/main.c - kennel-view: serves a tree read-only over a FUSE device that somebody else has mounted. The command
- * line is in view.h; people don't run this by hand.
+ * view/main.c - kennel-view: serves a tree read-only over a FUSE device that somebody else has mounted. The
+ * command line is in view.h; people don't run this by hand.
  *
- * Started once per sandbox, on its start path: no thread, no allocation of size and no file is touched before the first
- * request can be answered. More workers come when the first is busy.
- * Whoever breaks in through a request gets the rights of a plain user without those to write any file: Landlock, where
- * the kernel has it, no new privileges, no dump, no descriptor but ours.
+ * Started once per sandbox, on its start path: no thread, no allocation of size and no file is touched before
+ * the first request can be answered. More workers come when the first is busy. Whoever breaks in through a
+ * request gets the rights of a plain user without those to write any file: Landlock, where the kernel has it,
+ * no new privileges, no dump, no descriptor but ours.
  */
 #include "view/internal.h"
 
@@ -64,10 +64,14 @@ static int parse_args(int argc, char **argv, struct args *a)
 		else if (c == 'w')
 			a->watches = n;
 		else
-			*(c == 'f' ? &a->fuse_fd : c == 'r' ? &a->root_fd : c == 'd' ? &a->death_fd : &a->report_fd) =
-				(int)n;
+			*(c == 'f' ? &a->fuse_fd :
+			  c == 'r' ? &a->root_fd :
+			  c == 'd' ? &a->death_fd :
+				     &a->report_fd) = (int)n;
 	}
-	return optind == argc && a->fuse_fd >= 0 && a->root_fd >= 0 && a->death_fd >= 0 && a->report_fd >= 0 ? 0 : -1;
+	return optind == argc && a->fuse_fd >= 0 && a->root_fd >= 0 && a->death_fd >= 0 && a->report_fd >= 0 ?
+		       0 :
+		       -1;
 }
 
 static void report(const struct args *a, enum view_step step, int errnum)
@@ -86,13 +90,15 @@ static int report_failure(const struct args *a, enum view_step step, int errnum)
 /* No right to change any file, nor to connect or bind over TCP where the kernel knows that right. */
 static void give_up_writing(void)
 {
-	const uint64_t fs = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-			    LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-			    LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
-			    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
-			    LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+	const uint64_t fs =
+		LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
+		LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
 	const uint64_t refer = 1ull << 13, truncate = 1ull << 14, tcp = 3;
-	const uint64_t attrs[][2] = { { fs | refer | truncate, tcp }, { fs | refer | truncate, 0 }, { fs, 0 } };
+	const uint64_t attrs[][2] = { { fs | refer | truncate, tcp },
+				      { fs | refer | truncate, 0 },
+				      { fs, 0 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++) {
 		_cleanup_close_ int fd = sys_landlock_create_ruleset(attrs[i], attrs[i][1] ? 16 : 8);

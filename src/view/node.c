@@ -2,8 +2,9 @@
 /*
  * view/node.c - the table of places that the kernel knows of. See internal.h for what a node is.
  *
- * Numbers are indexes and not addresses, so that one that we never gave out is found out. A node lives as long as the
- * kernel refers to it or to something below it; a number that is used again gets another generation.
+ * Numbers are indexes and not addresses, so that one that we never gave out is found out. A node lives as
+ * long as the kernel refers to it or to something below it; a number that is used again gets another
+ * generation.
  */
 #include "view/internal.h"
 
@@ -189,7 +190,9 @@ int node_bind(struct view *v, struct node *n, const struct stat *st)
 	n->dev = st->st_dev;
 	n->ino = st->st_ino;
 	if (S_ISDIR(n->type)) {
-		/* What the kernel and the overlay know of the old directory's entries is about other files. */
+		/*
+		 * What the kernel and the overlay know of the old directory's entries is about other files.
+		 */
 		pin_drop(v, n);
 		watch_remove(v, n);
 		n->flags &= ~NODE_UNWATCHED;
@@ -240,8 +243,9 @@ bool node_is_below(const struct node *n, const struct node *dir)
 
 uint64_t node_version(const struct stat *st)
 {
-	const uint64_t part[] = { st->st_dev,          st->st_ino,          st->st_size,        st->st_mtim.tv_sec,
-				  st->st_mtim.tv_nsec, st->st_ctim.tv_sec, st->st_ctim.tv_nsec };
+	const uint64_t part[] = { st->st_dev,	      st->st_ino,	   st->st_size,
+				  st->st_mtim.tv_sec, st->st_mtim.tv_nsec, st->st_ctim.tv_sec,
+				  st->st_ctim.tv_nsec };
 	uint64_t h = 1469598103934665603u;
 
 	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
@@ -252,8 +256,8 @@ uint64_t node_version(const struct stat *st)
 }
 
 /*
- * One number space for all file systems below: the root's own numbers stay as they are, others get a hash of their
- * device in the upper bits. The same file has the same number in every view of this boot.
+ * One number space for all file systems below: the root's own numbers stay as they are, others get a hash of
+ * their device in the upper bits. The same file has the same number in every view of this boot.
  */
 uint64_t node_st_ino(const struct view *v, const struct stat *st)
 {
@@ -285,7 +289,8 @@ unsigned node_hide_flags(const struct view *v, const struct node *parent, const 
 	unsigned flags = 0;
 
 	for (size_t i = 0; i < v->n_hide; i++) {
-		const char *rest = after_path_of(parent, v->hide[i]);   /* as deep as the hidden path at most */
+		/* as deep as the hidden path at most */
+		const char *rest = after_path_of(parent, v->hide[i]);
 
 		if (!rest || strncmp(rest, name, len))
 			continue;

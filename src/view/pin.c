@@ -2,11 +2,12 @@
 /*
  * view/pin.c - from a node to a descriptor, never over a path.
  *
- * One descriptor per node would be more than a user may have (often 1024 or 4096), so only the directories used last
- * are held open. Others are opened again below their parent, one plain name at a time, following no link, and looked at
- * afterwards: if device and number are not those that the node is bound to, somebody renamed on the host meanwhile, and
- * the answer is ESTALE. The kernel then looks the place up again by itself, which binds it anew.
- * A held directory keeps its file system busy on the host, so after some idle seconds the watch thread lets go.
+ * One descriptor per node would be more than a user may have (often 1024 or 4096), so only the directories
+ * used last are held open. Others are opened again below their parent, one plain name at a time, following no
+ * link, and looked at afterwards: if device and number are not those that the node is bound to, somebody
+ * renamed on the host meanwhile, and the answer is ESTALE. The kernel then looks the place up again by
+ * itself, which binds it anew. A held directory keeps its file system busy on the host, so after some idle
+ * seconds the watch thread lets go.
  */
 #include "view/internal.h"
 
@@ -228,7 +229,10 @@ int pin_get(struct view *v, struct node *dir, struct pinned *ret)
 	while (!use_slot(v, known, &at))
 		known = known->parent;
 	pthread_mutex_unlock(&v->lock);
-	/* Down again. A loop, for the host may have trees deeper than our stack; such chains are searched anew at each level. */
+	/*
+	 * Down again. A loop, for the host may have trees deeper than our stack; such chains are searched
+	 * anew at each level.
+	 */
 	while (known != dir) {
 		struct node *next = dir;
 

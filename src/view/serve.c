@@ -2,10 +2,10 @@
 /*
  * view/serve.c - the requests of the kernel, but for listing and extended attributes.
  *
- * All a request brings is a node's number and at most one plain name; flags of open() are never passed on (the overlay
- * adds O_NOATIME, which the owner alone may use). Open files of one node share one descriptor, so a sandbox with a
- * thousand processes costs one descriptor per library and not a thousand.
- * FUSE passthrough would spare the copy on a first read, but needs CAP_SYS_ADMIN in the initial namespace, which a
+ * All a request brings is a node's number and at most one plain name; flags of open() are never passed on
+ * (the overlay adds O_NOATIME, which the owner alone may use). Open files of one node share one descriptor,
+ * so a sandbox with a thousand processes costs one descriptor per library and not a thousand. FUSE
+ * passthrough would spare the copy on a first read, but needs CAP_SYS_ADMIN in the initial namespace, which a
  * plain user's process has not.
  */
 #include "view/internal.h"
@@ -52,7 +52,8 @@ void serve_entry(struct view *v, struct node *n, const struct stat *st, double t
 	};
 	pthread_mutex_lock(&v->lock);
 	if (n->opens && (n->ino != st->st_ino || n->dev != st->st_dev))
-		(void)!fstat(n->open_fd, &ret->attr);   /* can't fail on a descriptor of ours; then the old stands */
+		/* can't fail on a descriptor of ours; then the old stands */
+		(void)!fstat(n->open_fd, &ret->attr);
 	if (S_ISDIR(n->type))
 		n->version = node_version(st);
 	pthread_mutex_unlock(&v->lock);
@@ -189,7 +190,9 @@ static void serve_readlink(fuse_req_t req, fuse_ino_t ino)
 	fuse_reply_readlink(req, target);
 }
 
-/* One more open file on what the node is bound to; fd is taken. The kernel may keep its pages if *ret_keep. */
+/*
+ * One more open file on what the node is bound to; fd is taken. The kernel may keep its pages if *ret_keep.
+ */
 static int count_open(struct view *v, struct node *n, int fd, bool *ret_keep)
 {
 	_cleanup_close_ int mine = fd;
@@ -232,7 +235,10 @@ static void serve_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	pthread_mutex_lock(&v->lock);
 	bool open = n->opens > 0;
 	pthread_mutex_unlock(&v->lock);
-	/* Between the two locks the last other may close: then count_open() fails on the bad number, and we open. */
+	/*
+	 * Between the two locks the last other may close: then count_open() fails on the bad number, and we
+	 * open.
+	 */
 	int r = open ? count_open(v, n, -EBADF, &keep) : -EBADF;
 	if (r == -EBADF) {
 		fd = node_open(v, n, O_RDONLY);
@@ -277,7 +283,8 @@ static void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, s
 static void serve_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
 	/* Only these two depend on the file; the shared position that they move is used by nobody. */
-	off_t r = whence == SEEK_DATA || whence == SEEK_HOLE ? lseek((int)fi->fh, off, whence) : (errno = EINVAL, -1);
+	off_t r = whence == SEEK_DATA || whence == SEEK_HOLE ? lseek((int)fi->fh, off, whence) :
+							       (errno = EINVAL, -1);
 
 	if (r < 0)
 		fuse_reply_err(req, errno);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * view/watch.c - the host's changes: what the kernel keeps "for ever" is taken back when it is no longer true.
+ * view/watch.c - the host's changes: what the kernel keeps "for ever" is taken back when it is no longer
+ * true.
  *
- * A directory gets an inotify watch before the first look into it, so no change falls between. Where that can't be (no
- * watches left, not readable, a network or kernel file system, which tell of nothing), answers hold for a second.
- * The kernel is told by a thread of its own: telling takes locks that a waiting lookup holds, so a worker that told
- * could wait for itself. Events are read some milliseconds after they came: an answer that was looked up just before a
- * change is then surely on its way, and is taken back too.
- * What inotify can't see: writes through mmap(), changes over another hard link, times of directories nobody has
+ * A directory gets an inotify watch before the first look into it, so no change falls between. Where that
+ * can't be (no watches left, not readable, a network or kernel file system, which tell of nothing), answers
+ * hold for a second. The kernel is told by a thread of its own: telling takes locks that a waiting lookup
+ * holds, so a worker that told could wait for itself. Events are read some milliseconds after they came: an
+ * answer that was looked up just before a change is then surely on its way, and is taken back too. What
+ * inotify can't see: writes through mmap(), changes over another hard link, times of directories nobody has
  * looked into yet.
  */
 #include "view/internal.h"
@@ -83,7 +84,8 @@ int watch_init(struct view *v, uint32_t max)
 	w->jobs_tail = &w->jobs;
 	w->mounts_fd = -1;
 	w->max = max == UINT32_MAX ? allowed_watches() : max;
-	w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);        /* without one, everything is FS_UNTOLD */
+	/* without one, everything is FS_UNTOLD */
+	w->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return w->wake_fd < 0 ? -errno : 0;
 }
@@ -157,7 +159,10 @@ double watch_timeout(struct view *v, const struct node *dir)
 	return r;
 }
 
-/* Out of the table only. The same directory may be seen at two places (a bind mount): returns whether wd has others. */
+/*
+ * Out of the table only. The same directory may be seen at two places (a bind mount): returns whether wd has
+ * others.
+ */
 static bool unlink_watch(struct view *v, struct node *dir)
 {
 	struct node **p = &v->watch.by_wd[(unsigned)dir->wd % BY_WD];
@@ -181,7 +186,8 @@ void watch_remove(struct view *v, struct node *dir)
 	int wd = dir->wd;
 
 	if (wd >= 0 && !unlink_watch(v, dir))
-		(void)!inotify_rm_watch(v->watch.inotify_fd, wd);       /* fails where the kernel removed it already */
+		/* fails where the kernel removed it already */
+		(void)!inotify_rm_watch(v->watch.inotify_fd, wd);
 }
 
 void watch_tell(struct view *v, enum job_kind kind, const struct node *n, const char *name)
@@ -191,7 +197,8 @@ void watch_tell(struct view *v, enum job_kind kind, const struct node *n, const 
 	const uint64_t one = 1;
 
 	if (!j)
-		return;                 /* the kernel goes on with what it has: no worse than a change not yet noticed */
+		/* the kernel goes on with what it has: no worse than a change not yet noticed */
+		return;
 	j->kind = kind;
 	j->id = n->id;
 	memcpy(j->name, name, len);
@@ -208,14 +215,15 @@ static void tell_inode(struct view *v, uint64_t id)
 }
 
 /*
- * Expiring leaves the entry where it is, to be asked for again. Dropping would take it out of the kernel's table while
- * an overlay holds on to it, and the next change of that entry would not find it any more.
+ * Expiring leaves the entry where it is, to be asked for again. Dropping would take it out of the kernel's
+ * table while an overlay holds on to it, and the next change of that entry would not find it any more.
  */
 static void tell_entry(struct view *v, uint64_t parent, const char *name)
 {
 #ifdef FUSE_CAP_EXPIRE_ONLY
 	if (v->can_expire) {
-		fuse_lowlevel_notify_expire_entry(v->session, parent, name, strlen(name), FUSE_LL_EXPIRE_ONLY);
+		fuse_lowlevel_notify_expire_entry(v->session, parent, name, strlen(name),
+						  FUSE_LL_EXPIRE_ONLY);
 		return;
 	}
 #endif
@@ -271,8 +279,9 @@ static void do_jobs(struct view *v)
 }
 
 /*
- * Something at (dir, name) is not what it was. Where a file was replaced by another of its kind the place is bound anew
- * and the kernel just gets new attributes; an entry is only taken back where there is nothing or another kind now.
+ * Something at (dir, name) is not what it was. Where a file was replaced by another of its kind the place is
+ * bound anew and the kernel just gets new attributes; an entry is only taken back where there is nothing or
+ * another kind now.
  */
 static void check_place(struct view *v, struct node *dir, const char *name, bool only_attributes)
 {
@@ -307,7 +316,8 @@ static struct node *next_watched(struct view *v, int wd, struct node *after)
 	pthread_mutex_lock(&v->lock);
 	struct node *n = after ? after->watch_next : v->watch.by_wd[(unsigned)wd % BY_WD];
 	if (after && after->wd != wd)
-		n = NULL;               /* it went from the chain meanwhile; others at other places wait for the next event */
+		/* it went from the chain meanwhile; others at other places wait for the next event */
+		n = NULL;
 	while (n && n->wd != wd)
 		n = n->watch_next;
 	if (n)
@@ -381,7 +391,8 @@ static char *read_mounts(struct view *v)
 	_cleanup_buf_ struct buf text = { 0 }, points = { 0 };
 	char *line, *rest;
 
-	if (lseek(v->watch.mounts_fd, 0, SEEK_SET) < 0 || buf_read_fd(&text, v->watch.mounts_fd, MOUNTINFO_MAX, NULL) < 0)
+	if (lseek(v->watch.mounts_fd, 0, SEEK_SET) < 0 ||
+	    buf_read_fd(&text, v->watch.mounts_fd, MOUNTINFO_MAX, NULL) < 0)
 		return NULL;
 	for (rest = text.data; rest && (line = strsep(&rest, "\n"));) {
 		char *field = line;
@@ -390,7 +401,8 @@ static char *read_mounts(struct view *v)
 			strsep(&field, " ");
 		char *point = field ? strsep(&field, " ") : NULL;
 		if (!point || strchr(point, '\\'))
-			continue;       /* escaped characters: changes there show when the watch or the second does */
+			/* escaped characters: changes there show when the watch or the second does */
+			continue;
 		buf_add(&points, point, strlen(point) + 1);
 	}
 	buf_add(&points, "", 1);
@@ -464,7 +476,8 @@ void *watch_thread(void *view)
 		int n = sys_poll(fds, ARRAY_SIZE(fds), held ? SWEEP_MS : -1);
 
 		if (fds[0].revents)
-			_exit(0);       /* the kernel ends the connection with the last descriptor of the device */
+			/* the kernel ends the connection with the last descriptor of the device */
+			_exit(0);
 		if (n > 0 && fds[3].revents)
 			handle_mounts(v);
 		if (n > 0 && fds[2].revents)

@@ -2,9 +2,9 @@
 /*
  * view/xattr.c - extended attributes: those that mean something inside, and nothing else.
  *
- * An overlay above us would take the host's user.overlay.* for its own (whiteouts, redirects to other places), so these
- * are never shown. Access control lists and capabilities carry ids, which the kernel reads as ids of the namespace that
- * the view is mounted in, as it does with owners.
+ * An overlay above us would take the host's user.overlay.* for its own (whiteouts, redirects to other
+ * places), so these are never shown. Access control lists and capabilities carry ids, which the kernel reads
+ * as ids of the namespace that the view is mounted in, as it does with owners.
  */
 #include "view/internal.h"
 
@@ -28,7 +28,10 @@ static bool is_shown(const char *name)
 	       !strcmp(name, "system.posix_acl_default");
 }
 
-/* Attributes can't be read through O_PATH itself; the magic link leads to the very same file, also if it is a link. */
+/*
+ * Attributes can't be read through O_PATH itself; the magic link leads to the very same file, also if it is a
+ * link.
+ */
 static int open_for_xattr(struct view *v, fuse_ino_t ino, char ret_path[static MAGIC_PATH_MAX])
 {
 	struct node *n = node_get(v, ino);

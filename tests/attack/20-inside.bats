@@ -44,7 +44,7 @@ TEAR_DOWN='mount --make-rprivate /; for m in $(cut -d" " -f5 /proc/self/mountinf
 				mount -t overlay -o lowerdir=/etc,upperdir=$dir,workdir=$dir/w o /mnt/b; echo 9 >/mnt/b/new
 				mount --make-rshared /; umount -l $dir; echo 10 >$dir/file; :" --share "$dir:ro"
 			is_equal "$(cat "$dir/file")" original
-			is_equal "$(ls -A "$dir" | grep -v lost+found)" file
+			is_equal "$(find "$dir" -mindepth 1 -maxdepth 1 ! -name lost+found -printf '%f\n')" file
 			is_equal "$(stat -c '%u %h' "$dir/file")" "0 1"
 		done
 		is_equal "$(stat -c %a "$dir/file")" 644

@@ -19,9 +19,9 @@ no_escapes() {
 @test "names: escape sequences in a command, a base and a variable do not reach the terminal by list and info" {
 	local evil="$T/${ESC}]0;owned"$'\a'"${ESC}[2J"$'\302\233'"31m"$'\342\200\256'"x"$'\r\n\t\\n'"end"
 	make_base "$evil"
-	cp "$P" "$evil/bin/$ESC[31mprobe"$'\n'"fake"
+	cp "$P" "$evil/bin/${ESC}[31mprobe"$'\n'"fake"
 	for option in "" --json -q; do
-		background "$KENNEL" run --net none --base "$evil" -- "/bin/$ESC[31mprobe"$'\n'"fake" listen "/x$ESC[5m"
+		background "$KENNEL" run --net none --base "$evil" -- "/bin/${ESC}[31mprobe"$'\n'"fake" listen "/x${ESC}[5m"
 		local monitor=$! id
 		wait_for 10 grep -q listening "$T/out.$LIB_STARTED"
 		# shellcheck disable=SC2086
@@ -62,9 +62,9 @@ no_escapes() {
 }
 
 @test "names: escape sequences in a mount point of the machine do not come back" {
-	local evil="$T/m$ESC[31m"$'\a\n'"x"
+	local evil="$T/m${ESC}[31m"$'\a\n'"x"
 	mkdir "$evil"
-	mount -t tmpfs -o size=64k "evil$ESC[1m" "$evil"
+	mount -t tmpfs -o size=64k "evil${ESC}[1m" "$evil"
 	at_end umount "$evil"
 	run_kennel info --base
 	is_status 0
@@ -74,14 +74,14 @@ no_escapes() {
 }
 
 @test "names: a host name can't hold anything but a name" {
-	for name in "a$ESC[31mb" "a b" $'a\nb' "../x" "-x" "a/b" "" "$(printf 'x%.0s' {1..300})"; do
+	for name in "a${ESC}[31mb" "a b" $'a\nb' "../x" "-x" "a/b" "" "$(printf 'x%.0s' {1..300})"; do
 		run_kennel run --net none --hostname "$name" -- uname -n
 		is_status 125
 		no_escapes "$output"
 	done
 	# What a program inside makes of it is its own.
 	a_sandbox
-	run_kennel run --net none -- sh -c "hostname '$ESC[31mx'; $P ok"
+	run_kennel run --net none -- sh -c "hostname '${ESC}[31mx'; $P ok"
 	has usable "$stdout"
 }
 

@@ -5,8 +5,8 @@
  *   probe typing FD...         inside: tries to type into these, in all spellings of the requests; prints
  *                              what worked
  *   probe terminal COMMAND...  outside: the command on a pty of its own; prints its output, then what it
- *                              typed into it for the caller's shell to read, and whether the terminal still is the
- *                              caller's
+ *                              typed into it for the caller's shell to read, and whether the terminal still
+ *                              is the caller's
  */
 #include <errno.h>
 #include <fcntl.h>

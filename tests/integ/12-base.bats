@@ -252,7 +252,7 @@ no_loop_of() {
 	make_base "$T/base"
 	echo "the machine's" >"$T/outside"
 	ln -s "$T/outside" "$T/base/etc/link"
-	ln -s ../../../../../../../../..$T/outside "$T/base/etc/link2"
+	ln -s "../../../../../../../../..$T/outside" "$T/base/etc/link2"
 	rm -f "$T/base/etc/hosts" "$T/base/etc/hostname"
 	ln -s "$T/outside" "$T/base/etc/hosts"
 	ln -s "$T/outside" "$T/base/etc/hostname"

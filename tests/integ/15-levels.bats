@@ -86,6 +86,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 
 @test "levels: capabilities at ns are Docker's default set, in every set but the inheritable and ambient" {
 	local want
+	# shellcheck disable=SC2086  # a list of words
 	want=$(caps_mask $DOCKER)
 	is_equal "$want" 00000000a80425fb
 	at ns --net none -- grep ^Cap /proc/self/status
@@ -102,6 +103,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 
 @test "levels: --cap-add and --cap-drop, alone, together, in any case, several at once" {
 	at ns --net none --cap-add NET_ADMIN --cap-add cap_sys_nice,sys_time -- grep CapEff /proc/self/status
+	# shellcheck disable=SC2086
 	is_equal "$stdout" "CapEff:	$(caps_mask $DOCKER CAP_NET_ADMIN CAP_SYS_NICE CAP_SYS_TIME)"
 	at ns --net none --cap-drop ALL -- grep -E 'CapEff|CapBnd' /proc/self/status
 	is_equal "$stdout" $'CapEff:\t0000000000000000\nCapBnd:\t0000000000000000'

@@ -79,7 +79,10 @@ static void test_idmap_find_root_line_longer_than_any_name_is_passed_over(void *
 	_cleanup_buf_ struct buf b = { 0 };
 	struct idmap m;
 
-	/* Cut in the middle of the count it would look like a small range, or like a large one that is not there. */
+	/*
+	 * Cut in the middle of the count it would look like a small range, or like a large one that is not
+	 * there.
+	 */
 	for (unsigned i = 0; i < 495; i++)
 		buf_puts(&b, "x");
 	buf_puts(&b, ":524288:655360000\nroot:100000:65536\n");

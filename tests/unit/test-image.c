@@ -79,7 +79,7 @@ static char dir[] = "/tmp/kennel-image-XXXXXX";
 
 static const char *at(const char *name, char buf[static 256])
 {
-	snprintf(buf, 256, "%s/%s", dir, name);
+	assert_true(snprintf(buf, 256, "%s/%s", dir, name) < 256);
 	return buf;
 }
 

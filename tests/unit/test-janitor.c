@@ -2,8 +2,8 @@
 /*
  * unit/test-janitor.c - what is left when a monitor is killed.
  *
- * Each test forks a "monitor" that starts a janitor in a directory of its own, and ends it in one way. This process is the subreaper, so
- * the janitor of a dead monitor is its child then and can be waited for.
+ * Each test forks a "monitor" that starts a janitor in a directory of its own, and ends it in one way. This
+ * process is the subreaper, so the janitor of a dead monitor is its child then and can be waited for.
  */
 #include "unit.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit/test-layout.c - what is put into a delta before a start, also into one that a sandbox has written, and how its changes are counted.
+ * unit/test-layout.c - what is put into a delta before a start, also into one that a sandbox has written, and
+ * how its changes are counted.
  *
- * Every test has a fresh directory with "lower" and "upper"; "outside" lies beside them, and nothing may ever get there.
+ * Every test has a fresh directory with "lower" and "upper"; "outside" lies beside them, and nothing may ever
+ * get there.
  */
 #include "unit.h"
 
@@ -219,7 +221,10 @@ static void test_delta_plant_table(void **state)
 			assert_string_equal(kennel_error_hint(err),
 					    "name the place itself, as realpath shows it");
 		}
-		/* Parents are as in the lower; what we put in is no change, and a second time nothing happens. */
+		/*
+		 * Parents are as in the lower; what we put in is no change, and a second time nothing
+		 * happens.
+		 */
 		if (r > 0 && strchr(plants[i].rel, '/'))
 			assert_int_equal(mode_of(f->spot.upper_fd, "etc"), S_IFDIR | 0700);
 		assert_int_equal(count_changes(f), 0);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit/test-mount.c - file systems made option by option: what is asked of the kernel, on which kernels, and real ones.
+ * unit/test-mount.c - file systems made option by option: what is asked of the kernel, on which kernels, and
+ * real ones.
  *
- * The wrapped calls play a kernel of a given age: one that takes layers by descriptor (6.13), one that takes them one by one by
- * name (6.6), one that knows only "lowerdir".
+ * The wrapped calls play a kernel of a given age: one that takes layers by descriptor (6.13), one that takes
+ * them one by one by name (6.6), one that knows only "lowerdir".
  */
 #include "unit.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* unit/test-registry.c - the runtime directory: who may own it, entries of the living and of the dead, their text. */
+/*
+ * unit/test-registry.c - the runtime directory: who may own it, entries of the living and of the dead, their
+ * text.
+ */
 #include "unit.h"
 
 #include <errno.h>
