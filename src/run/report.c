@@ -125,8 +125,10 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 					      "this kernel has no overlay file system"),
 				    "modprobe overlay, or a kernel with CONFIG_OVERLAY_FS");
 		if (r->errnum == ELOOP)
-			return hint(err, code, "a layer lies inside of the base or of another layer, which the kernel refuses: "
-					       "make an image of it, or copy it to another file system");
+			return hint(
+				err, code,
+				"a layer lies inside of the base or of another layer, which the kernel refuses: "
+				"make an image of it, or copy it to another file system");
 		if (r->errnum == EINVAL)
 			return hint(err, code, "overlays can be stacked twice at most");
 		return code;

@@ -42,7 +42,8 @@ int unreadable_find(struct launch *l, struct kennel_error **err)
 	struct stat st;
 
 	if (l->spec->base_path && fstat(l->base_fd, &st) == 0)
-		snprintf(key, sizeof(key), "%llx-%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+		snprintf(key, sizeof(key), "%llx-%llx", (unsigned long long)st.st_dev,
+			 (unsigned long long)st.st_ino);
 	l->unreadable = calloc(1, sizeof(*l->unreadable));
 	if (!l->unreadable)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
@@ -72,7 +73,8 @@ void unreadable_end(struct launch *l)
 }
 
 /* One line for each of the first fields in a passwd or group file. */
-static int locked_lines(int lower_fd, const char *source, const char *rest, struct buf *out, struct kennel_error **err)
+static int locked_lines(int lower_fd, const char *source, const char *rest, struct buf *out,
+			struct kennel_error **err)
 {
 	_cleanup_close_ int fd = path_open(lower_fd, source, O_RDONLY, NULL);
 	_cleanup_buf_ struct buf in = { 0 };
