@@ -618,10 +618,13 @@ static void test_starts_leak_no_descriptor_and_no_memory(void **state)
 		unsigned after = open_descriptors();
 		if (before != after)
 			fail_msg("%s: %u descriptors before, %u after", cycles[i].name, before, after);
-		/* under the sanitizer both are 0, and it looks itself at the end */
-		if (used != mallinfo2().uordblks)
-			fail_msg("%s: %zu bytes before, %zu after", cycles[i].name, used,
-				 mallinfo2().uordblks);
+		/*
+		 * Less than the smallest piece a start: malloc counts what its cache keeps. Under the
+		 * sanitizer both are 0, and it looks itself at the end.
+		 */
+		size_t now_used = mallinfo2().uordblks;
+		if (now_used >= used + CYCLES * 32)
+			fail_msg("%s: %zu bytes before, %zu after", cycles[i].name, used, now_used);
 		assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
 	}
 }

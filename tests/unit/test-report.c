@@ -63,7 +63,7 @@ static const struct {
 	{ CHILD_STEP_OVERLAY, EPERM, 0, "", KENNEL_E_PERM,
 	  "make the overlay at \"/\": Operation not permitted", NULL, true },
 	{ CHILD_STEP_OVERLAY, ELOOP, 0, "", KENNEL_E_TYPE,
-	  "make the overlay at \"/\": Too many levels of symbolic links", "stacked twice", false },
+	  "make the overlay at \"/\": Too many levels of symbolic links", "lies inside of", false },
 	{ CHILD_STEP_OVERLAY, ENODEV, 0, "", KENNEL_E_UNSUPPORTED, "this kernel has no overlay file system",
 	  "modprobe overlay", false },
 	{ CHILD_STEP_OVERLAY, ENOSPC, 0, "", KENNEL_E_NOSPACE,
