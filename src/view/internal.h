@@ -70,6 +70,8 @@ struct node_table {
 struct pin {
 	struct node *node;              /* NULL: free */
 	int fd;
+	bool listable;                  /* not O_PATH */
+	bool listing;                   /* a stream uses its position */
 	uint32_t refs;
 	int32_t prev, next;
 	int64_t used_s;
@@ -87,13 +89,16 @@ struct pinned {
 	int fd;
 	int32_t slot;                   /* -1: the root, or owned */
 	bool owned;
+	bool claimed;
 };
 
 /* A directory that is being listed: the kernel comes back for the rest. */
 struct stream {
 	struct node *node;              /* NULL: free */
 	bool busy;
-	int fd;
+	bool at_end;                    /* nothing to come: neither fd nor pin any more */
+	int fd;                         /* the pin's, or its own if that is in use */
+	struct pinned pin;
 	off_t offset;                   /* where the next entry starts */
 	int64_t used_s;
 	uint32_t at, len;               /* in data */
@@ -172,6 +177,9 @@ unsigned node_hide_flags(const struct view *v, const struct node *parent, const 
 int pins_init(struct view *v, int32_t n);
 int pin_get(struct view *v, struct node *dir, struct pinned *ret);
 void pin_put(struct view *v, struct pinned *p);
+void pin_put_locked(struct view *v, struct pinned *p);
+/* Claims the descriptor's position; false: it has none, or another lists. pin_put() ends it. Lock held. */
+bool pin_claim(struct view *v, struct pinned *p);
 void pin_drop(struct view *v, struct node *dir);        /* lock held */
 void pins_drop_idle(struct view *v, int64_t unused_s);  /* lock held; 0: all that are not in use */
 /* Opens what the node is bound to; flags O_PATH or O_RDONLY. */

@@ -47,6 +47,15 @@ static void choose_attributes(struct view *v, struct node *dir)
 	}
 }
 
+/* Lets go of its descriptor. Lock held. */
+static void stream_close(struct view *v, struct stream *s)
+{
+	if (s->pin.claimed)
+		s->fd = -1;             /* the pin's */
+	pin_put_locked(v, &s->pin);
+	replace_fd(&s->fd, -1);
+}
+
 void streams_drop_idle(struct view *v, int64_t unused_s)
 {
 	int64_t before = now_s() - unused_s;
@@ -57,7 +66,7 @@ void streams_drop_idle(struct view *v, int64_t unused_s)
 		if (!s->node || s->busy || (unused_s && s->used_s > before))
 			continue;
 		s->node = NULL;
-		replace_fd(&s->fd, -1);
+		stream_close(v, s);
 	}
 }
 
@@ -81,26 +90,27 @@ static struct stream *choose_stream(struct view *v, struct node *dir, off_t off)
 	}
 	if (found && found->node) {
 		found->node = NULL;
-		replace_fd(&found->fd, -1);
+		stream_close(v, found);
 	}
 	return found;
 }
 
 static int open_stream(struct view *v, struct node *dir, off_t off, struct stream *s)
 {
-	struct pinned at;
-	int r = pin_get(v, dir, &at);
+	int r = pin_get(v, dir, &s->pin);
 
 	if (r < 0)
 		return r;
-	watch_dir(v, dir, at.fd);
-	s->fd = openat(at.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = s->fd < 0 || (off && lseek(s->fd, off, SEEK_SET) < 0) ? -errno : 0;
-	pin_put(v, &at);
+	watch_dir(v, dir, s->pin.fd);
+	pthread_mutex_lock(&v->lock);
+	bool claimed = pin_claim(v, &s->pin);
+	pthread_mutex_unlock(&v->lock);
+	s->fd = claimed ? s->pin.fd : openat(s->pin.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	s->at = s->len = 0;
+	s->at_end = false;
 	s->offset = off;
 	s->node = dir;
-	return r;
+	return s->fd < 0 || lseek(s->fd, off, SEEK_SET) < 0 ? -errno : 0;
 }
 
 /* Busy from here until stream_put(). Without a free one, a private one on the heap. */
@@ -117,7 +127,7 @@ static int stream_get(struct view *v, struct node *dir, off_t off, struct stream
 		s = calloc(1, sizeof(*s));
 		if (!s)
 			return -ENOMEM;
-		s->fd = -1;
+		s->fd = s->pin.slot = -1;
 	}
 	*ret = s;
 	return s->node ? 0 : open_stream(v, dir, off, s);
@@ -128,10 +138,10 @@ static void stream_put(struct view *v, struct stream *s, bool keep)
 	bool ours = s >= v->streams && s < v->streams + STREAMS;
 
 	pthread_mutex_lock(&v->lock);
-	if (!keep || !ours) {
+	if (!keep || !ours)
 		s->node = NULL;
-		replace_fd(&s->fd, -1);
-	}
+	if (!s->node || s->at_end)
+		stream_close(v, s);
 	s->busy = false;
 	s->used_s = now_s();
 	pthread_mutex_unlock(&v->lock);
@@ -143,11 +153,14 @@ static void stream_put(struct view *v, struct stream *s, bool keep)
 static const struct dirent64 *peek(struct stream *s, int *ret_r)
 {
 	*ret_r = 0;
+	if (s->at == s->len && s->at_end)
+		return NULL;
 	if (s->at == s->len) {
 		ssize_t n = getdents64(s->fd, s->data, sizeof(s->data));
 
 		if (n <= 0) {
 			*ret_r = n < 0 ? -errno : 0;
+			s->at_end = !n;
 			return NULL;
 		}
 		s->at = 0;

@@ -259,7 +259,7 @@ int main(int argc, char **argv)
 	v->n_workers = 1;
 	v->max_workers = MOST_WORKERS;
 	for (size_t i = 0; i < STREAMS; i++)
-		v->streams[i].fd = -1;
+		v->streams[i].fd = v->streams[i].pin.slot = -1;
 	int r = node_table_init(v, &root);
 	if (!r)
 		r = pins_init(v, pins);

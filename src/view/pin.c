@@ -149,18 +149,35 @@ static bool use_slot(struct view *v, struct node *dir, struct pinned *ret)
 	return true;
 }
 
-void pin_put(struct view *v, struct pinned *p)
+void pin_put_locked(struct view *v, struct pinned *p)
 {
 	if (p->owned)
 		close_fd(p->fd);
 	if (p->slot >= 0) {
-		pthread_mutex_lock(&v->lock);
 		struct pin *slot = &v->pins.slots[p->slot];
+
+		if (p->claimed)
+			slot->listing = false;
 		if (!--slot->refs && !slot->node)
 			release(&v->pins, p->slot);
-		pthread_mutex_unlock(&v->lock);
 	}
 	*p = (struct pinned){ .fd = -EBADF, .slot = -1 };
+}
+
+void pin_put(struct view *v, struct pinned *p)
+{
+	if (p->slot < 0 && !p->owned)
+		return;
+	pthread_mutex_lock(&v->lock);
+	pin_put_locked(v, p);
+	pthread_mutex_unlock(&v->lock);
+}
+
+bool pin_claim(struct view *v, struct pinned *p)
+{
+	if (p->slot < 0 || !v->pins.slots[p->slot].listable || v->pins.slots[p->slot].listing)
+		return false;
+	return p->claimed = v->pins.slots[p->slot].listing = true;
 }
 
 /* openat() that makes room among the pins when there are too many descriptors. */
@@ -203,7 +220,7 @@ static int open_checked(struct view *v, int parent_fd, struct node *n, int flags
 }
 
 /* Keeps fd (taken) as the pin of dir, or uses the one that another thread made meanwhile. */
-static void keep(struct view *v, struct node *dir, int fd, struct pinned *ret)
+static void keep(struct view *v, struct node *dir, int fd, bool listable, struct pinned *ret)
 {
 	pthread_mutex_lock(&v->lock);
 	int32_t i = -1;
@@ -212,7 +229,7 @@ static void keep(struct view *v, struct node *dir, int fd, struct pinned *ret)
 	} else if ((i = take_slot(&v->pins)) < 0) {
 		*ret = (struct pinned){ .fd = fd, .slot = -1, .owned = true };
 	} else {
-		v->pins.slots[i] = (struct pin){ .node = dir, .fd = fd };
+		v->pins.slots[i] = (struct pin){ .node = dir, .fd = fd, .listable = listable };
 		dir->pin = i;
 		link_last(&v->pins, i);
 		use_slot(v, dir, ret);
@@ -238,12 +255,17 @@ int pin_get(struct view *v, struct node *dir, struct pinned *ret)
 
 		while (next->parent != known)
 			next = next->parent;
+		bool listable = true;
 		int fd = next->flags & NODE_HIDDEN ? -ESTALE :
-						     open_checked(v, at.fd, next, O_PATH | O_DIRECTORY);
+						     open_checked(v, at.fd, next, O_RDONLY | O_DIRECTORY);
+		if (fd == -EACCES) {
+			listable = false;
+			fd = open_checked(v, at.fd, next, O_PATH | O_DIRECTORY);
+		}
 		pin_put(v, &at);
 		if (fd < 0)
 			return fd;
-		keep(v, next, fd, &at);
+		keep(v, next, fd, listable, &at);
 		known = next;
 	}
 	*ret = at;
