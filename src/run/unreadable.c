@@ -140,8 +140,3 @@ int unreadable_plant(struct launch *l, struct kennel_error **err)
 	}
 	return 0;
 }
-
-/* TEMPORARY: until src/view is linked */
-__attribute__((weak)) int unreadable_get(const struct unreadable_query *q, struct unreadable *ret, struct kennel_error **err) { (void)q; (void)err; *ret = (struct unreadable){ 0 }; return 0; }
-__attribute__((weak)) int unreadable_refresh(const struct unreadable_query *q, struct kennel_error **err) { (void)q; (void)err; return 0; }
-__attribute__((weak)) void unreadable_done(struct unreadable *u) { (void)u; }
