@@ -294,9 +294,10 @@ static int prepare_overlay(struct launch *l, size_t i, int delta_fd, struct kenn
 		mark_wrapped(l, l->spec->layers.n);
 	if (fstat(lower_fds[o->n_lowers - 1], &st) < 0)
 		return fail_errno(err, "look at \"%s\"", l->sb->plan->overlays[i].target);
+	if (S_ISREG(st.st_mode) && i > 0)
+		return 0;               /* plant_file_mounts() */
 	if (!S_ISDIR(st.st_mode) && i > 0)
-		return S_ISREG(st.st_mode) ? plant_file_mount(l, i, lower_fds[0], err) :
-					     leave_out(l, i, "a mounted device or socket", err);
+		return leave_out(l, i, "a mounted device or socket", err);
 	r = delta_add_mount(delta_fd, (unsigned)i, &st, &l->shared->upper_fds[i], &l->shared->work_fds[i],
 			    err);
 	return r < 0 ? wrap(err, r, "prepare the delta of \"%s\"", l->sb->plan->overlays[i].target) : 0;
@@ -376,6 +377,20 @@ static int make_delta(struct launch *l, struct kennel_error **err)
 		"Linux 6.6 or later has them; or use --isolate ns");
 }
 
+/* After what is hidden and what kennel itself puts in: those win where they are at the same place. */
+static int plant_file_mounts(struct launch *l, struct kennel_error **err)
+{
+	int r = 0;
+
+	for (size_t i = 1; i < l->sb->plan->n_overlays && r == 0; i++) {
+		int fd = l->shared->lower_fds[l->child_overlays[i].first_lower];
+
+		if (fd >= 0 && l->shared->upper_fds[i] < 0)
+			r = plant_file_mount(l, i, fd, err);
+	}
+	return r;
+}
+
 int prepare_trees(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
@@ -390,6 +405,8 @@ int prepare_trees(struct launch *l, struct kennel_error **err)
 		r = furnish_scratch(l, sb->delta_fd, err);
 	if (r == 0)
 		r = furnish_files(l, sb->delta_fd, err);
+	if (r == 0)
+		r = plant_file_mounts(l, err);
 	for (size_t i = 0; i < p->n_overlays && r == 0; i++)
 		r = shift_overlay(l, i, err);
 	if (r < 0)
