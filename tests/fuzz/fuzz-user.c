@@ -41,9 +41,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!end)
 		return 0;
-	_cleanup_free_ char *spec = strndup((const char *)data, (size_t)(end - data));
+	size_t spec_len = (size_t)(end - data);
+	_cleanup_free_ char *spec = calloc(1, spec_len + 1);    /* the bytes have no NUL, so no strndup() */
 	_cleanup_close_ int fd = sys_memfd_create("passwd", 1);
 	size_t len = size - (size_t)(end + 1 - data);
+	if (spec)
+		memcpy(spec, data, spec_len);
 	if (!spec || fd < 0 || write(fd, end + 1, len) != (ssize_t)len)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
