@@ -43,19 +43,20 @@ static unsigned ctls_of_wish(const struct cgroup_wish *w)
 	       (w->memory_bytes ? CGROUP_MEMORY : 0u) | (w->cpus_milli ? CGROUP_CPU : 0u);
 }
 
-static int make_dirs(struct cgroup *cg, unsigned ctls, const char *mountinfo, struct kennel_error **err)
+static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish *w, struct kennel_error **err)
 {
+	const struct cgroup_plan plan = { cg->name, w->note, w->note_data };
 	_cleanup_cgroup_texts_ struct cgroup_texts texts = { 0 };
 	struct cgroup_layout layout;
 	unsigned left = ctls;
-	int r = cgroup_layout_read(mountinfo, &texts, &layout, err);
+	int r = cgroup_layout_read(w->mountinfo, &texts, &layout, err);
 
 	if (r < 0)
 		return r;
 	for (unsigned ctl = 1; ctl <= CGROUP_CPU; ctl <<= 1) {
 		if (!(left & ctl))
 			continue;
-		r = cgroup_place_v1(&layout, ctl, cg->name, &cg->dirs[cg->n], err);
+		r = cgroup_place_v1(&layout, ctl, &plan, &cg->dirs[cg->n], err);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -65,7 +66,7 @@ static int make_dirs(struct cgroup *cg, unsigned ctls, const char *mountinfo, st
 	}
 	if (!left)
 		return 0;
-	r = cgroup_place_v2(&layout, left, cg->name, &cg->dirs[cg->n], err);
+	r = cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], err);
 	if (r < 0)
 		return r;
 	cg->n++;
@@ -166,7 +167,7 @@ static int set_limits(const struct cgroup_dir *d, const struct cgroup_wish *w, s
 
 static int fill(struct cgroup *cg, const struct cgroup_wish *w, unsigned ctls, struct kennel_error **err)
 {
-	int r = make_dirs(cg, ctls, w->mountinfo, err);
+	int r = make_dirs(cg, ctls, w, err);
 
 	for (unsigned i = 0; r == 0 && i < cg->n; i++) {
 		struct cgroup_dir *d = &cg->dirs[i];

@@ -26,6 +26,12 @@ struct cgroup_wish {
 	uint64_t memory_bytes, pids, cpus_milli; /* 0: none */
 	const struct device_policy *devices; /* NULL: none */
 	const char *mountinfo; /* /proc/self/mountinfo where the caller has it; NULL: read here */
+	/*
+	 * Told of each directory before it is made, so that somebody can remove it if we are killed right
+	 * after; both are borrowed, the descriptor for as long as the group lives. NULL: nobody.
+	 */
+	void (*note)(void *data, int parent_fd, const char *name);
+	void *note_data;
 };
 
 struct cgroup;

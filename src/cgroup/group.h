@@ -30,15 +30,22 @@ struct cgroup {
 	struct cgroup_dir dirs[CGROUP_DIRS_MAX];
 };
 
+/* What to make: its name, and the wish's note(). */
+struct cgroup_plan {
+	const char *name;
+	void (*note)(void *data, int parent_fd, const char *name);
+	void *note_data;
+};
+
 /*
  * Makes the group in the v1 hierarchy that has one of ctls. 1 done, 0 no such hierarchy is mounted, or a
  * code.
  */
-int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const char *name, struct cgroup_dir *ret,
-		    struct kennel_error **err) MUST_CHECK;
+int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const struct cgroup_plan *plan,
+		    struct cgroup_dir *ret, struct kennel_error **err) MUST_CHECK;
 /* Makes the group in v2, where it can have all of ctls. 0 or a code. */
-int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const char *name, struct cgroup_dir *ret,
-		    struct kennel_error **err) MUST_CHECK;
+int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct cgroup_plan *plan,
+		    struct cgroup_dir *ret, struct kennel_error **err) MUST_CHECK;
 /* Both texts of /proc that the layout is made of; a given mountinfo is not read again. */
 struct cgroup_texts {
 	char *mountinfo, *self; /* owned */

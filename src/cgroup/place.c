@@ -194,24 +194,26 @@ static int fail_make(const char *what, struct kennel_error **err)
 }
 
 /* Makes the group and opens it; -1 and errno, with nothing made. */
-static int make_group(int parent_fd, const char *name)
+static int make_group(int parent_fd, const struct cgroup_plan *plan)
 {
 	int fd;
 
-	if (mkdirat(parent_fd, name, 0755) < 0)
+	if (plan->note)
+		plan->note(plan->note_data, parent_fd, plan->name);
+	if (mkdirat(parent_fd, plan->name, 0755) < 0)
 		return -1;
-	fd = openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(parent_fd, plan->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		int saved = errno;
 
-		(void)!unlinkat(parent_fd, name, AT_REMOVEDIR);
+		(void)!unlinkat(parent_fd, plan->name, AT_REMOVEDIR);
 		errno = saved;
 	}
 	return fd;
 }
 
-int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const char *name, struct cgroup_dir *ret,
-		    struct kennel_error **err)
+int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const struct cgroup_plan *plan,
+		    struct cgroup_dir *ret, struct kennel_error **err)
 {
 	_cleanup_close_ int root_fd = -EBADF, own_fd = -EBADF;
 	const struct cgroup_mount *m = NULL;
@@ -221,7 +223,7 @@ int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const char *na
 	r = find_mount(l, false, ctls, what, &m, &root_fd, &own_fd, err);
 	if (r <= 0)
 		return r;
-	fd = make_group(own_fd, name);
+	fd = make_group(own_fd, plan);
 	if (fd < 0)
 		return fail_make(what, err);
 	*ret = (struct cgroup_dir){
@@ -266,13 +268,13 @@ static bool is_hierarchy_root(int dir_fd)
 	return faccessat(dir_fd, "cgroup.type", F_OK, 0) < 0 && errno == ENOENT;
 }
 
-static int make_in_root(int own_fd, unsigned ctls, const char *name)
+static int make_in_root(int own_fd, unsigned ctls, const struct cgroup_plan *plan)
 {
-	return enable(own_fd, ctls) < 0 ? -1 : make_group(own_fd, name);
+	return enable(own_fd, ctls) < 0 ? -1 : make_group(own_fd, plan);
 }
 
 /* kennel.slice; -1 and errno, ENOENT or ENODEV also where it vanished under us. */
-static int make_in_slice(int root_fd, unsigned ctls, const char *name, int *ret_slice_fd)
+static int make_in_slice(int root_fd, unsigned ctls, const struct cgroup_plan *plan, int *ret_slice_fd)
 {
 	_cleanup_close_ int slice_fd = -EBADF;
 	int fd;
@@ -282,7 +284,7 @@ static int make_in_slice(int root_fd, unsigned ctls, const char *name, int *ret_
 	slice_fd = openat(root_fd, CGROUP_SLICE, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (slice_fd < 0)
 		return -1;
-	fd = enable(root_fd, ctls) < 0 || enable(slice_fd, ctls) < 0 ? -1 : make_group(slice_fd, name);
+	fd = enable(root_fd, ctls) < 0 || enable(slice_fd, ctls) < 0 ? -1 : make_group(slice_fd, plan);
 	if (fd < 0) {
 		int saved = errno;
 
@@ -294,10 +296,10 @@ static int make_in_slice(int root_fd, unsigned ctls, const char *name, int *ret_
 	return fd;
 }
 
-static int place_in_slice(int root_fd, unsigned ctls, const char *name, struct cgroup_dir *ret)
+static int place_in_slice(int root_fd, unsigned ctls, const struct cgroup_plan *plan, struct cgroup_dir *ret)
 {
 	for (unsigned i = 0; i < SLICE_TRIES; i++) {
-		int slice_fd = -EBADF, fd = make_in_slice(root_fd, ctls, name, &slice_fd);
+		int slice_fd = -EBADF, fd = make_in_slice(root_fd, ctls, plan, &slice_fd);
 
 		if (fd >= 0) {
 			*ret = (struct cgroup_dir){ .v2 = true,
@@ -349,8 +351,8 @@ static void list_names(unsigned ctls, char *text, size_t size)
 					      cgroup_ctl_name(ctl));
 }
 
-int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const char *name, struct cgroup_dir *ret,
-		    struct kennel_error **err)
+int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct cgroup_plan *plan,
+		    struct cgroup_dir *ret, struct kennel_error **err)
 {
 	_cleanup_close_ int root_fd = -EBADF, own_fd = -EBADF, above_fd = -EBADF;
 	const unsigned needed = ctls & ~(unsigned)CGROUP_DEVICES;
@@ -381,19 +383,19 @@ int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const char *na
 	}
 	*ret = (struct cgroup_dir){ .v2 = true, .ctls = ctls, .top_fd = -EBADF, .entry_fd = -EBADF };
 	if (!needed || own_is_root) {
-		fd = make_in_root(own_fd, needed, name);
+		fd = make_in_root(own_fd, needed, plan);
 		if (fd < 0)
 			return fail_make(what, err);
 		ret->parent_fd = take_fd(&own_fd);
 		ret->fd = fd;
 		return 0;
 	}
-	if (is_hierarchy_root(root_fd) && place_in_slice(root_fd, ctls, name, ret) == 0)
+	if (is_hierarchy_root(root_fd) && place_in_slice(root_fd, ctls, plan, ret) == 0)
 		return 0;
 	above_fd = open_above(root_fd, m->own);
 	if (above_fd < 0 || list_has(above_fd, "cgroup.subtree_control", needed) <= 0)
 		return refuse_controllers(needed, what, err);
-	fd = make_group(above_fd, name);
+	fd = make_group(above_fd, plan);
 	if (fd < 0)
 		return fail_make(what, err);
 	*ret = (struct cgroup_dir){ .v2 = true,

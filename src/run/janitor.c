@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -63,6 +64,17 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 	if (w->id)
 		unlinkat(w->registry_fd, w->id, 0);
 	_exit(0);
+}
+
+void janitor_note_dir(struct janitor_work *work, int parent_fd, const char *name)
+{
+	if (work->n_dirs == JANITOR_MAX_DIRS)
+		return;
+	snprintf(work->noted_name, sizeof(work->noted_name), "%s", name);
+	work->dirs[work->n_dirs].parent_fd = parent_fd;
+	work->dirs[work->n_dirs].name = work->noted_name;
+	/* We may be killed anywhere: the count comes last. */
+	__atomic_store_n(&work->n_dirs, work->n_dirs + 1, __ATOMIC_RELEASE);
 }
 
 int janitor_new(struct janitor_work *work, struct janitor **ret, struct kennel_error **err)

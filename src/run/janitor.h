@@ -18,6 +18,7 @@
 struct janitor;
 
 #define JANITOR_MAX_DIRS 16
+#define JANITOR_NAME_MAX 80
 
 /* the monitor fills this in as it goes; the janitor reads it once the monitor is dead */
 struct janitor_work {
@@ -27,12 +28,16 @@ struct janitor_work {
 	int init_pidfd;         /* -EBADF: not started */
 	int nat_pidfd;          /* -EBADF: none */
 	int view_pidfd;         /* -EBADF: none */
-	unsigned n_dirs;        /* control groups to remove */
+	unsigned n_dirs;        /* control groups to remove, those included that are just being made */
 	struct {
 		int parent_fd;
 		const char *name;
 	} dirs[JANITOR_MAX_DIRS];
+	char noted_name[JANITOR_NAME_MAX];      /* of those that were noted: they are called alike */
 };
+
+/* Notes a directory; its parent stays the caller's. */
+void janitor_note_dir(struct janitor_work *work, int parent_fd, const char *name);
 
 /* Starts it. work (borrowed) must live as long as the janitor. */
 int janitor_new(struct janitor_work *work, struct janitor **ret, struct kennel_error **err) MUST_CHECK;

@@ -340,16 +340,12 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
-/* Who enters it, and who removes it after us. */
+/* Who enters it. */
 static int use_cgroup(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
-	unsigned n = MIN(cgroup_dirs(sb->cgroup), (unsigned)JANITOR_MAX_DIRS),
-		 entries = cgroup_entries(sb->cgroup);
+	unsigned entries = cgroup_entries(sb->cgroup);
 
-	for (unsigned i = 0; i < n; i++)
-		sb->work.dirs[i].parent_fd = cgroup_dir(sb->cgroup, i, &sb->work.dirs[i].name);
-	sb->work.n_dirs = n;
 	l->cgroup_fds = calloc(entries + 1, sizeof(*l->cgroup_fds));
 	if (!l->cgroup_fds)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
@@ -365,6 +361,12 @@ static bool wants_cgroup(const struct launch *l)
 	const struct spec *s = l->spec;
 
 	return s->memory_bytes || s->pids || s->cpus_milli || l->sb->plan->device_policy;
+}
+
+/* The janitor removes it after us, also if we are killed before we know that it is there. */
+static void note_group(void *data, int parent_fd, const char *name)
+{
+	janitor_note_dir(data, parent_fd, name);
 }
 
 static int make_cgroup(struct launch *l, struct kennel_error **err)
@@ -388,6 +390,8 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 		.pids = l->spec->pids,
 		.cpus_milli = l->spec->cpus_milli,
 		.devices = devices,
+		.note = note_group,
+		.note_data = &sb->work,
 	};
 	/* Shared with other starts, against the collector: our group is empty and our entry not there yet. */
 	if (r == 0 && flock(sb->registry_fd, LOCK_SH) < 0)
@@ -395,6 +399,8 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 	if (r == 0)
 		r = cgroup_new(sb->id, &wish, &sb->cgroup, err);
 	device_policy_free(devices);
+	if (r < 0)
+		sb->work.n_dirs = 0;            /* gone already, and their parents closed */
 	if (r < 0)
 		return wrap(err, r, "limit the sandbox");
 	return sb->cgroup ? use_cgroup(l, err) : 0;
@@ -493,10 +499,12 @@ static int register_sandbox(struct launch *l, struct kennel_error **err)
 	int r = buf_check(&b, err);
 	if (r < 0)
 		return r;
+	sb->work.id = sb->id;   /* before it is there: killed in between, the janitor would not know of it */
 	sb->entry_fd = registry_add(sb->registry_fd, sb->id, &b, err);
-	if (sb->entry_fd < 0)
+	if (sb->entry_fd < 0) {
+		sb->work.id = NULL;
 		return sb->entry_fd;
-	sb->work.id = sb->id;
+	}
 	if (sb->cgroup)
 		(void)!flock(sb->registry_fd, LOCK_UN);
 	return 0;
@@ -576,9 +584,9 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	if (r == 0)
 		r = plan_child(l, err);
 	if (r == 0)
-		r = make_cgroup(l, err);
-	if (r == 0)
 		r = janitor_new(&sb->work, &sb->janitor, err);
+	if (r == 0)
+		r = make_cgroup(l, err);
 	if (r == 0 && stage_is_needed(l))
 		r = stage_enter(l, err);
 	if (r == 0)
