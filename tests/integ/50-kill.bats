@@ -1,0 +1,303 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Signals, and the death of kennel at any moment: two seconds later there is no process, mount, control group or entry of it.
+
+load lib
+
+setup() {
+	need_root
+	kennel_setup
+}
+
+# start [OPTION]... -- SCRIPT: in the background until SCRIPT has said "up"; sets PID and OUT.
+start() {
+	local options=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	background "$KENNEL" run "${options[@]}" -- sh -c "$2"
+	PID=$!
+	OUT=$T/out.$LIB_STARTED
+	wait_for 20 grep -q up "$OUT"
+}
+
+ended_with() {
+	local code=0
+	wait "$PID" || code=$?
+	is_equal "$code" "$1"
+}
+
+init_of() {
+	"$KENNEL" list --json | jq -r ".[] | select(.pid == $1) | .init"
+}
+
+# all_gone MARK: no process has MARK in its words, no janitor or pasta of ours, and the machine is as it was.
+all_gone() {
+	! pgrep -f "$1" >/dev/null
+}
+
+# everything_gone MARK: within two seconds.
+everything_gone() {
+	wait_for 2 all_gone "$1" || { pgrep -af "$1"; return 1; }
+	LIB_TRIES=10 no_leaks
+	run_kennel gc
+	is_equal "$stdout" "nothing to remove"
+}
+
+# Unlike any other number, so that pgrep finds only ours.
+mark() {
+	MARK="86400.$$$RANDOM"
+}
+
+@test "kill: SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are handed on" {
+	local sig level
+	for level in user fs; do
+		for sig in TERM HUP INT QUIT USR1 USR2; do
+			start --isolate "$level" -- 'trap "echo got '$sig'; exit 33" '$sig'; echo up; while :; do sleep 0.05; done'
+			kill -$sig "$PID"
+			ended_with 33
+			grep -qx "got $sig" "$OUT"
+		done
+	done
+}
+
+@test "kill: a signal that the command does not catch ends it with 128 plus its number" {
+	local sig
+	for sig in TERM HUP INT QUIT; do
+		start --net none -- 'echo up; exec sleep 300'
+		kill -$sig "$PID"
+		ended_with $((128 + $(kill -l "$sig")))
+	done
+}
+
+@test "kill: a command that ignores all of them goes on" {
+	start --net none -- 'trap "" TERM HUP INT QUIT USR1 USR2; echo up; sleep 0.5; exit 9'
+	local sig
+	for sig in TERM HUP INT QUIT USR1 USR2; do
+		kill -$sig "$PID"
+	done
+	ended_with 9
+}
+
+@test "kill: kennel is killed, at every level, with a network, with limits" {
+	local options
+	for options in "--net none" "--isolate ns --net none" "--isolate fs" "--net nat" "--net none --pids 50" "--isolate ns --net nat --memory 100M" "--net none --share $T"; do
+		mark
+		# shellcheck disable=SC2086
+		start $options -- "sleep $MARK & setsid -f sh -c 'trap : TERM HUP INT; sleep $MARK; sleep $MARK'; echo up; trap : TERM; while :; do sleep $MARK; done"
+		kill -KILL "$PID"
+		everything_gone "$MARK" || { echo "with $options"; return 1; }
+	done
+}
+
+@test "kill: pasta goes with kennel" {
+	need_commands pasta
+	start -- 'echo up; exec sleep 300'
+	local before
+	before=$(pgrep -x 'pas[st][at].*' | wc -l)
+	[ "$before" -ge 1 ]
+	kill -KILL "$PID"
+	wait_for 2 fewer_pasta "$before"
+}
+
+fewer_pasta() {
+	[ "$(pgrep -x 'pas[st][at].*' | wc -l)" -lt "$1" ]
+}
+
+@test "kill: pid 1 of the sandbox is killed from outside" {
+	local level
+	for level in user ns; do
+		mark
+		start --isolate "$level" -- "sleep $MARK & echo up; sleep $MARK"
+		kill -KILL "$(init_of "$PID")"
+		ended_with 137
+		everything_gone "$MARK" || { echo "at $level"; return 1; }
+	done
+}
+
+@test "kill: at fs its init is killed from outside: the command ends too" {
+	mark
+	start --isolate fs -- "echo up; exec sleep $MARK"
+	kill -KILL "$(init_of "$PID")"
+	ended_with 137
+	everything_gone "$MARK"
+}
+
+@test "kill: the janitor is killed, and then kennel" {
+	mark
+	start --net none -- "echo up; sleep $MARK"
+	pkill -KILL -P "$PID" -x kjanitor
+	kill -KILL "$PID"
+	wait_for 2 all_gone "$MARK"
+	# Nobody was left who could remove the entry: that is what gc is for.
+	"$KENNEL" gc
+	everything_gone "$MARK"
+}
+
+@test "kill: kennel, janitor and pid 1 in one stroke" {
+	mark
+	start --net none --pids 50 -- "echo up; sleep $MARK"
+	kill -KILL "$(init_of "$PID")" "$(pgrep -P "$PID" -x kjanitor)" "$PID"
+	wait_for 2 all_gone "$MARK"
+	"$KENNEL" gc
+	everything_gone "$MARK"
+}
+
+@test "kill: the caller of kennel is killed, and its process group" {
+	mark
+	setsid sh -c '"$0" run --net none -- sh -c "echo up; sleep $1; :"; :' "$KENNEL" "$MARK" </dev/null >"$T/out" 2>&1 3>&- &
+	local leader=$!
+	wait_for 10 grep -q up "$T/out"
+	kill -KILL -- "-$leader"
+	everything_gone "$MARK"
+}
+
+@test "kill: kennel stopped and killed" {
+	mark
+	start --net none -- "echo up; sleep $MARK"
+	kill -STOP "$PID"
+	kill -KILL "$PID"
+	everything_gone "$MARK"
+}
+
+@test "kill: at many instants of the start" {
+	mark
+	local us options
+	for options in "--net none" "--isolate ns --net none --pids 50" "--net none --share $T"; do
+		for us in $(seq 0 400 12000); do
+			# shellcheck disable=SC2086
+			"$KENNEL" run $options -- sleep "$MARK" </dev/null >/dev/null 2>&1 3>&- &
+			sleep "$(printf '0.%06d' "$us")"
+			kill -KILL $!
+			wait $! 2>/dev/null || :
+		done
+		everything_gone "$MARK" || { echo "with $options"; return 1; }
+	done
+}
+
+@test "kill: at many instants of the start, with a network" {
+	need_commands pasta
+	mark
+	local ms
+	for ms in $(seq 0 4 80); do
+		"$KENNEL" run -- sleep "$MARK" </dev/null >/dev/null 2>&1 3>&- &
+		sleep "$(printf '0.%03d' "$ms")"
+		kill -KILL $!
+		wait $! 2>/dev/null || :
+	done
+	everything_gone "$MARK"
+}
+
+@test "kill: at many instants with SIGTERM and SIGINT: an exit code, and nothing left" {
+	mark
+	local us sig
+	for sig in TERM INT; do
+		for us in $(seq 0 800 12000); do
+			timeout 20 "$KENNEL" run --net none -- sleep "$MARK" </dev/null >/dev/null 2>&1 3>&- &
+			local timer=$!
+			sleep "$(printf '0.%06d' "$us")"
+			pkill -$sig -P "$timer" -x kennel || :
+			local code=0
+			wait "$timer" || code=$?
+			# 124 would be the timeout: it did not hear the signal.
+			[ "$code" -eq $((128 + $(kill -l $sig))) ] || [ "$code" -eq 125 ] || { echo "$sig after $us: $code"; return 1; }
+		done
+	done
+	everything_gone "$MARK"
+}
+
+# calls ARG...: how often the monitor calls each system call until its command runs and has ended: "NAME COUNT" lines.
+calls() {
+	strace -o "$T/trace" -e 'trace=!exit_group' "$KENNEL" run "$@" </dev/null >/dev/null 2>&1 3>&- || return 1
+	sed -n 's/^\([a-z0-9_]*\)(.*/\1/p' "$T/trace"
+}
+
+# kill_at_every STEP ARG...: SIGKILL in every STEPth system call of the monitor, as the Kth of its name.
+kill_at_every() {
+	local step=$1 n=0 name
+	local -A seen=()
+	shift
+	while read -r name; do
+		seen[$name]=$((${seen[$name]-0} + 1))
+		n=$((n + 1))
+		[ "$name" != execve ] && [ $((n % step)) -eq 0 ] || continue
+		# The braces take what bash has to say of it.
+		{ strace -o /dev/null -e "trace=$name" -e "inject=$name:signal=KILL:when=${seen[$name]}" "$KENNEL" run "$@" </dev/null >/dev/null 3>&- || :; } 2>/dev/null
+	done < <(calls "$@")
+	KILLS=$((n / step))
+}
+
+@test "kill: in each system call of the start" {
+	need_commands strace
+	mark
+	kill_at_every 1 --net none -- sleep "0.$$"
+	[ "$KILLS" -gt 80 ]
+	everything_gone "sleep 0.$$"
+}
+
+@test "kill: in each third system call of a start with limits, at ns" {
+	need_commands strace
+	kill_at_every 3 --net none --isolate ns --pids 50 -- sleep "0.$$"
+	[ "$KILLS" -gt 30 ]
+	everything_gone "sleep 0.$$"
+}
+
+@test "kill: in each third system call of a start with a share and one with an image" {
+	need_commands strace mksquashfs
+	kill_at_every 3 --net none --share "$T" -- sleep "0.$$"
+	mkdir "$T/layer"
+	mksquashfs "$T/layer" "$T/image" -quiet -no-progress >/dev/null
+	kill_at_every 3 --net none --layer "$T/image" -- sleep "0.$$"
+	everything_gone "sleep 0.$$"
+}
+
+@test "kill: in each fourth system call of a start with a network" {
+	need_commands strace pasta
+	kill_at_every 4 -- sleep "0.$$"
+	everything_gone "sleep 0.$$"
+	wait_for 2 no_orphan_pasta
+}
+
+# One whose network namespace has no process but itself left.
+no_orphan_pasta() {
+	local pid
+	for pid in $(pgrep -x 'pas[st][at].*'); do
+		[ "$(ps -o ppid= -p "$pid" | tr -d ' ')" != 1 ] || return 1
+	done
+}
+
+@test "kill: in each third system call at fs" {
+	need_commands strace
+	kill_at_every 3 --isolate fs -- sleep "0.$$"
+	everything_gone "sleep 0.$$"
+}
+
+@test "kill: a system call of the start fails: 125 or well, never in between, and nothing left" {
+	need_commands strace
+	local name error
+	# Each call that the launcher makes, its first and third one.
+	while read -r name; do
+		case $name in
+		execve | exit* | brk | mmap | munmap | mprotect | arch_prctl | set_tid_address | set_robust_list | rseq | prlimit64 | pread64 | close | rt_sigreturn | access | get*id | umask) continue ;;
+		esac
+		for error in ENOSPC EPERM; do
+			status=0
+			timeout 20 strace -o /dev/null -e "trace=$name" -e "inject=$name:error=$error:when=3" "$KENNEL" run --net none -- sh -c 'exit 5' </dev/null >"$T/o" 2>"$T/e" 3>&- || status=$?
+			case $status in
+			5 | 125) ;;
+			*)
+				echo "$name fails with $error: $status: $(<"$T/e")"
+				return 1
+				;;
+			esac
+			[ "$status" -ne 125 ] || grep -q "^kennel: " "$T/e" || { echo "$name fails with $error: silent"; return 1; }
+		done
+	done < <(calls --net none -- true | sort -u)
+	everything_gone "exit 5"
+}
+
+@test "kill: after all this there is nothing to collect" {
+	is_equal "$("$KENNEL" gc)" "nothing to remove"
+}
