@@ -210,7 +210,8 @@ static int plant_hosts(struct launch *l, struct kennel_error **err)
 	_cleanup_buf_ struct buf b = { 0 };
 
 	/* Of the machine by name: it may be a file mounted on a file, as in most containers. */
-	int r = l->spec->base_path ? read_small(hosts.lower_fd, "etc/hosts", &b, err) : read_small(-1, "/etc/hosts", &b, err);
+	int r = l->spec->base_path ? read_small(hosts.lower_fd, "etc/hosts", &b, err) :
+				     read_small(-1, "/etc/hosts", &b, err);
 	if (r < 0)
 		return r;
 	if (b.len && b.data[b.len - 1] != '\n')

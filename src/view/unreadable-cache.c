@@ -2,14 +2,15 @@
 /*
  * view/unreadable-cache.c - keeps what the walk found, and finds out cheaply whether it still holds.
  *
- * Two kinds of witnesses stand in the file with the time of their last change. Directories that hold something
- * unreadable: where one changed, it alone is looked through again. Databases of packages: an installation may bring
- * unreadable files anywhere, so the list is stale then, as it is after a day. What else may happen (somebody's chmod in a
- * directory that had nothing unreadable) is noticed within that day; until then the file answers EACCES inside.
- * Every entry is tested again at every start. One call each: 65 entries took 0.2 ms where the walk takes a second.
+ * Two kinds of witnesses stand in the file with the time of their last change. Directories that hold
+ * something unreadable: where one changed, it alone is looked through again. Databases of packages: an
+ * installation may bring unreadable files anywhere, so the list is stale then, as it is after a day. What
+ * else may happen (somebody's chmod in a directory that had nothing unreadable) is noticed within that day;
+ * until then the file answers EACCES inside. Every entry is tested again at every start. One call each: 65
+ * entries took 0.2 ms where the walk takes a second.
  *
- * The file: a line with the version and whom it holds for, then records that end with NUL: a kind (f, d, l, or w and s for
- * witnesses), for witnesses the time and a space, the path. It is replaced by rename only.
+ * The file: a line with the version and whom it holds for, then records that end with NUL: a kind (f, d, l,
+ * or w and s for witnesses), for witnesses the time and a space, the path. It is replaced by rename only.
  */
 #include "view/unreadable.h"
 
@@ -88,7 +89,9 @@ static size_t parent_len(const char *path)
 	return (size_t)(strrchr(path, '/') - path);
 }
 
-/* Takes the records of the entries; adds the witnesses, each directory once (entries of one stand together). */
+/*
+ * Takes the records of the entries; adds the witnesses, each directory once (entries of one stand together).
+ */
 static int put_all(const struct unreadable_query *q, const struct buf *entries, struct buf *ret,
 		   struct kennel_error **err)
 {
@@ -114,7 +117,9 @@ static int put_all(const struct unreadable_query *q, const struct buf *entries, 
 static int file_name(const struct unreadable_query *q, const char *end, char ret[static 128],
 		     struct kennel_error **err)
 {
-	if (!q->key[0] || strspn(q->key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(q->key) ||
+	if (!q->key[0] ||
+	    strspn(q->key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+		    strlen(q->key) ||
 	    strlen(q->key) > 80)
 		return fail(err, KENNEL_E_INVALID, "\"%s\" can't name a cache file", q->key);
 	snprintf(ret, 128, "unreadable-%s%s", q->key, end);
@@ -130,7 +135,8 @@ static void save(const struct unreadable_query *q, const struct buf *all)
 	snprintf(end, sizeof(end), ".%d", (int)getpid());
 	if (q->cache_fd < 0 || file_name(q, "", name, NULL) < 0 || file_name(q, end, temporary, NULL) < 0)
 		return;
-	_cleanup_close_ int fd = openat(q->cache_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		openat(q->cache_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
 	while (done < all->len) {
@@ -163,7 +169,8 @@ static bool still_unreadable(int root_fd, enum unreadable_kind kind, const char 
 {
 	int mode = kind == UNREADABLE_FILE ? R_OK : R_OK | X_OK;
 
-	return faccessat(root_fd, relative(path), mode, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 && errno == EACCES;
+	return faccessat(root_fd, relative(path), mode, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == EACCES;
 }
 
 static bool is_kind(char c)
@@ -244,7 +251,8 @@ static int load(const struct unreadable_query *q, struct load *l, struct kennel_
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd = openat(q->cache_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || buf_read_fd(&text, fd, CACHE_MAX, NULL) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    buf_read_fd(&text, fd, CACHE_MAX, NULL) < 0)
 		return 0;
 	r = put_header(q, &header, err);
 	if (r < 0)

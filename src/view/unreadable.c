@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * view/unreadable.c - the walk that finds what this user can't read. The cache in front of it is unreadable-cache.c.
+ * view/unreadable.c - the walk that finds what this user can't read. The cache in front of it is
+ * unreadable-cache.c.
  *
- * faccessat() with the effective ids says exactly what open() would say, access control lists and all, for the price of
- * a stat; working it out of mode bits would not be cheaper. Links, devices, fifos and sockets have no content to be read.
- * Mount points of network and kernel file systems are known beforehand, from mountinfo: even opening a dead server's
- * directory would hang.
+ * faccessat() with the effective ids says exactly what open() would say, access control lists and all, for
+ * the price of a stat; working it out of mode bits would not be cheaper. Links, devices, fifos and sockets
+ * have no content to be read. Mount points of network and kernel file systems are known beforehand, from
+ * mountinfo: even opening a dead server's directory would hang.
  */
 #include "view/unreadable.h"
 
@@ -23,8 +24,9 @@
 #define DEPTH_MAX 512           /* each level holds a descriptor; deeper is not looked at */
 #define MOUNTINFO_MAX (16u << 20)
 
-static const char *const walked_types[] = { "ext2", "ext3", "ext4", "xfs",      "btrfs",    "tmpfs", "ramfs", "zfs",  "f2fs",
-					    "bcachefs", "overlay", "jfs", "reiserfs", "squashfs", "erofs", "vfat",  "exfat" };
+static const char *const walked_types[] = { "ext2",	"ext3",	    "ext4",  "xfs",	 "btrfs",   "tmpfs",
+					    "ramfs",	"zfs",	    "f2fs",  "bcachefs", "overlay", "jfs",
+					    "reiserfs", "squashfs", "erofs", "vfat",	 "exfat" };
 
 /* Turns \040 and the like back, in place. */
 static void unescape(char *s)
@@ -139,7 +141,8 @@ static void walk_dir(struct walk *w, int dir_fd, const char *name, unsigned dept
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EACCES)
-			add(w, faccessat(dir_fd, name, X_OK, AT_EACCESS) == 0 ? UNREADABLE_LIST : UNREADABLE_DIR);
+			add(w, faccessat(dir_fd, name, X_OK, AT_EACCESS) == 0 ? UNREADABLE_LIST :
+										UNREADABLE_DIR);
 		return;
 	}
 	_cleanup_closedir_ DIR *dir = fdopendir(fd);
@@ -185,7 +188,8 @@ int unreadable_walk(const struct unreadable_query *q, struct buf *ret, struct ke
 	return walk(q, "", DEPTH_MAX, ret, err);
 }
 
-int unreadable_look(const struct unreadable_query *q, const char *dir, struct buf *ret, struct kennel_error **err)
+int unreadable_look(const struct unreadable_query *q, const char *dir, struct buf *ret,
+		    struct kennel_error **err)
 {
 	return walk(q, dir[1] ? dir : "", 1, ret, err);
 }

@@ -9,7 +9,8 @@
 
 int unreadable_walk(const struct unreadable_query *q, struct buf *ret, struct kennel_error **err) MUST_CHECK;
 /* One directory, not those in it. */
-int unreadable_look(const struct unreadable_query *q, const char *dir, struct buf *ret, struct kennel_error **err) MUST_CHECK;
+int unreadable_look(const struct unreadable_query *q, const char *dir, struct buf *ret,
+		    struct kennel_error **err) MUST_CHECK;
 /* Mount points of file systems that are not looked into. */
 int unreadable_foreign_mounts(struct strv *ret, struct kennel_error **err) MUST_CHECK;
 

@@ -722,7 +722,9 @@ static void test_start_from_two_threads_at_once(void **state)
 
 int main(int argc, char **argv)
 {
-	/* Pieces that malloc keeps for its thread would count as memory in use; it reads this at its start. */
+	/*
+	 * Pieces that malloc keeps for its thread would count as memory in use; it reads this at its start.
+	 */
 	if (!getenv("GLIBC_TUNABLES") && setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1) == 0)
 		execv("/proc/self/exe", argv);
 
