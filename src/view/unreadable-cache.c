@@ -285,7 +285,12 @@ static int give(struct buf *records, bool stale, struct unreadable *ret, struct 
 	const char *e = records->data;
 	for (size_t i = 0; i < n; i++, e += strlen(e) + 1)
 		items[i] = (struct unreadable_entry){ .path = e + 1, .kind = (enum unreadable_kind)*e };
-	*ret = (struct unreadable){ .items = items, .n = n, .text = take_ptr(&records->data), .stale = stale };
+	*ret = (struct unreadable){
+		.items = items,
+		.n = n,
+		.text = take_ptr(&records->data),
+		.stale = stale,
+	};
 	return 0;
 }
 
