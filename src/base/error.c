@@ -124,6 +124,12 @@ int error_set(struct kennel_error **err, int code, int errnum, const char *fmt, 
 	return -code;
 }
 
+void error_set_errno(struct kennel_error *err, int errnum)
+{
+	if (err && !err->fixed)
+		err->errnum = errnum;
+}
+
 int error_wrap(struct kennel_error **err, int r, const char *fmt, ...)
 {
 	if (!err || !*err || (*err)->fixed)

@@ -26,6 +26,9 @@ int error_hint(struct kennel_error **err, int r, const char *fmt, ...) PRINTF_LI
 /* The same, where no callee knew anything better. */
 int error_hint_default(struct kennel_error **err, int r, const char *text);
 
+/* Gives an error that came from another process, with its text, the errno that it had there. */
+void error_set_errno(struct kennel_error *err, int errnum);
+
 /* Drops *err and makes it NULL, for a caller that goes on another way. */
 void error_clear(struct kennel_error **err);
 

@@ -74,6 +74,8 @@ static int take_answer(const struct buf *in, struct buf *out, struct kennel_erro
 	const char *bytes = text + a.message_len + a.hint_len;
 	if (a.result < 0) {
 		error_set(err, -a.result, 0, "%.*s", (int)a.message_len, text);
+		if (err)
+			error_set_errno(*err, a.errnum);
 		if (a.hint_len)
 			return hint(err, a.result, "%.*s", (int)a.hint_len, text + a.message_len);
 		return a.result;

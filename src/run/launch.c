@@ -66,6 +66,10 @@ static void launch_done(struct launch *l)
 			close_fd(l->shared->upper_fds[i]);
 			close_fd(l->shared->work_fds[i]);
 		}
+		close_fd(l->shared->fuse_fd);
+		/* An ordinary user's, of a start that failed before it became the sandbox's. */
+		if (l->shared->delta_fd != l->sb->delta_fd)
+			close_fd(l->shared->delta_fd);
 		munmap(l->shared, sizeof(*l->shared));
 	}
 	free(l->child_overlays);
@@ -510,6 +514,13 @@ static int register_sandbox(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
+static int hint_too_small(int r, struct kennel_error **err)
+{
+	if (err && *err && kennel_error_errno(*err) == ENOSPC)
+		hint(err, r, "the delta in memory is too small for the copy: give it more with --size");
+	return r;
+}
+
 /* Step 3: everything that needs the child's user namespace, while the child makes its other ones. */
 static int equip(struct launch *l, struct kennel_error **err)
 {
@@ -522,7 +533,7 @@ static int equip(struct launch *l, struct kennel_error **err)
 	if (sb->rootless) {
 		int r = rootless_equip(l, proc_fd, err);
 		if (r < 0)
-			return r;
+			return hint_too_small(r, err);
 	} else if (sb->mapped) {
 		int r = idmap_write(proc_fd, &sb->map, err);
 		if (r < 0)
@@ -533,12 +544,10 @@ static int equip(struct launch *l, struct kennel_error **err)
 	}
 	int nat = network_start(l, proc_fd, &nat_err);
 	int r = sb->rootless ? 0 : prepare_trees(l, err);
-	if (r < 0 && err && *err && kennel_error_errno(*err) == ENOSPC)
-		hint(err, r, "the delta in memory is too small for the copy: give it more with --size");
 	if (r == 0 && !sb->rootless)
 		r = stage_mounts(l, err);
 	if (r < 0)
-		return r;
+		return hint_too_small(r, err);
 	r = network_finish(l, nat, &nat_err);
 	if (r < 0) {
 		if (err)

@@ -52,10 +52,9 @@ int registry_open(struct kennel_error **err)
 	char shown[256];
 	snprintf(shown, sizeof(shown), "%s/kennel", base);
 	int fd = open_private_dir(parent_fd, "kennel", shown, err);
-	return fd < 0 ? hint_default(
-				err, fd,
-				"kennel notes there what runs; it has to be a directory that you can write") :
-			fd;
+	if (fd >= 0 || (err && *err && kennel_error_code(*err) == KENNEL_E_LIMIT))
+		return fd;
+	return hint_default(err, fd, "kennel notes there what runs; it has to be a directory that you can write");
 }
 
 int registry_make_id(int dir_fd, char ret[REGISTRY_ID_SIZE], struct kennel_error **err)

@@ -19,10 +19,9 @@
 #include "sys/sys.h"
 #include "view/view.h"
 
-/* Where its descriptors are put: above all that may be their sources' numbers, below the usual limit. */
-enum { AT_FUSE = 900, AT_ROOT, AT_DEATH, AT_REPORT };
+enum { FD_FUSE, FD_ROOT, FD_DEATH, FD_REPORT, N_FDS };
 
-static int find_program(char **ret, struct kennel_error **err)
+int viewer_find_program(char **ret, struct kennel_error **err)
 {
 	static const char *const beside[] = { "../src/view/" VIEW_PROGRAM,
 					      "../libexec/kennel/" VIEW_PROGRAM };
@@ -51,22 +50,22 @@ static int find_program(char **ret, struct kennel_error **err)
 		    "without root the copy needs it: build kennel with libfuse 3, or run kennel as root");
 }
 
-static int make_words(struct launch *l, const char *path, struct strv *argv, struct kennel_error **err)
+/* Its descriptors are put behind all of their sources, first and on, so that none takes another one's place. */
+static int make_words(struct launch *l, const char *path, int first, struct strv *argv, struct kennel_error **err)
 {
 	const struct strv *hide = &l->sb->plan->view_without;
-	static const struct {
-		const char *option;
-		int fd;
-	} fds[] = { { "--fuse", AT_FUSE },
-		    { "--root", AT_ROOT },
-		    { "--death", AT_DEATH },
-		    { "--report", AT_REPORT } };
+	static const char *const options[N_FDS] = {
+		[FD_FUSE] = "--fuse",
+		[FD_ROOT] = "--root",
+		[FD_DEATH] = "--death",
+		[FD_REPORT] = "--report",
+	};
 	int r = strv_add(argv, path, err);
 
-	for (size_t i = 0; i < ARRAY_SIZE(fds) && r == 0; i++) {
-		r = strv_add(argv, fds[i].option, err);
+	for (int i = 0; i < N_FDS && r == 0; i++) {
+		r = strv_add(argv, options[i], err);
 		if (r == 0)
-			r = strv_addf(argv, err, "%d", fds[i].fd);
+			r = strv_addf(argv, err, "%d", first + i);
 	}
 	for (size_t i = 0; i < hide->n && r == 0; i++) {
 		r = strv_add(argv, "--hide", err);
@@ -76,8 +75,7 @@ static int make_words(struct launch *l, const char *path, struct strv *argv, str
 	return r;
 }
 
-static int spawn(const char *path, char *const argv[], const int sources[4], pid_t *ret,
-		 struct kennel_error **err)
+static int spawn(char *const argv[], const int sources[N_FDS], int first, pid_t *ret, struct kennel_error **err)
 {
 	char *const no_env[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -90,14 +88,14 @@ static int spawn(const char *path, char *const argv[], const int sources[4], pid
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
 	int r = 0;
-	for (int i = 0; i < 4 && r == 0; i++)
-		r = posix_spawn_file_actions_adddup2(&actions, sources[i], AT_FUSE + i);
+	for (int i = 0; i < N_FDS && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(&actions, sources[i], first + i);
 	if (r == 0)
-		r = posix_spawn(ret, path, &actions, &attr, argv, no_env);
+		r = posix_spawn(ret, argv[0], &actions, &attr, argv, no_env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
-	errno = r;
-	return r ? fail_errno(err, "run \"%s\"", path) : 0;
+	errno = r == EBADF ? EMFILE : r;                /* the sources are open: a number beyond the limit */
+	return r ? fail_errno(err, "run \"%s\"", argv[0]) : 0;
 }
 
 int viewer_start(struct launch *l, struct kennel_error **err)
@@ -108,9 +106,7 @@ int viewer_start(struct launch *l, struct kennel_error **err)
 	int death[2], report[2];
 	pid_t pid;
 
-	int r = find_program(&path, err);
-	if (r == 0)
-		r = make_words(l, path, &argv, err);
+	int r = viewer_find_program(&path, err);
 	if (r < 0)
 		return r;
 	if (pipe2(death, O_CLOEXEC) < 0)
@@ -122,8 +118,18 @@ int viewer_start(struct launch *l, struct kennel_error **err)
 	l->view_report_fd = report[0];
 	_cleanup_close_ int report_fd = report[1];
 
-	const int sources[4] = { l->shared->fuse_fd, l->base_fd, death_fd, report_fd };
-	r = spawn(path, argv.items, sources, &pid, err);
+	const int sources[N_FDS] = {
+		[FD_FUSE] = l->shared->fuse_fd,
+		[FD_ROOT] = l->base_fd,
+		[FD_DEATH] = death_fd,
+		[FD_REPORT] = report_fd,
+	};
+	int first = 3;
+	for (int i = 0; i < N_FDS; i++)
+		first = MAX(first, sources[i] + 1);
+	r = make_words(l, path, first, &argv, err);
+	if (r == 0)
+		r = spawn(argv.items, sources, first, &pid, err);
 	if (r < 0)
 		return r;
 	sb->view_pidfd = sys_pidfd_open(pid, 0);

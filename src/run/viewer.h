@@ -5,6 +5,8 @@
 
 #include "run/sandbox.h"
 
+/* Where the program is: MISSING with a hint where it is nowhere. *ret is the caller's. */
+int viewer_find_program(char **ret, struct kennel_error **err) MUST_CHECK;
 /*
  * Starts it on shared->fuse_fd, showing base_fd; absolute path, empty environment. Does not wait until it
  * serves.
