@@ -102,6 +102,18 @@ static void add_layers(struct buf *b, const struct kennel_list *list)
 	}
 }
 
+/* Most sandboxes have none, some a hundred. */
+static void add_replaced(struct buf *b, const struct kennel_list *list)
+{
+	const char *line;
+
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "replaced", n)); n++) {
+		buf_puts(b, n ? "  " : "replaced, for this user can't read it: empty inside\n  ");
+		buf_safe(b, line);
+		buf_puts(b, "\n");
+	}
+}
+
 static void add_size(struct buf *b, const char *label, const char *text)
 {
 	static const char units[] = "BKMGTPE";
@@ -158,6 +170,19 @@ static void add_sandbox(struct buf *b, const struct kennel_list *list)
 	add_size(b, "changes", fact_text(list, 0, "size"));
 }
 
+static void add_json_lines(struct buf *b, const struct kennel_list *list, const char *name, const char *key)
+{
+	const char *line;
+
+	json_key(b, name);
+	buf_puts(b, "[");
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, key, n)); n++) {
+		buf_puts(b, n ? ", " : "");
+		buf_json(b, line);
+	}
+	buf_puts(b, "]");
+}
+
 static void add_json_details(struct buf *b, const struct kennel_list *list)
 {
 	const char *line;
@@ -176,13 +201,8 @@ static void add_json_details(struct buf *b, const struct kennel_list *list)
 		buf_puts(b, "}");
 	}
 	buf_puts(b, "]");
-	json_key(b, "layers");
-	buf_puts(b, "[");
-	for (size_t n = 0; (line = kennel_list_detail(list, 0, "layer", n)); n++) {
-		buf_puts(b, n ? ", " : "");
-		buf_json(b, line);
-	}
-	buf_puts(b, "]");
+	add_json_lines(b, list, "layers", "layer");
+	add_json_lines(b, list, "replaced", "replaced");
 }
 
 static int info_run(struct cli *cli, const void *p, const struct opt_input *in)
@@ -213,6 +233,7 @@ static int info_run(struct cli *cli, const void *p, const struct opt_input *in)
 			add_sandbox(&b, list);
 		add_mounts(&b, list);
 		add_layers(&b, list);
+		add_replaced(&b, list);
 	}
 	kennel_list_free(list);
 	return cli_out(cli, &b);
