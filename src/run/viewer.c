@@ -72,6 +72,8 @@ static int make_words(struct launch *l, const char *path, int first, struct strv
 		if (r == 0)
 			r = strv_add(argv, hide->items[i], err);
 	}
+	if (r == 0 && !idmap_user_has_range(&l->sb->user_map))
+		r = strv_add(argv, "--squash", err);
 	return r;
 }
 

@@ -135,6 +135,7 @@ struct view {
 	int root_fd;
 	int death_fd;
 	bool is_system;                 /* the root is "/": mountinfo's paths are ours */
+	bool squash;                    /* every owner is told as 0 */
 	bool can_skip_opendir;
 	bool can_expire;                /* entries can be made to be asked for again without being dropped */
 	struct node_table table;
@@ -170,6 +171,8 @@ bool node_is_below(const struct node *n, const struct node *dir);
 /* Changes whenever the content or the attributes do. Never 0. */
 uint64_t node_version(const struct stat *st);
 uint64_t node_st_ino(const struct view *v, const struct stat *st);
+/* Attributes as the kernel is told them. */
+void node_show(const struct view *v, struct stat *st);
 /* Is the child called name of parent hidden, or is something below it? Flags. */
 unsigned node_hide_flags(const struct view *v, const struct node *parent, const char *name);
 

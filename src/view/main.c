@@ -33,6 +33,7 @@
 struct args {
 	int fuse_fd, root_fd, death_fd, report_fd;
 	uint32_t pins, watches;
+	bool squash;
 	char **hide;
 	size_t n_hide;
 };
@@ -43,7 +44,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 		{ "fuse", required_argument, NULL, 'f' },   { "root", required_argument, NULL, 'r' },
 		{ "death", required_argument, NULL, 'd' },  { "report", required_argument, NULL, 'R' },
 		{ "hide", required_argument, NULL, 'h' },   { "pins", required_argument, NULL, 'p' },
-		{ "watches", required_argument, NULL, 'w' }, { 0 },
+		{ "watches", required_argument, NULL, 'w' }, { "squash", no_argument, NULL, 's' },
+		{ 0 },
 	};
 	uint32_t n = 0;
 	int c;
@@ -53,12 +55,14 @@ static int parse_args(int argc, char **argv, struct args *a)
 	if (!a->hide)
 		return -1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == '?' || (c != 'h' && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
+		if (c == '?' || (c != 'h' && c != 's' && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
 			return -1;
 		if (c == 'h' && optarg[0] != '/')
 			return -1;
 		if (c == 'h')
 			a->hide[a->n_hide++] = optarg;
+		else if (c == 's')
+			a->squash = true;
 		else if (c == 'p')
 			a->pins = n;
 		else if (c == 'w')
@@ -256,6 +260,7 @@ int main(int argc, char **argv)
 	v->is_system = root.st_dev == slash.st_dev && root.st_ino == slash.st_ino;
 	v->hide = a.hide;
 	v->n_hide = a.n_hide;
+	v->squash = a.squash;
 	v->n_workers = 1;
 	v->max_workers = MOST_WORKERS;
 	for (size_t i = 0; i < STREAMS; i++)

@@ -271,6 +271,13 @@ uint64_t node_st_ino(const struct view *v, const struct stat *st)
 	return ino ? ino : 1;
 }
 
+void node_show(const struct view *v, struct stat *st)
+{
+	st->st_ino = node_st_ino(v, st);
+	if (v->squash)
+		st->st_uid = st->st_gid = 0;
+}
+
 /* Does path, which ends before end, begin with n's own path? Returns what follows that, without the slash. */
 static const char *after_path_of(const struct node *n, const char *path)
 {

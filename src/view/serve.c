@@ -57,7 +57,7 @@ void serve_entry(struct view *v, struct node *n, const struct stat *st, double t
 	if (S_ISDIR(n->type))
 		n->version = node_version(st);
 	pthread_mutex_unlock(&v->lock);
-	ret->attr.st_ino = node_st_ino(v, &ret->attr);
+	node_show(v, &ret->attr);
 }
 
 static void reply_hidden(fuse_req_t req, struct view *v, struct node *dir, const char *name)
@@ -166,7 +166,7 @@ static void serve_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 		fuse_reply_err(req, -r);
 		return;
 	}
-	st.st_ino = node_st_ino(v, &st);
+	node_show(v, &st);
 	fuse_reply_attr(req, &st, watch_timeout(v, n->parent ? n->parent : n));
 }
 

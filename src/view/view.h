@@ -8,7 +8,7 @@
  * owners that it tells are read in that namespace, so what is root's outside is root's inside; content is
  * read with the user's own rights, so nothing leaks.
  *
- *   kennel-view --fuse N --root N --death N --report N [--hide PATH]... [--pins N] [--watches N]
+ *   kennel-view --fuse N --root N --death N --report N [--hide PATH]... [--pins N] [--watches N] [--squash]
  *
  *   --fuse    the FUSE device. It was opened inside the user namespace (the kernel insists) and mounted there
  *             with VIEW_MOUNT_OPTIONS. The launcher and the child close theirs once this program has it: as
@@ -20,6 +20,8 @@
  *   --pins    most directories held open (default: a quarter of the descriptor limit, at most 1024)
  *   --watches most inotify watches (default: half of what the user may have); beyond it, answers hold for
  *             one second
+ *   --squash  tells 0 as owner of everything: the namespace has no other id, and what is nobody's can't be
+ *             changed even by its root
  *
  * All other descriptors are closed. The launcher need not wait for the report: requests wait in the kernel
  * until they are answered. It must look at it (or at the process) when a request fails with ENOTCONN or
