@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/prctl.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -151,6 +152,7 @@ static _Noreturn void child(int go_fd, char **argv)
 	must(read(go_fd, &trees, sizeof(trees)) == sizeof(trees) ? 0 : -1);
 	must(sys_setresgid(0, 0, 0));
 	must(sys_setresuid(0, 0, 0));
+	must(sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 	build_root(&trees);
 	must(sys_close_range(3, ~0u, SYS_CLOSE_RANGE_UNSHARE));
 	execvp(argv[0], argv);
