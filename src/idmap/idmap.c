@@ -150,10 +150,16 @@ static int compare_ranges(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct kennel_error **err)
+static uint64_t round_up(uint64_t n)
+{
+	return (n + IDMAP_DEFAULT_COUNT - 1) / IDMAP_DEFAULT_COUNT * IDMAP_DEFAULT_COUNT;
+}
+
+int idmap_find_free_in(const struct idmap_files *files, uint32_t start, uint32_t end, struct idmap *ret,
+		       struct kennel_error **err)
 {
 	struct range_list l = { 0 };
-	uint64_t base = SYSTEMD_CONTAINER_BASE;
+	uint64_t base = start;
 
 	add_subids(&l, files->subuid);
 	add_subids(&l, files->subgid);
@@ -170,12 +176,16 @@ int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct k
 	 */
 	for (size_t i = 0; i < l.n && taken[i].start < base + IDMAP_DEFAULT_COUNT; i++)
 		if (taken[i].end > base)
-			base = (taken[i].end + IDMAP_DEFAULT_COUNT - 1) / IDMAP_DEFAULT_COUNT *
-			       IDMAP_DEFAULT_COUNT;
-	if (base + IDMAP_DEFAULT_COUNT > SYSTEMD_CONTAINER_END)
+			base = start + round_up(taken[i].end - start);
+	if (base + IDMAP_DEFAULT_COUNT > end)
 		return 0;
 	*ret = (struct idmap){ .base = (uint32_t)base, .count = IDMAP_DEFAULT_COUNT };
 	return 1;
+}
+
+int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct kennel_error **err)
+{
+	return idmap_find_free_in(files, SYSTEMD_CONTAINER_BASE, SYSTEMD_CONTAINER_END, ret, err);
 }
 
 static int read_etc(struct buf *b, const char *path, struct kennel_error **err)

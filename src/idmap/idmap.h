@@ -55,6 +55,10 @@ struct idmap_files {
  */
 int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct kennel_error **err) MUST_CHECK;
 
+/* The same between start and end, in steps of 65536 from start on. */
+int idmap_find_free_in(const struct idmap_files *files, uint32_t start, uint32_t end, struct idmap *ret,
+		       struct kennel_error **err) MUST_CHECK;
+
 /* How many ids a uid_map has from 0 on without a gap; 0: not even that one. */
 uint32_t idmap_count_from_zero(const char *map);
 
