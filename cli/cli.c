@@ -32,6 +32,7 @@ void cli_init(struct cli *cli)
 		.out_fd = STDOUT_FILENO,
 		.err_fd = STDERR_FILENO,
 		.colour = wanted && isatty(STDERR_FILENO),
+		.out_colour = wanted && isatty(STDOUT_FILENO),
 	};
 }
 

@@ -21,10 +21,11 @@
 struct cli {
 	int out_fd, err_fd;
 	bool colour;            /* on err_fd */
+	bool out_colour;        /* on out_fd */
 };
 
 /*
- * The process's own descriptors; colour where standard error is a terminal and NO_COLOR does not forbid it.
+ * The process's own descriptors; colour where they are a terminal and NO_COLOR does not forbid it.
  */
 void cli_init(struct cli *cli);
 

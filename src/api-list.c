@@ -9,15 +9,10 @@
 
 #include <kennel/kennel.h>
 
+#include "api-list.h"
 #include "base/cleanup.h"
 #include "cgroup/cgroup.h"
 #include "layer/layer.h"
-#include "run/registry.h"
-
-struct kennel_list {
-	struct registry_entry *entries;
-	size_t n;
-};
 
 static int list_new(struct kennel_list **ret, struct kennel_error **err)
 {

@@ -242,6 +242,20 @@ KENNEL_PUBLIC struct kennel_list *kennel_list_free(struct kennel_list *list);
 KENNEL_PUBLIC int kennel_base_read(struct kennel_list **ret, struct kennel_error **err);
 
 /**
+ * kennel_check_read() - what this kernel, this user and the installed packages allow
+ * @ret:         a list with one entry a line, the caller's; end it with kennel_list_free().
+ *               kennel_list_value() has "name", "state" ("ok", "missing", "optional-missing"), "needed_for",
+ *               "found" and, where something can be done, "remedy"
+ * @ret_missing: how many lines are "missing": 0 where a sandbox with an empty spec will start; may be NULL
+ * @err:         error out, owned by the caller, or NULL
+ *
+ * Tries things out in throwaway processes and leaves nothing behind. What is not to be had is a line, not a
+ * failure.
+ * Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_check_read(struct kennel_list **ret, size_t *ret_missing, struct kennel_error **err);
+
+/**
  * kennel_copy() - copy a file or a tree into or out of a running sandbox
  * @source: PATH on the host or ID:PATH
  * @target: the same; exactly one of the two is in a sandbox. An existing directory gets a new entry of the

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * api-list.h - what a kennel_list is: entries with an id and facts. Whoever makes one fills it; api-list.c
+ * has the rest.
+ */
+#ifndef KENNEL_API_LIST_H
+#define KENNEL_API_LIST_H
+
+#include "run/registry.h"
+
+struct kennel_list {
+	struct registry_entry *entries; /* of malloc, as the ids are */
+	size_t n;
+};
+
+#endif
