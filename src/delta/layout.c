@@ -8,6 +8,7 @@
 #include "delta/layout.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -83,6 +84,44 @@ int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root,
 	return 0;
 }
 
+static int compare_known(const void *rel, const void *known)
+{
+	return strcmp(rel, ((const struct delta_known *)known)->rel);
+}
+
+/* The first len bytes of spot->rel, out of what is known. Return: 1, or 0 nothing is known of it. */
+static int look_at_known(const struct delta_spot *spot, size_t len, struct stat *ret)
+{
+	char rel[PATH_MAX];
+
+	if (len >= sizeof(rel))
+		return 0;
+	memcpy(rel, spot->rel, len);
+	rel[len] = '\0';
+	const struct delta_known *k = bsearch(rel, spot->known, spot->n_known, sizeof(*k), compare_known);
+	if (k)
+		*ret = k->st;
+	return k != NULL;
+}
+
+/*
+ * The next directory on the way to spot->rel: its attributes, and *low_fd moved into it. Return: 1, 0 there is no such
+ * directory, or a negative code.
+ */
+static int next_lower(const struct delta_spot *spot, const char *name, size_t len, int *low_fd, struct stat *ret,
+		      struct kennel_error **err)
+{
+	if (spot->known)
+		return look_at_known(spot, len, ret) && S_ISDIR(ret->st_mode);
+	int fd = openat(*low_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ?
+			       0 :
+			       fail_errno(err, "look at \"%s\"", spot->rel);
+	replace_fd(low_fd, fd);
+	return fstat(fd, ret) < 0 ? fail_errno(err, "look at \"%s\"", spot->rel) : 1;
+}
+
 /*
  * Makes the parents of spot->rel in the upper as the lower has them. Return: 1 with the parent's descriptor
  * and the last name, 0 where lower or upper have no such directory, or a negative code.
@@ -101,18 +140,15 @@ static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const ch
 		return r;
 	if (!parts.n)
 		return 0;
+	size_t len = 0;
 	for (size_t i = 0; i + 1 < parts.n; i++) {
 		const char *name = parts.items[i];
 		struct stat st;
-		int next_low_fd = openat(low_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-		if (next_low_fd < 0)
-			return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ?
-				       0 :
-				       fail_errno(err, "look at \"%s\"", spot->rel);
-		replace_fd(&low_fd, next_low_fd);
-		if (fstat(low_fd, &st) < 0)
-			return fail_errno(err, "look at \"%s\"", spot->rel);
+		len += strlen(name) + (i > 0);
+		r = next_lower(spot, name, len, &low_fd, &st, err);
+		if (r <= 0)
+			return r;
 		r = make_dir_like(up_fd, name, &st, err);
 		if (r < 0)
 			return r;
@@ -134,6 +170,8 @@ static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const ch
  */
 static int look_at_lower(const struct delta_spot *spot, struct stat *ret, struct kennel_error **err)
 {
+	if (spot->known)
+		return look_at_known(spot, strlen(spot->rel), ret);
 	_cleanup_error_ struct kennel_error *why = NULL;
 	_cleanup_close_ int fd = path_pin_plain(spot->lower_fd, spot->rel, O_NOFOLLOW, &why);
 

@@ -44,11 +44,22 @@ int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root,
  * Where something goes in an upper directory: rel is relative, clean; lower_fd is the root of the lower that
  * it stands over.
  */
+struct delta_known {
+	char *rel;
+	struct stat st;
+};
+
 struct delta_spot {
 	int upper_fd, lower_fd;
 	const char *rel;
 	bool user_xattr;
 	struct delta_marks *marks;
+	/*
+	 * NULL, or what the lower has at rel and at all its parents, sorted by rel: then the lower is not asked. (A view server that is just
+	 * starting takes long to answer.)
+	 */
+	const struct delta_known *known;
+	size_t n_known;
 };
 
 /*

@@ -84,6 +84,9 @@ struct launch {
 	const char **dev_binds;
 	int view_report_fd;             /* the view server's word */
 	struct unreadable *unreadable;  /* what the user can't read of the base */
+	struct delta_known *known;      /* those and their parents, as they are outside */
+	size_t n_known;
+	struct buf *shadows;            /* made-up contents of shadow and gshadow */
 	char delta_size[24], delta_inodes[24];
 	int go_fd, report_fd;           /* our ends */
 	/* set while this thread is in a mount namespace of its own (stage.c) */

@@ -34,6 +34,105 @@ static int open_cache(void)
 	return openat(parent_fd, "kennel", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* One line for each of the first fields in a passwd or group file. */
+static int locked_lines(int root_fd, const char *source, const char *rest, struct buf *out,
+			struct kennel_error **err)
+{
+	_cleanup_close_ int fd = path_open(root_fd, source, O_RDONLY, NULL);
+	_cleanup_buf_ struct buf in = { 0 };
+
+	if (fd < 0)
+		return 0;
+	int r = buf_read_fd(&in, fd, PASSWD_MAX, err);
+	if (r < 0)
+		return r;
+	for (const char *line = buf_str(&in); *line;) {
+		size_t name = strcspn(line, ":\n");
+
+		if (name && line[name] == ':') {
+			buf_add(out, line, name);
+			buf_puts(out, rest);
+		}
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return buf_check(out, err);
+}
+
+static const struct {
+	const char *rel, *source, *rest;
+} made_up[] = {
+	{ "etc/shadow", "etc/passwd", ":*:19000:0:99999:7:::\n" },
+	{ "etc/gshadow", "etc/group", ":*::\n" },
+};
+
+static int make_shadows(struct launch *l, struct kennel_error **err)
+{
+	int r = 0;
+
+	l->shadows = calloc(ARRAY_SIZE(made_up), sizeof(*l->shadows));
+	if (!l->shadows)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < ARRAY_SIZE(made_up) && r == 0; i++)
+		r = locked_lines(l->base_fd, made_up[i].source, made_up[i].rest, &l->shadows[i], err);
+	return r;
+}
+
+static int compare_known(const void *a, const void *b)
+{
+	return strcmp(((const struct delta_known *)a)->rel, ((const struct delta_known *)b)->rel);
+}
+
+/* Remembers rel, which is len bytes long. Return: 1, 0 it is not there (any more), or a negative code. */
+static int know(struct launch *l, size_t *room, const char *rel, size_t len, struct kennel_error **err)
+{
+	if (l->n_known == *room) {
+		*room = *room ? *room * 2 : 128;
+		struct delta_known *k = reallocarray(l->known, *room, sizeof(*k));
+
+		if (!k)
+			return fail(err, KENNEL_E_NOMEM, "out of memory");
+		l->known = k;
+	}
+	struct delta_known *k = &l->known[l->n_known];
+	k->rel = strndup(rel, len);
+	if (!k->rel)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (fstatat(l->base_fd, k->rel, &k->st, AT_SYMLINK_NOFOLLOW) < 0) {
+		free(k->rel);
+		return 0;
+	}
+	if (!idmap_user_has_range(&l->sb->user_map))
+		k->st.st_uid = k->st.st_gid = 0;        /* the only ids that there are inside */
+	l->n_known++;
+	return 1;
+}
+
+/*
+ * Looks at all of them and their parents now, from outside: inside each look would go through the view server, which is just starting.
+ * The list is sorted, so a parent that the entry before has too is known.
+ */
+static int know_all(struct launch *l, struct kennel_error **err)
+{
+	size_t room = 0;
+
+	for (size_t i = 0; i < l->unreadable->n; i++) {
+		const char *rel = l->unreadable->items[i].path + 1, *before = i ? l->unreadable->items[i - 1].path + 1 : "";
+
+		for (size_t len = strcspn(rel, "/");; len += 1 + strcspn(rel + len + 1, "/")) {
+			bool parent = rel[len] == '/';
+			int r = parent && strncmp(rel, before, len + 1) == 0 ? 1 : know(l, &room, rel, len, err);
+
+			if (r < 0)
+				return r;
+			if (r == 0 || !parent)
+				break;
+		}
+	}
+	qsort(l->known, l->n_known, sizeof(*l->known), compare_known);
+	return 0;
+}
+
 int unreadable_find(struct launch *l, struct kennel_error **err)
 {
 	const struct plan *p = l->sb->plan;
@@ -62,6 +161,10 @@ int unreadable_find(struct launch *l, struct kennel_error **err)
 		if (r >= 0)
 			r = unreadable_get(&q, l->unreadable, err);
 	}
+	if (r == 0)
+		r = know_all(l, err);
+	if (r == 0)
+		r = make_shadows(l, err);
 	return r < 0 ? wrap(err, r, "find what this user can't read") : 0;
 }
 
@@ -70,65 +173,33 @@ void unreadable_end(struct launch *l)
 	if (l->unreadable)
 		unreadable_done(l->unreadable);
 	free(l->unreadable);
-}
-
-/* One line for each of the first fields in a passwd or group file. */
-static int locked_lines(int lower_fd, const char *source, const char *rest, struct buf *out,
-			struct kennel_error **err)
-{
-	_cleanup_close_ int fd = path_open(lower_fd, source, O_RDONLY, NULL);
-	_cleanup_buf_ struct buf in = { 0 };
-
-	if (fd < 0)
-		return 0;
-	int r = buf_read_fd(&in, fd, PASSWD_MAX, err);
-	if (r < 0)
-		return r;
-	for (const char *line = buf_str(&in); *line;) {
-		size_t name = strcspn(line, ":\n");
-
-		if (name && line[name] == ':') {
-			buf_add(out, line, name);
-			buf_puts(out, rest);
-		}
-		line += strcspn(line, "\n");
-		line += *line == '\n';
-	}
-	return buf_check(out, err);
-}
-
-static int plant_one(const struct delta_spot *spot, struct kennel_error **err)
-{
-	static const struct {
-		const char *rel, *source, *rest;
-	} made[] = {
-		{ "etc/shadow", "etc/passwd", ":*:19000:0:99999:7:::\n" },
-		{ "etc/gshadow", "etc/group", ":*::\n" },
-	};
-	_cleanup_buf_ struct buf text = { 0 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
-		if (strcmp(spot->rel, made[i].rel) != 0)
-			continue;
-		int r = locked_lines(spot->lower_fd, made[i].source, made[i].rest, &text, err);
-		if (r < 0)
-			return r;
-	}
-	return delta_plant_instead(spot, buf_str(&text), text.len, err);
+	for (size_t i = 0; i < l->n_known; i++)
+		free(l->known[i].rel);
+	free(l->known);
+	for (size_t i = 0; l->shadows && i < ARRAY_SIZE(made_up); i++)
+		buf_done(&l->shadows[i]);
+	free(l->shadows);
 }
 
 int unreadable_plant(struct launch *l, struct kennel_error **err)
 {
-	for (size_t i = 0; i < l->unreadable->n; i++) {
+	for (size_t i = 0; i < l->unreadable->n && l->n_known; i++) {
 		const struct delta_spot spot = {
 			.upper_fd = l->shared->upper_fds[0],
 			.lower_fd = l->shared->lower_fds[0],
 			.rel = l->unreadable->items[i].path + 1,
 			.user_xattr = true,
 			.marks = &l->sb->marks,
+			.known = l->known,
+			.n_known = l->n_known,
 		};
 		_cleanup_error_ struct kennel_error *inner = NULL;
-		int r = plant_one(&spot, &inner);
+		const struct buf *text = NULL;
+
+		for (size_t k = 0; k < ARRAY_SIZE(made_up); k++)
+			if (strcmp(spot.rel, made_up[k].rel) == 0)
+				text = &l->shadows[k];
+		int r = delta_plant_instead(&spot, text ? buf_str(text) : NULL, text ? text->len : 0, &inner);
 
 		/* One that can't be had stays as it is, unreadable; a full delta is another matter. */
 		if (r == -KENNEL_E_NOSPACE || r == -KENNEL_E_NOMEM) {
