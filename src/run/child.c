@@ -207,6 +207,8 @@ static void settle(struct child_at *at)
 		die(at, CHILD_STEP_PARENT);
 	if (parent_is_gone(p))
 		_exit(126);
+	/* Held by the parent, it makes the mounts end after pid 1 has been reaped, not before. Without it it is only slower. */
+	p->shared->mount_ns_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 }
 
 /* An ordinary user's view and delta: their superblocks must belong to the user namespace. */
@@ -387,6 +389,11 @@ static void make_terminals(struct child_at *at)
 	s->master_fd = openat(s->pts_fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (s->master_fd < 0 || sys_ioctl(s->master_fd, TIOCSPTLCK, &unlock) < 0)
 		die(at, CHILD_STEP_PTY);
+	const struct tty_start *t = &at->p->tty_start;
+	if (t->has_size)        /* only cosmetics are lost */
+		(void)!sys_ioctl(s->master_fd, TIOCSWINSZ, (void *)&t->size);
+	if (t->has_modes)
+		(void)!sys_ioctl(s->master_fd, TCSETS, (void *)t->modes);
 }
 
 static void make_dev(struct child_at *at, int root_fd, int first_dev_fd)

@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tty/tty.h"
+
 struct sock_fprog;
 
 /*
@@ -96,6 +98,7 @@ struct child_shared {
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
 	/* from the child: its devpts; the parent closes what is left of it in the shared table */
+	int mount_ns_fd;        /* from the child: its mount namespace, or -EBADF */
 	int pts_fd;
 };
 
@@ -141,6 +144,7 @@ struct child_plan {
 	const char *const *read_only;
 	unsigned n_read_only;
 	bool tty;
+	struct tty_start tty_start;
 
 	bool set_caps;
 	uint64_t caps;

@@ -329,6 +329,8 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->read_only = read_only_paths;
 	c->n_read_only = p->isolate == SPEC_ISOLATE_NS ? read_only_paths_n : 0;
 	c->tty = p->tty;
+	if (p->tty)
+		tty_start_read(&c->tty_start, STDIN_FILENO, STDOUT_FILENO);
 	c->set_caps = p->set_caps;
 	c->caps = p->caps;
 	c->last_cap = 63 - (unsigned)__builtin_clzll(caps_all());
@@ -615,6 +617,7 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = left;
 	if (l->shared) {
 		sb->master_fd = l->shared->master_fd;
+		sb->mount_ns_fd = l->shared->mount_ns_fd;
 		close_fd(l->shared->pts_fd);
 	}
 	return r;
@@ -630,7 +633,7 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	}
 	sb->log = log ? *log : (struct log_sink){ 0 };
 	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
-	sb->user_ns_fd = sb->view_pidfd = sb->view_hold_fd = -EBADF;
+	sb->user_ns_fd = sb->mount_ns_fd = sb->view_pidfd = sb->view_hold_fd = -EBADF;
 	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = sb->work.view_pidfd = -EBADF;
 	return sb;
 }
@@ -713,10 +716,9 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 	return hint_at_limit(start_at(spec, log, SPEC_ISOLATE_NS, &refused, ret, err), err);
 }
 
-struct sandbox *sandbox_free(struct sandbox *sb)
+/* Ends what runs, and removes what has a name. Twice does no harm. */
+static void end(struct sandbox *sb)
 {
-	if (!sb)
-		return NULL;
 	if (sb->init_pidfd >= 0 && !sb->ended) {
 		siginfo_t info;
 
@@ -730,12 +732,27 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 		sys_pidfd_send_signal(sb->init_pidfd, SIGKILL, 0);
 		while (sys_waitid_pidfd(sb->init_pidfd, &info, WEXITED) < 0 && errno == EINTR)
 			;
+		sb->ended = true;
 	}
 	sb->nat = net_nat_free(sb->nat);
+	sb->work.nat_pidfd = -EBADF;
 	viewer_end(sb);
 	(void)!cgroup_destroy(sb->cgroup, NULL);
 	if (sb->work.id)
 		registry_remove(sb->registry_fd, sb->id);
+	sb->work.id = NULL;
+}
+
+void sandbox_leave(struct sandbox *sb)
+{
+	end(sb);
+}
+
+struct sandbox *sandbox_free(struct sandbox *sb)
+{
+	if (!sb)
+		return NULL;
+	end(sb);
 	janitor_free(sb->janitor);
 	cgroup_free(sb->cgroup);
 	close_fd(sb->entry_fd);
@@ -744,6 +761,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	close_fd(sb->init_pidfd);
 	close_fd(sb->master_fd);
 	close_fd(sb->user_ns_fd);
+	close_fd(sb->mount_ns_fd);
 	close_fd(sb->work.monitor_pidfd);
 	delta_marks_done(&sb->marks);
 	plan_free(sb->plan);

@@ -58,6 +58,17 @@ bool tty_is_terminal(int fd)
 	return !tcgetattr(fd, &t);
 }
 
+void tty_start_read(struct tty_start *ret, int in_fd, int out_fd)
+{
+	struct termios t;
+
+	*ret = (struct tty_start){ 0 };
+	ret->has_size = !sys_ioctl(out_fd, TIOCGWINSZ, &ret->size) || !sys_ioctl(in_fd, TIOCGWINSZ, &ret->size);
+	/* The erase key, UTF-8 and so on are the terminal's; a raw one is a program's, and tells nothing. */
+	if (!tcgetattr(in_fd, &t) && (t.c_lflag & ICANON))
+		ret->has_modes = !sys_ioctl(in_fd, TCGETS, ret->modes);
+}
+
 static size_t queue_used(const struct queue *q)
 {
 	return q->end - q->start;
@@ -188,12 +199,6 @@ int tty_proxy_new(int in_fd, int out_fd, int master_fd, struct tty_proxy **ret, 
 			return r;
 		}
 		p->is_terminal = true;
-		/*
-		 * The erase key, UTF-8 and so on are the terminal's; a raw one is a program's, and tells
-		 * nothing.
-		 */
-		if (p->saved.c_lflag & ICANON)
-			(void)!tcsetattr(master_fd, TCSANOW, &p->saved);
 	}
 	open_own(p);
 	tty_proxy_resize(p);

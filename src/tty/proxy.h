@@ -18,7 +18,7 @@ struct tty_proxy;
 
 /*
  * in_fd and out_fd (borrowed) are the caller's terminal; master_fd (borrowed) the sandbox's pty master. Sets
- * raw mode on in_fd, copies the window size and gives the sandbox's terminal the modes that the caller's had.
+ * raw mode on in_fd and copies the window size. The modes of the sandbox's terminal are its own, see tty_start.
  * Makes master_fd non-blocking. An in_fd that is no terminal is copied too, with an end-of-file key at its
  * end. Return: 0 or a negative code.
  */

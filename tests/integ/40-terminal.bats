@@ -21,9 +21,8 @@ class Job:
         self.text = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            time.sleep(0.05)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
             os.execve(KENNEL, ["kennel", "run", "--net", "none", *args], {**os.environ, "TERM": "xterm", **(env or {})})
-        self.resize(*size)
         self.modes = termios.tcgetattr(self.fd)
 
     def resize(self, rows, columns):
@@ -185,15 +184,34 @@ check(j.end() == 0, "code")'
 }
 
 @test "terminal: the size, and SIGWINCH when it changes" {
-	on_pty 'j = Job("--", "bash", "-c", "stty size; trap \"stty size\" WINCH; echo up; while :; do sleep 0.05; done", size=(33, 101))
-j.expect(b"33 101")
-j.expect(b"up")
+	cat >"$T/size.py" <<'PY'
+import os, signal, time
+def show(*args):
+    columns, rows = os.get_terminal_size()
+    os.write(1, f"{rows} {columns}\n".encode())        # print() can't be interrupted by itself
+show()
+signal.signal(signal.SIGWINCH, show)
+os.write(1, b"up\n")
+while True:
+    time.sleep(1)
+PY
+	on_pty 'j = Job("--", "python3", os.path.dirname(sys.argv[0]) + "/size.py", size=(33, 101))
+check(b"33 101" in j.expect(b"up"), j.text)
 j.resize(50, 132)
 j.expect(b"50 132")
 j.resize(10, 20)
 j.expect(b"10 20")
 j.send(b"\x03")
 j.end()'
+}
+
+@test "terminal: the first program finds size and modes there, and keeps those it sets" {
+	on_pty 'for n in range(40):
+    j = Job("-q", "--", "stty", "size", size=(33, 101))
+    check(j.end() == 0 and j.text == b"33 101\r\n", j.text)
+for n in range(20):
+    j = Job("-q", "--", "sh", "-c", "stty raw -echo; sleep 0.02; echo a; echo b")
+    check(j.end() == 0 and j.text == b"a\nb\n", j.text)'
 }
 
 @test "terminal: a megabyte each way, byte for byte" {

@@ -153,16 +153,22 @@ static void test_new_raw_and_free_restores(void **state)
 {
 	struct fixture *f = *state;
 	struct termios before = { 0 }, now_is = { 0 }, inside; /* 0: they are compared with their padding */
+	struct tty_start first;
 
 	assert_int_equal(tcgetattr(f->terminal_fd, &before), 0);
 	before.c_cc[VERASE] = 8;
 	before.c_iflag |= IUTF8;
 	assert_int_equal(tcsetattr(f->terminal_fd, TCSANOW, &before), 0);
+	tty_start_read(&first, f->terminal_fd, f->terminal_fd);
+	assert_true(first.has_size && first.has_modes);
 	start(f);
 	assert_int_equal(tcgetattr(f->terminal_fd, &now_is), 0);
 	assert_int_equal(now_is.c_lflag & (ISIG | ICANON | ECHO | IEXTEN), 0);
 	assert_int_equal(now_is.c_oflag & OPOST, 0);
-	/* the sandbox's terminal has the keys of the caller's */
+	/* the sandbox's terminal gets the keys of the caller's, but from its maker: a program may be running on it */
+	assert_int_equal(tcgetattr(f->program_fd, &inside), 0);
+	assert_int_not_equal(inside.c_cc[VERASE], 8);
+	assert_int_equal(sys_ioctl(f->program_fd, TCSETS, first.modes), 0);
 	assert_int_equal(tcgetattr(f->program_fd, &inside), 0);
 	assert_int_equal(inside.c_cc[VERASE], 8);
 	assert_true(inside.c_iflag & IUTF8);
