@@ -222,7 +222,9 @@ kill_at_every() {
 	while read -r name; do
 		seen[$name]=$((${seen[$name]-0} + 1))
 		n=$((n + 1))
-		[ "$name" != execve ] && [ $((n % step)) -eq 0 ] || continue
+		if [ "$name" = execve ] || [ $((n % step)) -ne 0 ]; then
+			continue
+		fi
 		# The braces take what bash has to say of it.
 		{ strace -o /dev/null -e "trace=$name" -e "inject=$name:signal=KILL:when=${seen[$name]}" "$KENNEL" run "$@" </dev/null >/dev/null 3>&- || :; } 2>/dev/null
 	done < <(calls "$@")
