@@ -83,8 +83,10 @@ check_after() {
 	has XDG_RUNTIME_DIR "$(remedy "runtime directory")"
 }
 
-@test "a low limit of open files is missing for an ordinary user" {
-	check_after 'ulimit -S -n 512'
+@test "a low limit of open files is optional-missing, a very low one missing" {
+	check_after 'ulimit -S -n 128'
+	is_equal "$(state "open files")" optional-missing
+	check_after 'ulimit -S -n 32'
 	is_status 1
 	is_equal "$(state "open files")" missing
 	is_equal "$(remedy "open files")" "ulimit -n 1024"

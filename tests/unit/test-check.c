@@ -325,7 +325,7 @@ static void test_check_judge_packages_and_limits(void **state)
 	f.memfd_noexec = 2;
 	f.user_ns.errnum[CHECK_TRY_MEMORY_FILE] = EACCES;
 	f.filter_built = false;
-	f.open_files = 512;
+	f.open_files = 32;
 	f.mount_max = 100;
 	f.watches = 10;
 	f.ns_limits[2] = 0;
@@ -335,12 +335,16 @@ static void test_check_judge_packages_and_limits(void **state)
 	expect(&c, "pasta", CHECK_WEAKER, "no network", "passt");
 	expect(&c, "programs in memory files", CHECK_MISSING, "is 2", "sysctl vm.memfd_noexec=1");
 	expect(&c, "system call filter", CHECK_MISSING, "none was built", "--isolate fs");
-	expect(&c, "open files", CHECK_MISSING, "512", "ulimit -n 1024");
+	expect(&c, "open files", CHECK_MISSING, "32", "ulimit -n 1024");
 	expect(&c, "fs.mount-max", CHECK_WEAKER, "100, 30 in use", "sysctl fs.mount-max=");
 	expect(&c, "inotify watches", CHECK_WEAKER, "10", "sysctl fs.inotify.max_user_watches=");
 	expect(&c, "user.max_*_namespaces", CHECK_MISSING, "0 of pid",
 	       "sysctl user.max_pid_namespaces=15000");
 	assert_int_equal(check_missing(&c), 6);
+	f.open_files = f.open_files_hard = 128;
+	check_done(&c);
+	judge(&f, &c);
+	expect(&c, "open files", CHECK_WEAKER, "no network", "limits.conf");
 	done(&f, &c);
 }
 
