@@ -259,7 +259,7 @@ static int run_run(struct cli *cli, const void *p, const struct opt_input *in)
 		(void)cli_error(cli, err);
 		status = kennel_exit_code(err);
 	}
-	kennel_sandbox_free(sb);
+	kennel_sandbox_leave(sb);       /* we end now: what is left goes with this process */
 	kennel_spec_free(spec);         /* after the sandbox, which may still tell its log something */
 	return status;
 }

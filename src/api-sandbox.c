@@ -136,6 +136,12 @@ struct kennel_sandbox *kennel_sandbox_free(struct kennel_sandbox *sb)
 	return NULL;
 }
 
+void kennel_sandbox_leave(struct kennel_sandbox *sb)
+{
+	if (sb)
+		sandbox_leave(sb->sb);
+}
+
 int kennel_exit_code(const struct kennel_error *err)
 {
 	switch (kennel_error_code(err)) {

@@ -169,6 +169,17 @@ KENNEL_PUBLIC int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64
 KENNEL_PUBLIC struct kennel_sandbox *kennel_sandbox_free(struct kennel_sandbox *sb);
 
 /**
+ * kennel_sandbox_leave() - end the sandbox, for a program that ends right afterwards
+ * @sb: sandbox; borrowed, and of no use any more; NULL is fine
+ *
+ * Nothing runs and nothing with a name is left when this returns, as with kennel_sandbox_free(). The
+ * sandbox's mounts and its delta are taken apart a moment after this process has ended, by a task that shares
+ * its memory, instead of before.
+ * Since 0.1.
+ */
+KENNEL_PUBLIC void kennel_sandbox_leave(struct kennel_sandbox *sb);
+
+/**
  * kennel_exit_code() - the exit code of a command line tool for an error
  * @err: error, or NULL
  *

@@ -55,8 +55,8 @@ struct delta_spot {
 	bool user_xattr;
 	struct delta_marks *marks;
 	/*
-	 * NULL, or what the lower has at rel and at all its parents, sorted by rel: then the lower is not asked. (A view server that is just
-	 * starting takes long to answer.)
+	 * NULL, or what the lower has at rel and at all its parents, sorted by rel: then the lower is not
+	 * asked. (A view server that is just starting takes long to answer.)
 	 */
 	const struct delta_known *known;
 	size_t n_known;

@@ -207,7 +207,10 @@ static void settle(struct child_at *at)
 		die(at, CHILD_STEP_PARENT);
 	if (parent_is_gone(p))
 		_exit(126);
-	/* Held by the parent, it makes the mounts end after pid 1 has been reaped, not before. Without it it is only slower. */
+	/*
+	 * Held by the parent, it makes the mounts end after pid 1 has been reaped, not before. Without it it
+	 * is only slower.
+	 */
 	p->shared->mount_ns_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 }
 

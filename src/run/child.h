@@ -97,8 +97,8 @@ struct child_shared {
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
-	/* from the child: its devpts; the parent closes what is left of it in the shared table */
 	int mount_ns_fd;        /* from the child: its mount namespace, or -EBADF */
+	/* from the child: its devpts; the parent closes what is left of it in the shared table */
 	int pts_fd;
 };
 

@@ -37,6 +37,7 @@ struct sandbox {
 	struct idmap map;
 	bool rootless;                  /* an ordinary user's: user_map instead of map, and a view server */
 	struct idmap_user user_map;
+	int mount_ns_fd;                /* keeps the mounts until we end: see sandbox_leave() */
 	int user_ns_fd;                 /* rootless: to look into the delta; else -EBADF */
 	int view_pidfd;                 /* rootless: the view server; else -EBADF */
 	int view_hold_fd;               /* rootless: the server ends when this is closed */
@@ -126,6 +127,13 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 		  struct kennel_error **err) MUST_CHECK;
 /* Ends it if it runs, removes everything that was made for it. NULL is fine. */
 struct sandbox *sandbox_free(struct sandbox *sb);
+
+/*
+ * For a program that ends now: as sandbox_free(), but mounts, delta and memory are left to the janitor, which
+ * shares them, so that taking them apart (a millisecond and more) does not keep the caller of the program
+ * waiting.
+ */
+void sandbox_leave(struct sandbox *sb);
 
 /* monitor.c */
 int sandbox_run(struct sandbox *sb, int *ret_status, struct kennel_error **err) MUST_CHECK;

@@ -109,8 +109,8 @@ static int know(struct launch *l, size_t *room, const char *rel, size_t len, str
 }
 
 /*
- * Looks at all of them and their parents now, from outside: inside each look would go through the view server, which is just starting.
- * The list is sorted, so a parent that the entry before has too is known.
+ * Looks at all of them and their parents now, from outside: inside each look would go through the view
+ * server, which is just starting. The list is sorted, so a parent that the entry before has too is known.
  */
 static int know_all(struct launch *l, struct kennel_error **err)
 {

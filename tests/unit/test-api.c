@@ -193,6 +193,22 @@ static void test_start_gives_the_exit_code_at_each_level(void **state)
 	}
 }
 
+static void test_leave_removes_what_has_a_name_and_may_be_followed_by_free(void **state)
+{
+	struct kennel_list *list = NULL;
+
+	kennel_sandbox_leave(NULL);
+	refuse_user();
+	struct kennel_sandbox *sb = start(&(struct wish){ .command = "sleep 100" });
+	const char *id = kennel_sandbox_id(sb);
+	assert_int_equal(kennel_list_read(id, &list, NULL), 0);
+	list = kennel_list_free(list);
+	kennel_sandbox_leave(sb);
+	assert_int_equal(kennel_list_read(id, &list, NULL), -KENNEL_E_NOTFOUND);
+	assert_int_equal(kennel_sandbox_signal(sb, SIGTERM, NULL), -KENNEL_E_NOTFOUND);
+	kennel_sandbox_free(sb);
+}
+
 static void test_wait_running_leaves_the_status_alone(void **state)
 {
 	int status = -5;
@@ -734,6 +750,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_spec_set_refuses_with_words),
 		cmocka_unit_test(test_spec_command_is_copied_and_the_last_one_counts),
 		cmocka_unit_test(test_start_gives_the_exit_code_at_each_level),
+		cmocka_unit_test(test_leave_removes_what_has_a_name_and_may_be_followed_by_free),
 		cmocka_unit_test(test_wait_running_leaves_the_status_alone),
 		cmocka_unit_test(test_signal_reaches_the_command),
 		cmocka_unit_test(test_run_hands_signals_on_and_restores_the_mask),
