@@ -105,11 +105,11 @@ static int look_at_known(const struct delta_spot *spot, size_t len, struct stat 
 }
 
 /*
- * The next directory on the way to spot->rel: its attributes, and *low_fd moved into it. Return: 1, 0 there is no such
- * directory, or a negative code.
+ * The next directory on the way to spot->rel: its attributes, and *low_fd moved into it. Return: 1, 0 there
+ * is no such directory, or a negative code.
  */
-static int next_lower(const struct delta_spot *spot, const char *name, size_t len, int *low_fd, struct stat *ret,
-		      struct kennel_error **err)
+static int next_lower(const struct delta_spot *spot, const char *name, size_t len, int *low_fd,
+		      struct stat *ret, struct kennel_error **err)
 {
 	if (spot->known)
 		return look_at_known(spot, len, ret) && S_ISDIR(ret->st_mode);

@@ -38,7 +38,8 @@ static int prepare_view_root(struct launch *l, struct kennel_error **err)
 			err, fail(err, KENNEL_E_UNSUPPORTED, "mounting the image \"%s\" needs root", path),
 			"run kennel as root, or mount it with squashfuse and use the directory as --base");
 	}
-	return hint_default(err, wrap(err, l->base_fd, "open the base"), "--base takes system, or the path of a directory that you can read");
+	return hint_default(err, wrap(err, l->base_fd, "open the base"),
+			    "--base takes system, or the path of a directory that you can read");
 }
 
 int prepare_layers(struct launch *l, struct kennel_error **err)

@@ -68,8 +68,8 @@ static int wait_ready(struct launch *l, struct kennel_error **err)
 }
 
 /*
- * apt downloads as the user _apt, whom a sandbox of one id does not have. Named so that it is read last, and not where the base
- * has no apt.
+ * apt downloads as the user _apt, whom a sandbox of one id does not have. Named so that it is read last, and
+ * not where the base has no apt.
  */
 static int help_apt(struct launch *l, struct kennel_error **err)
 {

@@ -117,11 +117,13 @@ static int know_all(struct launch *l, struct kennel_error **err)
 	size_t room = 0;
 
 	for (size_t i = 0; i < l->unreadable->n; i++) {
-		const char *rel = l->unreadable->items[i].path + 1, *before = i ? l->unreadable->items[i - 1].path + 1 : "";
+		const char *rel = l->unreadable->items[i].path + 1,
+			   *before = i ? l->unreadable->items[i - 1].path + 1 : "";
 
 		for (size_t len = strcspn(rel, "/");; len += 1 + strcspn(rel + len + 1, "/")) {
 			bool parent = rel[len] == '/';
-			int r = parent && strncmp(rel, before, len + 1) == 0 ? 1 : know(l, &room, rel, len, err);
+			int r = parent && strncmp(rel, before, len + 1) == 0 ? 1 :
+									       know(l, &room, rel, len, err);
 
 			if (r < 0)
 				return r;

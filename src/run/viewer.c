@@ -50,8 +50,11 @@ int viewer_find_program(char **ret, struct kennel_error **err)
 		    "without root the copy needs it: build kennel with libfuse 3, or run kennel as root");
 }
 
-/* Its descriptors are put behind all of their sources, first and on, so that none takes another one's place. */
-static int make_words(struct launch *l, const char *path, int first, struct strv *argv, struct kennel_error **err)
+/*
+ * Its descriptors are put behind all of their sources, first and on, so that none takes another one's place.
+ */
+static int make_words(struct launch *l, const char *path, int first, struct strv *argv,
+		      struct kennel_error **err)
 {
 	const struct strv *hide = &l->sb->plan->view_without;
 	static const char *const options[N_FDS] = {
@@ -77,7 +80,8 @@ static int make_words(struct launch *l, const char *path, int first, struct strv
 	return r;
 }
 
-static int spawn(char *const argv[], const int sources[N_FDS], int first, pid_t *ret, struct kennel_error **err)
+static int spawn(char *const argv[], const int sources[N_FDS], int first, pid_t *ret,
+		 struct kennel_error **err)
 {
 	char *const no_env[] = { NULL };
 	posix_spawn_file_actions_t actions;
