@@ -27,37 +27,37 @@
 #include "base/macro.h"
 
 enum node_flags {
-	NODE_HIDDEN = 1 << 0,           /* an empty directory that is never looked at */
-	NODE_ABOVE_HIDDEN = 1 << 1,     /* something below is hidden: children are compared with the list */
+	NODE_HIDDEN = 1 << 0, /* an empty directory that is never looked at */
+	NODE_ABOVE_HIDDEN = 1 << 1, /* something below is hidden: children are compared with the list */
 	/* the place holds something of another type now; this number is dead */
 	NODE_GONE = 1 << 2,
-	NODE_BARE = 1 << 3,             /* listed without attributes, see list.c */
-	NODE_UNWATCHED = 1 << 4,        /* can't be watched: answers about its entries hold for a second */
-	NODE_FIXED = 1 << 5,            /* on a file system that never changes: needs no watch */
+	NODE_BARE = 1 << 3, /* listed without attributes, see list.c */
+	NODE_UNWATCHED = 1 << 4, /* can't be watched: answers about its entries hold for a second */
+	NODE_FIXED = 1 << 5, /* on a file system that never changes: needs no watch */
 };
 
 struct node {
-	struct node *parent;            /* NULL for the root */
+	struct node *parent; /* NULL for the root */
 	struct node *hash_next;
-	struct node *watch_next;        /* others with the same hash of wd */
-	uint64_t nlookup;               /* references that the kernel holds */
-	uint64_t dev, ino;              /* what the place is bound to */
+	struct node *watch_next; /* others with the same hash of wd */
+	uint64_t nlookup; /* references that the kernel holds */
+	uint64_t dev, ino; /* what the place is bound to */
 	/* of what the kernel may have cached: a file's pages, a directory's times; 0 none */
 	uint64_t version;
 	uint32_t id;
 	uint32_t generation;
-	uint32_t kids;                  /* nodes whose parent this is */
-	uint32_t opens;                 /* open files of the kernel; they share open_fd */
+	uint32_t kids; /* nodes whose parent this is */
+	uint32_t opens; /* open files of the kernel; they share open_fd */
 	int open_fd;
-	int wd;                         /* inotify watch, -1 none */
-	int32_t pin;                    /* index in pins, -1 none */
-	mode_t type;                    /* S_IFMT part */
+	int wd; /* inotify watch, -1 none */
+	int32_t pin; /* index in pins, -1 none */
+	mode_t type; /* S_IFMT part */
 	uint16_t flags;
 	char name[];
 };
 
 struct node_table {
-	struct node **by_id;            /* [0] unused; [FUSE_ROOT_ID] the root */
+	struct node **by_id; /* [0] unused; [FUSE_ROOT_ID] the root */
 	uint32_t *free_ids;
 	uint32_t n_ids, room, n_free;
 	struct node **by_name;
@@ -68,10 +68,10 @@ struct node_table {
 
 /* Directories held open with O_PATH, least recently used first. */
 struct pin {
-	struct node *node;              /* NULL: free */
+	struct node *node; /* NULL: free */
 	int fd;
-	bool listable;                  /* not O_PATH */
-	bool listing;                   /* a stream uses its position */
+	bool listable; /* not O_PATH */
+	bool listing; /* a stream uses its position */
 	uint32_t refs;
 	int32_t prev, next;
 	int64_t used_s;
@@ -80,28 +80,28 @@ struct pin {
 struct pin_cache {
 	struct pin *slots;
 	int32_t n, n_used;
-	int32_t head, tail;             /* head is the least recently used */
+	int32_t head, tail; /* head is the least recently used */
 	int32_t free;
 };
 
 /* A pin in use. */
 struct pinned {
 	int fd;
-	int32_t slot;                   /* -1: the root, or owned */
+	int32_t slot; /* -1: the root, or owned */
 	bool owned;
 	bool claimed;
 };
 
 /* A directory that is being listed: the kernel comes back for the rest. */
 struct stream {
-	struct node *node;              /* NULL: free */
+	struct node *node; /* NULL: free */
 	bool busy;
-	bool at_end;                    /* nothing to come: neither fd nor pin any more */
-	int fd;                         /* the pin's, or its own if that is in use */
+	bool at_end; /* nothing to come: neither fd nor pin any more */
+	int fd; /* the pin's, or its own if that is in use */
 	struct pinned pin;
-	off_t offset;                   /* where the next entry starts */
+	off_t offset; /* where the next entry starts */
 	int64_t used_s;
-	uint32_t at, len;               /* in data */
+	uint32_t at, len; /* in data */
 	char data[32768];
 };
 
@@ -120,13 +120,13 @@ struct job {
 };
 
 struct watches {
-	int inotify_fd;                 /* -1 none */
+	int inotify_fd; /* -1 none */
 	int wake_fd;
-	int mounts_fd;                  /* /proc/self/mountinfo */
+	int mounts_fd; /* /proc/self/mountinfo */
 	uint32_t n, max;
 	struct node *by_wd[4096];
 	struct job *jobs, **jobs_tail;
-	char *mounts;                   /* mount points, each with a NUL; empty string ends */
+	char *mounts; /* mount points, each with a NUL; empty string ends */
 };
 
 struct view {
@@ -134,10 +134,11 @@ struct view {
 	pthread_mutex_t lock;
 	int root_fd;
 	int death_fd;
-	bool is_system;                 /* the root is "/": mountinfo's paths are ours */
-	bool squash;                    /* every owner is told as 0 */
+	bool is_system; /* the root is "/": mountinfo's paths are ours */
+	bool squash; /* every owner is told as 0 */
+	bool no_xattrs; /* asked not to serve any: the kernel then stops asking */
 	bool can_skip_opendir;
-	bool can_expire;                /* entries can be made to be asked for again without being dropped */
+	bool can_expire; /* entries can be made to be asked for again without being dropped */
 	struct node_table table;
 	struct pin_cache pins;
 	struct stream streams[STREAMS];
@@ -147,9 +148,9 @@ struct view {
 	struct {
 		uint64_t dev;
 		int kind;
-	} filesystems[64];              /* by device: how changes are told, see watch.c */
+	} filesystems[64]; /* by device: how changes are told, see watch.c */
 	unsigned n_filesystems;
-	unsigned attr_credit;           /* listings with attributes to come, see list.c */
+	unsigned attr_credit; /* listings with attributes to come, see list.c */
 	unsigned bare_lookups;
 	unsigned idle_workers, n_workers, max_workers;
 	unsigned n_requests;
@@ -157,13 +158,13 @@ struct view {
 
 /* node.c */
 int node_table_init(struct view *v, const struct stat *root);
-struct node *node_get(struct view *v, uint64_t id);     /* NULL for a number that the kernel can't know */
+struct node *node_get(struct view *v, uint64_t id); /* NULL for a number that the kernel can't know */
 /*
  * The node of a place that st was seen at, with one more reference of the kernel's. Lock held. NULL: no
  * memory.
  */
 struct node *node_see(struct view *v, struct node *parent, const char *name, const struct stat *st);
-struct node *node_find(struct view *v, const struct node *parent, const char *name);    /* lock held */
+struct node *node_find(struct view *v, const struct node *parent, const char *name); /* lock held */
 /* Binds the place to what st tells. -ESTALE: another type. Lock held. */
 int node_bind(struct view *v, struct node *n, const struct stat *st);
 void node_forget(struct view *v, uint64_t id, uint64_t nlookup);
@@ -183,8 +184,8 @@ void pin_put(struct view *v, struct pinned *p);
 void pin_put_locked(struct view *v, struct pinned *p);
 /* Claims the descriptor's position; false: it has none, or another lists. pin_put() ends it. Lock held. */
 bool pin_claim(struct view *v, struct pinned *p);
-void pin_drop(struct view *v, struct node *dir);        /* lock held */
-void pins_drop_idle(struct view *v, int64_t unused_s);  /* lock held; 0: all that are not in use */
+void pin_drop(struct view *v, struct node *dir); /* lock held */
+void pins_drop_idle(struct view *v, int64_t unused_s); /* lock held; 0: all that are not in use */
 /* Opens what the node is bound to; flags O_PATH or O_RDONLY. */
 int node_open(struct view *v, struct node *n, int flags);
 /* Attributes of what is at the place now, binding it anew if need be. */
@@ -195,14 +196,14 @@ int64_t now_s(void);
 int watch_init(struct view *v, uint32_t max);
 /* Call before looking into a directory. Return: how long answers about its entries hold, in seconds. */
 double watch_dir(struct view *v, struct node *dir, int dir_fd);
-void watch_remove(struct view *v, struct node *dir);    /* lock held */
+void watch_remove(struct view *v, struct node *dir); /* lock held */
 /* lock held */
 void watch_tell(struct view *v, enum job_kind kind, const struct node *n, const char *name);
 void *watch_thread(void *view);
 double watch_timeout(struct view *v, const struct node *dir);
 
 #define HOLDS_FOR_EVER 86400.0
-#define HOLDS_SHORTLY 1.0
+#define HOLDS_SHORTLY 0.8 /* "within a second" */
 
 /* serve.c, list.c, xattr.c: the requests */
 extern const struct fuse_lowlevel_ops view_ops;
@@ -211,8 +212,8 @@ void serve_entry(struct view *v, struct node *n, const struct stat *st, double t
 void serve_hidden_stat(const struct view *v, const struct node *n, struct stat *ret);
 void list_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void list_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-void list_saw_lookup(struct view *v, struct node *dir, mode_t type);    /* lock held */
-void streams_drop_idle(struct view *v, int64_t unused_s);               /* lock held */
+void list_saw_lookup(struct view *v, struct node *dir, mode_t type); /* lock held */
+void streams_drop_idle(struct view *v, int64_t unused_s); /* lock held */
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size);
 

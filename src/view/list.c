@@ -51,7 +51,7 @@ static void choose_attributes(struct view *v, struct node *dir)
 static void stream_close(struct view *v, struct stream *s)
 {
 	if (s->pin.claimed)
-		s->fd = -1;             /* the pin's */
+		s->fd = -1; /* the pin's */
 	pin_put_locked(v, &s->pin);
 	replace_fd(&s->fd, -1);
 }
@@ -175,8 +175,8 @@ static bool is_dot(const char *name)
 }
 
 /* Gives the entry attributes and the kernel one more reference, unless it is better left bare. */
-static void see_entry(struct view *v, struct node *dir, const struct stream *s,
-			      const struct dirent64 *d, struct fuse_entry_param *ret)
+static void see_entry(struct view *v, struct node *dir, const struct stream *s, const struct dirent64 *d,
+		      struct fuse_entry_param *ret)
 {
 	struct stat st;
 

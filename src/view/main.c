@@ -28,7 +28,7 @@
 
 #define MOST_PINS 1024
 #define MOST_WORKERS 4
-#define REQUESTS_ALONE 64       /* short lives need no second thread */
+#define REQUESTS_ALONE 64 /* short lives need no second thread */
 
 struct args {
 	int fuse_fd, root_fd, death_fd, report_fd;
@@ -36,16 +36,17 @@ struct args {
 	bool squash;
 	char **hide;
 	size_t n_hide;
+	bool no_xattrs;
 };
 
 static int parse_args(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
-		{ "fuse", required_argument, NULL, 'f' },   { "root", required_argument, NULL, 'r' },
-		{ "death", required_argument, NULL, 'd' },  { "report", required_argument, NULL, 'R' },
-		{ "hide", required_argument, NULL, 'h' },   { "pins", required_argument, NULL, 'p' },
-		{ "watches", required_argument, NULL, 'w' }, { "squash", no_argument, NULL, 's' },
-		{ 0 },
+		{ "fuse", required_argument, NULL, 'f' },    { "root", required_argument, NULL, 'r' },
+		{ "death", required_argument, NULL, 'd' },   { "report", required_argument, NULL, 'R' },
+		{ "hide", required_argument, NULL, 'h' },    { "pins", required_argument, NULL, 'p' },
+		{ "watches", required_argument, NULL, 'w' }, { "no-xattrs", no_argument, NULL, 'x' },
+		{ "squash", no_argument, NULL, 's' },	     { 0 },
 	};
 	uint32_t n = 0;
 	int c;
@@ -55,7 +56,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 	if (!a->hide)
 		return -1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == '?' || (c != 'h' && c != 's' && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
+		if (c == '?' ||
+		    (c != 'h' && c != 'x' && c != 's' && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
 			return -1;
 		if (c == 'h' && optarg[0] != '/')
 			return -1;
@@ -63,6 +65,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 			a->hide[a->n_hide++] = optarg;
 		else if (c == 's')
 			a->squash = true;
+		else if (c == 'x')
+			a->no_xattrs = true;
 		else if (c == 'p')
 			a->pins = n;
 		else if (c == 'w')
@@ -82,7 +86,7 @@ static void report(const struct args *a, enum view_step step, int errnum)
 {
 	const struct view_report r = { .step = step, .errnum = errnum };
 
-	(void)!write(a->report_fd, &r, sizeof(r));      /* nobody there: nobody to tell */
+	(void)!write(a->report_fd, &r, sizeof(r)); /* nobody there: nobody to tell */
 }
 
 static int report_failure(const struct args *a, enum view_step step, int errnum)
@@ -175,7 +179,7 @@ static void another_worker(struct view *v)
 	    pthread_create(&thread, NULL, work, v) == 0) {
 		pthread_detach(thread);
 		v->n_workers++;
-		v->idle_workers++;      /* until it comes to say so itself, not to start two for one */
+		v->idle_workers++; /* until it comes to say so itself, not to start two for one */
 	}
 	pthread_mutex_unlock(&v->lock);
 }
@@ -241,6 +245,8 @@ int main(int argc, char **argv)
 	struct args a;
 
 	if (parse_args(argc, argv, &a) < 0) {
+		free(a.hide);
+		free(v);
 		fprintf(stderr, "%s: started by kennel only\n", VIEW_PROGRAM);
 		return 2;
 	}
@@ -260,6 +266,7 @@ int main(int argc, char **argv)
 	v->is_system = root.st_dev == slash.st_dev && root.st_ino == slash.st_ino;
 	v->hide = a.hide;
 	v->n_hide = a.n_hide;
+	v->no_xattrs = a.no_xattrs;
 	v->squash = a.squash;
 	v->n_workers = 1;
 	v->max_workers = MOST_WORKERS;

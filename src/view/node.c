@@ -198,7 +198,7 @@ int node_bind(struct view *v, struct node *n, const struct stat *st)
 		n->flags &= ~NODE_UNWATCHED;
 		watch_tell(v, JOB_SUBTREE, n, "");
 	} else if (S_ISLNK(n->type)) {
-		watch_tell(v, JOB_INODE, n, "");        /* its target is in the page cache */
+		watch_tell(v, JOB_INODE, n, ""); /* its target is in the page cache */
 	}
 	return 0;
 }

@@ -203,10 +203,13 @@ static int count_open(struct view *v, struct node *n, int fd, bool *ret_keep)
 	if (fstat(n->opens ? n->open_fd : mine, &st) < 0)
 		r = -errno;
 	else if (!n->opens && (st.st_dev != n->dev || st.st_ino != n->ino || n->flags & NODE_GONE))
-		r = -ESTALE;                            /* bound anew since it was opened */
+		r = -ESTALE; /* bound anew since it was opened */
 	if (!r) {
 		uint64_t version = node_version(&st);
 
+		/* What is read inside leaves no trace outside where that can be had: the owner may ask for it. */
+		if (!n->opens && st.st_uid == geteuid())
+			(void)!fcntl(mine, F_SETFL, O_NOATIME);
 		if (!n->opens)
 			n->open_fd = take_fd(&mine);
 		n->opens++;
@@ -250,7 +253,7 @@ static void serve_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	}
 	fi->keep_cache = keep;
 	fi->fh = (uint64_t)n->open_fd;
-	if (fuse_reply_open(req, fi) < 0) {             /* the opener was interrupted */
+	if (fuse_reply_open(req, fi) < 0) { /* the opener was interrupted */
 		pthread_mutex_lock(&v->lock);
 		if (!--n->opens)
 			replace_fd(&n->open_fd, -1);

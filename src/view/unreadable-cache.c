@@ -191,8 +191,8 @@ static bool witness_changed(int root_fd, const char *text, const char **ret_path
 }
 
 struct load {
-	struct buf entries;             /* records */
-	struct strv again;              /* directories to look through again */
+	struct buf entries; /* records */
+	struct strv again; /* directories to look through again */
 	bool stale;
 };
 
@@ -266,7 +266,7 @@ static int load(const struct unreadable_query *q, struct load *l, struct kennel_
 		return r;
 	for (const char *e = from; e < end; e += strlen(e) + 1)
 		if (is_kind(*e) && is_plain_path(e + 1) && !is_looked_through_again(l, e + 1) &&
-		    still_unreadable(q->root_fd, (enum unreadable_kind)*e, e + 1))
+		    still_unreadable(q->root_fd, (enum unreadable_kind) * e, e + 1))
 			buf_add(&l->entries, e, strlen(e) + 1);
 	r = look_again(q, l, err);
 	return r < 0 ? r : 1;
@@ -284,7 +284,7 @@ static int give(struct buf *records, bool stale, struct unreadable *ret, struct 
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	const char *e = records->data;
 	for (size_t i = 0; i < n; i++, e += strlen(e) + 1)
-		items[i] = (struct unreadable_entry){ .path = e + 1, .kind = (enum unreadable_kind)*e };
+		items[i] = (struct unreadable_entry){ .path = e + 1, .kind = (enum unreadable_kind) * e };
 	*ret = (struct unreadable){
 		.items = items,
 		.n = n,

@@ -21,7 +21,7 @@
 
 #include "base/cleanup.h"
 
-#define DEPTH_MAX 512           /* each level holds a descriptor; deeper is not looked at */
+#define DEPTH_MAX 512 /* each level holds a descriptor; deeper is not looked at */
 #define MOUNTINFO_MAX (16u << 20)
 
 static const char *const walked_types[] = { "ext2",	"ext3",	    "ext4",  "xfs",	 "btrfs",   "tmpfs",
@@ -150,7 +150,7 @@ static void walk_dir(struct walk *w, int dir_fd, const char *name, unsigned dept
 		close_fd(fd);
 		return;
 	}
-	if (faccessat(fd, ".", X_OK, AT_EACCESS) < 0) {         /* names can be read, nothing behind them */
+	if (faccessat(fd, ".", X_OK, AT_EACCESS) < 0) { /* names can be read, nothing behind them */
 		if (errno == EACCES && w->len)
 			add(w, UNREADABLE_DIR);
 		return;

@@ -43,7 +43,7 @@ static const struct {
 	uint32_t magic;
 	enum fs_kind kind;
 } told[] = {
-	{ 0xef53, FS_WATCHED },     /* ext2, 3, 4 */
+	{ 0xef53, FS_WATCHED }, /* ext2, 3, 4 */
 	{ 0x58465342, FS_WATCHED }, /* xfs */
 	{ 0x9123683e, FS_WATCHED }, /* btrfs */
 	{ 0x01021994, FS_WATCHED }, /* tmpfs */
@@ -58,11 +58,11 @@ static const struct {
 	{ 0x00004d44, FS_WATCHED }, /* vfat */
 	{ 0x2011bab0, FS_WATCHED }, /* exfat */
 	{ 0x7366746e, FS_WATCHED }, /* ntfs3 */
-	{ 0x73717368, FS_FIXED },   /* squashfs */
-	{ 0xe0f5e1e2, FS_FIXED },   /* erofs */
-	{ 0x00009660, FS_FIXED },   /* iso9660 */
-	{ 0x28cd3d45, FS_FIXED },   /* cramfs */
-	{ 0x00007275, FS_FIXED },   /* romfs */
+	{ 0x73717368, FS_FIXED }, /* squashfs */
+	{ 0xe0f5e1e2, FS_FIXED }, /* erofs */
+	{ 0x00009660, FS_FIXED }, /* iso9660 */
+	{ 0x28cd3d45, FS_FIXED }, /* cramfs */
+	{ 0x00007275, FS_FIXED }, /* romfs */
 };
 
 /* Half of what the user may have: others need some too, and every sandbox takes its own. */
@@ -126,7 +126,7 @@ static bool add_watch(struct view *v, struct node *dir, int dir_fd)
 	w->by_wd[(unsigned)dir->wd % BY_WD] = dir;
 	w->n++;
 	if (dir->version && fstat(dir_fd, &st) == 0 && dir->version != node_version(&st))
-		watch_tell(v, JOB_INODE, dir, "");      /* it changed since the kernel got its attributes */
+		watch_tell(v, JOB_INODE, dir, ""); /* it changed since the kernel got its attributes */
 	return true;
 }
 
@@ -291,7 +291,7 @@ static void check_place(struct view *v, struct node *dir, const char *name, bool
 	struct node *n = node_find(v, dir, name);
 	uint32_t dir_id = dir->id, id = n ? n->id : 0;
 	if (n)
-		n->nlookup++;           /* ours: the kernel may forget it meanwhile */
+		n->nlookup++; /* ours: the kernel may forget it meanwhile */
 	pthread_mutex_unlock(&v->lock);
 	if (n && !(n->flags & NODE_HIDDEN)) {
 		if (!only_attributes && S_ISDIR(n->type)) {
@@ -304,7 +304,7 @@ static void check_place(struct view *v, struct node *dir, const char *name, bool
 			tell_entry(v, dir_id, name);
 		tell_inode(v, id);
 	} else if (!n && !only_attributes) {
-		tell_entry(v, dir_id, name);    /* it may be known not to exist */
+		tell_entry(v, dir_id, name); /* it may be known not to exist */
 	}
 	if (n)
 		node_forget(v, id, 1);
@@ -332,7 +332,7 @@ static void lose_watch(struct view *v, struct node *dir)
 {
 	pthread_mutex_lock(&v->lock);
 	if (dir->wd >= 0)
-		unlink_watch(v, dir);   /* a new one is made at the next look */
+		unlink_watch(v, dir); /* a new one is made at the next look */
 	pthread_mutex_unlock(&v->lock);
 	tell_inode(v, dir->id);
 }
@@ -352,13 +352,13 @@ static void handle_event(struct view *v, const struct inotify_event *e)
 		if (e->mask & IN_IGNORED) {
 			lose_watch(v, dir);
 			node_forget(v, dir->id, 1);
-			dir = NULL;     /* it left the chain: begin again */
+			dir = NULL; /* it left the chain: begin again */
 			continue;
 		}
 		if (e->len)
 			check_place(v, dir, e->name, !(e->mask & content));
 		if (!e->len || e->mask & content)
-			tell_inode(v, dir->id);         /* its own times, and the list of its entries */
+			tell_inode(v, dir->id); /* its own times, and the list of its entries */
 	}
 }
 

@@ -46,8 +46,9 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	char path[MAGIC_PATH_MAX], small[1024];
 
-	if (!is_shown(name)) {
-		fuse_reply_err(req, ENODATA);
+	bool none = ((const struct view *)fuse_req_userdata(req))->no_xattrs;
+	if (none || !is_shown(name)) {
+		fuse_reply_err(req, none ? ENOSYS : ENODATA);
 		return;
 	}
 	_cleanup_close_ int fd = open_for_xattr(fuse_req_userdata(req), ino, path);
