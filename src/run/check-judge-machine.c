@@ -160,7 +160,6 @@ void judge_cgroups(struct judge *j)
 	judge_remedy(j, CHECK_WEAKER, "%s", judge_advice(first));
 }
 
-/* The tap device is made beforehand for an ordinary user, and a start whose pasta is there insists on it. */
 void judge_net(struct judge *j)
 {
 	const struct check_facts *f = j->f;
@@ -176,12 +175,6 @@ void judge_net(struct judge *j)
 	judge_found(j, "a tap device was made");
 	if (tap == CHECK_NOT_TRIED) {
 		judge_drop(j);
-	} else if (tap && !f->root && !f->pasta_err) {
-		judge_found(j, "no tap device can be made: %s", strerror(tap));
-		judge_remedy(j, CHECK_MISSING,
-			     tap == ENOENT || tap == ENODEV ?
-				     "modprobe tun; or run with --net none" :
-				     "chmod 0666 /dev/net/tun, as udev does; or run with --net none");
 	} else if (tap) {
 		judge_found(j, "no tap device can be made: %s; weaker: no network", strerror(tap));
 		judge_remedy(j, CHECK_WEAKER,

@@ -180,8 +180,9 @@ static void early(struct child_at *at)
 		p->shared->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 		if (p->shared->fuse_fd < 0)
 			die(at, CHILD_STEP_FUSE);
+		/* Whether that ends the start depends on whether nat was asked for: the parent knows. */
 		if (p->tap && net_tap_new() < 0)
-			die(at, CHILD_STEP_TAP);
+			p->shared->tap_errno = errno;
 	}
 	if (p->loopback && net_loopback_up() < 0)
 		die(at, CHILD_STEP_LOOPBACK);

@@ -29,7 +29,6 @@ enum child_step {
 	CHILD_STEP_SESSION = 1,
 	CHILD_STEP_CGROUP,
 	CHILD_STEP_NAMESPACES,
-	CHILD_STEP_TAP,
 	CHILD_STEP_FUSE,
 	CHILD_STEP_VIEW,
 	CHILD_STEP_LOOPBACK,
@@ -97,6 +96,7 @@ struct child_shared {
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
+	int tap_errno;          /* from the child of an ordinary user: why there is no tap device, or 0 */
 	int mount_ns_fd;        /* from the child: its mount namespace, or -EBADF */
 	/* from the child: its devpts; the parent closes what is left of it in the shared table */
 	int pts_fd;

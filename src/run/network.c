@@ -43,6 +43,11 @@ int network_start(struct launch *l, int proc_fd, struct kennel_error **err)
 
 	if (sb->plan->net != SPEC_NET_NAT)
 		return 0;
+	if (l->shared->tap_errno) {
+		errno = l->shared->tap_errno;
+		return hint(err, fail_errno(err, "make the tap device"),
+			    "nat needs /dev/net/tun: modprobe tun, and mode 0666 as udev sets it; or use --net none");
+	}
 	if (l->net_ns_fd < 0)
 		l->net_ns_fd = openat(proc_fd, "ns/net", O_RDONLY | O_CLOEXEC);
 	if (l->net_ns_fd < 0)

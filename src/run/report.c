@@ -153,10 +153,6 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 			    r->errnum == ENOENT ?
 				    "modprobe fuse" :
 				    "an ordinary user needs it: chmod 0666 /dev/fuse, as udev does");
-	case CHILD_STEP_TAP:
-		return hint(
-			err, code,
-			"nat needs /dev/net/tun (modprobe tun; mode 0666, as udev sets it), or use --net none");
 	case CHILD_STEP_NAMESPACES:
 		l->level_refused = r->errnum != ENOMEM;
 		return code;

@@ -13,7 +13,6 @@ const char *child_step_phrase(int step)
 		[CHILD_STEP_SESSION] = "start a session",
 		[CHILD_STEP_CGROUP] = "enter the control group",
 		[CHILD_STEP_NAMESPACES] = "make the namespaces",
-		[CHILD_STEP_TAP] = "make the network device",
 		[CHILD_STEP_FUSE] = "open /dev/fuse",
 		[CHILD_STEP_VIEW] = "mount the view of the system",
 		[CHILD_STEP_LOOPBACK] = "bring up the loopback interface",
