@@ -76,6 +76,8 @@ static int copy_words(const char *source, const char *target, struct kennel_erro
 		return r;
 	q.root_fd = root_fd;
 	q.out = from;
+	q.joins = geteuid() != 0;
+	q.pidfd = pidfd;
 	q.mapped = sb.mapped;
 	q.map = sb.map;
 	r = copy_run(&q, err);

@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/prctl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -278,13 +279,23 @@ static int become_inside_root(const struct copy_job *job)
 	return sys_capset(caps);
 }
 
+/*
+ * An ordinary user has no rights over files of other ids, whom only the sandbox's user namespace makes theirs. It is
+ * joined alone: we stay in our own pid and mount namespaces, not to be seen or traced from inside, and keep our ids,
+ * so what is written outside is the user's.
+ */
+static int join_user_namespace(const struct copy_job *job)
+{
+	return job->joins ? sys_setns(job->pidfd, CLONE_NEWUSER) : 0;
+}
+
 static struct copy_worker *prepare(const struct copy_job *job)
 {
 	const int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	struct rlimit files;
 
 	umask(0);
-	if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || keep_only(job) < 0 ||
+	if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || join_user_namespace(job) < 0 || keep_only(job) < 0 ||
 	    getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return NULL;
 	files.rlim_cur = files.rlim_max;

@@ -77,6 +77,8 @@ struct copy_job {
 	bool mapped;
 	struct idmap map;
 	bool owners; /* we are root: owners are set */
+	bool joins; /* the user namespace of pidfd, and no other of its namespaces */
+	int pidfd;
 	int proc_fd;
 	pid_t parent;
 	struct copy_shared *shared;

@@ -26,6 +26,7 @@
 #include "sys/sys.h"
 
 #define STOP_TIMEOUT_MS 10000
+#define ID_NOBODY 65534u
 
 static const struct copy_phrase {
 	const char *text; /* with one %s for where it happened */
@@ -259,7 +260,15 @@ int copy_run(const struct copy_request *q, struct kennel_error **err)
 		.owners = geteuid() == 0,
 		.proc_fd = proc_fd,
 		.parent = getpid(),
+		.joins = q->joins,
+		.pidfd = q->pidfd,
 	};
+	if (q->joins) {
+		/* Seen from in there ids are those of the inside, and who does not exist there is nobody. */
+		job.mapped = true;
+		job.map = (struct idmap){ 0, ID_NOBODY };
+		job.owners = !q->out;
+	}
 	int r = split_side(&job.source, &source, err);
 	if (r == 0)
 		r = split_side(&job.target, &target, err);

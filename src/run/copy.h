@@ -48,6 +48,8 @@ struct copy_request {
 	const char *source, *target; /* paths; the one inside is below root_fd */
 	bool mapped;
 	struct idmap map;
+	bool joins;     /* an ordinary user's: the process that copies becomes root of the user namespace of pidfd */
+	int pidfd;
 };
 
 /*
