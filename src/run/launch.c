@@ -271,10 +271,19 @@ static int plan_devices(struct launch *l, struct kennel_error **err)
 		l->dev_binds[i] = device_nodes[i].name;
 	for (size_t i = 0; l->sb->rootless && i < l->spec->n_devices; i++) {
 		const char *path = l->spec->devices[i].path;
+		struct stat st;
 
-		if (!path_is_below(path, "/dev") || access(path, R_OK) < 0)
+		if (stat(path, &st) < 0)
+			return hint(err, fail_errno(err, "use the device \"%s\"", path), "it names a device of the machine");
+		if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+			return hint(err, fail(err, KENNEL_E_TYPE, "\"%s\" is not a device", path),
+				    "use --share for files and directories");
+		if (!path_is_below(path, "/dev"))
+			return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "a device outside of /dev needs root: \"%s\"", path),
+				    "name it by its path below /dev, or run kennel as root");
+		if (access(path, R_OK) < 0)
 			return hint(err, fail_errno(err, "use the device \"%s\"", path),
-				    "without root a device must be below /dev and yours to open");
+				    "without root a device must be yours to open: see its group with ls -l");
 		l->dev_binds[n++] = path + strlen("/dev/");
 	}
 	l->child.dev_binds = l->dev_binds;
