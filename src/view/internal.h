@@ -107,7 +107,7 @@ struct stream {
 
 #define STREAMS 6
 
-enum job_kind { JOB_INODE, JOB_ENTRY, JOB_SUBTREE };
+enum job_kind { JOB_INODE, JOB_ENTRY, JOB_SUBTREE, JOB_LISTS };
 
 /*
  * Something that the kernel is to forget; told by the watch thread, for a worker that told it could deadlock.

@@ -34,6 +34,8 @@ void list_saw_lookup(struct view *v, struct node *dir, mode_t type)
 	v->bare_lookups = 0;
 	v->attr_credit = CREDIT;
 	dir->flags &= ~NODE_BARE;
+	watch_tell(v, JOB_INODE, dir, "");
+	watch_tell(v, JOB_LISTS, dir, "");
 }
 
 static void choose_attributes(struct view *v, struct node *dir)

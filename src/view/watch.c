@@ -254,6 +254,24 @@ static void tell_below(struct view *v, uint32_t dir_id)
 	}
 }
 
+/* The kernel drops the lists that it got without attributes. */
+static void tell_bare_lists(struct view *v)
+{
+	for (uint32_t id = FUSE_ROOT_ID;; id++) {
+		pthread_mutex_lock(&v->lock);
+		bool end = id >= v->table.n_ids;
+		struct node *n = end ? NULL : v->table.by_id[id];
+		bool bare = n && n->flags & NODE_BARE;
+		if (bare)
+			n->flags &= ~NODE_BARE;
+		pthread_mutex_unlock(&v->lock);
+		if (end)
+			return;
+		if (bare)
+			tell_inode(v, id);
+	}
+}
+
 static void do_jobs(struct view *v)
 {
 	uint64_t count;
@@ -271,6 +289,8 @@ static void do_jobs(struct view *v)
 			tell_inode(v, j->id);
 		else if (j->kind == JOB_ENTRY)
 			tell_entry(v, j->id, j->name);
+		else if (j->kind == JOB_LISTS)
+			tell_bare_lists(v);
 		else
 			tell_below(v, j->id);
 		free(j);
