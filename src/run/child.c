@@ -605,6 +605,6 @@ _Noreturn void child_main(const struct child_plan *p)
 		die(&at, CHILD_STEP_SECCOMP);
 	if (p->set_caps && caps_apply(p->caps, p->last_cap) < 0)
 		die(&at, CHILD_STEP_CAPS);
-	sys_execveat(p->init_fd, "", p->argv, p->envp, AT_EMPTY_PATH);
+	sys_execveat(p->shared->init_fd, "", p->argv, p->envp, AT_EMPTY_PATH);
 	die(&at, CHILD_STEP_INIT);
 }

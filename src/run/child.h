@@ -93,6 +93,7 @@ struct child_shared {
 	bool wrapped[CHILD_MAX_FDS];    /* this lower lies inside of another one: see child.c */
 	/* from the child of an ordinary user: /dev/fuse, opened in its user namespace */
 	int fuse_fd;
+	int init_fd;            /* the memory file of init */
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
@@ -109,7 +110,7 @@ struct child_mask {
 
 struct child_plan {
 	struct child_shared *shared;
-	int go_fd, report_fd, parent_pidfd, init_fd;
+	int go_fd, report_fd, parent_pidfd;
 
 	const int *cgroup_fds;          /* v1 groups to enter, by writing "0" */
 	unsigned n_cgroup_fds;

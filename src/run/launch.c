@@ -70,6 +70,7 @@ static void launch_done(struct launch *l)
 		/* An ordinary user's, of a start that failed before it became the sandbox's. */
 		if (l->shared->delta_fd != l->sb->delta_fd)
 			close_fd(l->shared->delta_fd);
+		close_fd(l->shared->init_fd);
 		munmap(l->shared, sizeof(*l->shared));
 	}
 	free(l->child_overlays);
@@ -85,7 +86,6 @@ static void launch_done(struct launch *l)
 	close_fd(l->report_fd);
 	close_fd(l->child.go_fd);
 	close_fd(l->child.report_fd);
-	close_fd(l->child.init_fd);
 }
 
 static int plan_facts_read(struct launch *l, struct plan_facts *f, struct utsname *name, char *cwd,
@@ -117,29 +117,31 @@ static int plan_facts_read(struct launch *l, struct plan_facts *f, struct utsnam
 	return 0;
 }
 
-static int choose_map(struct launch *l, struct kennel_error **err)
+/* Whether there is a map, and what of it was asked for; which ids it has is found while the child works. */
+static void choose_map(struct launch *l)
 {
 	struct sandbox *sb = l->sb;
 	const struct spec *spec = l->spec;
 
 	sb->mapped = sb->plan->clone_flags & CLONE_NEWUSER;
-	if (!sb->mapped)
-		return 0;
-	if (sb->rootless)
-		return idmap_pick_user(&sb->user_map, err);
-	if (spec->idmap == SPEC_IDMAP_RANGE) {
+	if (!sb->mapped || sb->rootless)
+		return;
+	if (spec->idmap == SPEC_IDMAP_RANGE)
 		sb->map = (struct idmap){ spec->idmap_base, spec->idmap_count };
-		sb->shifted = true;
-		return 0;
-	}
 	/*
 	 * Inside of a sandbox the root is an overlay, which can't be idmapped: the ids stay, the namespace is
 	 * still a new one.
 	 */
-	if (spec->idmap == SPEC_IDMAP_NO || !sb->initial_user_ns)
-		return idmap_identity(&sb->map, err);
-	sb->shifted = true;
-	return idmap_pick_root(&sb->map, err);
+	sb->shifted = spec->idmap == SPEC_IDMAP_RANGE || (spec->idmap != SPEC_IDMAP_NO && sb->initial_user_ns);
+}
+
+static int find_map(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+
+	if (l->spec->idmap == SPEC_IDMAP_RANGE)
+		return 0;
+	return sb->shifted ? idmap_pick_root(&sb->map, err) : idmap_identity(&sb->map, err);
 }
 
 static int child_string(struct launch *l, const char **ret, struct kennel_error **err, const char *fmt,
@@ -217,7 +219,7 @@ static int make_init_file(struct launch *l, struct kennel_error **err)
 		return hint(err, fail_errno(err, "make the memory file of init"),
 			    errno == EACCES ? "sysctl vm.memfd_noexec=1 (2 forbids programs in memory)" :
 					      "raise ulimit -n");
-	l->child.init_fd = fd;
+	l->shared->init_fd = fd;
 	if (write(fd, init_blob, init_blob_size) != (ssize_t)init_blob_size ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
 		return fail_errno(err, "write the memory file of init");
@@ -546,7 +548,9 @@ static int equip(struct launch *l, struct kennel_error **err)
 		if (r < 0)
 			return hint_too_small(r, err);
 	} else if (sb->mapped) {
-		int r = idmap_write(proc_fd, &sb->map, err);
+		int r = find_map(l, err);
+		if (r == 0)
+			r = idmap_write(proc_fd, &sb->map, err);
 		if (r < 0)
 			return wrap(err, r, "shift the ids");
 		l->user_ns_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
@@ -554,7 +558,9 @@ static int equip(struct launch *l, struct kennel_error **err)
 			return fail_errno(err, "open the user namespace");
 	}
 	int nat = network_start(l, proc_fd, &nat_err);
-	int r = sb->rootless ? 0 : prepare_trees(l, err);
+	int r = make_init_file(l, err);
+	if (r == 0 && !sb->rootless)
+		r = prepare_trees(l, err);
 	if (r == 0 && !sb->rootless)
 		r = stage_mounts(l, err);
 	if (r < 0)
@@ -584,7 +590,8 @@ static int attempt(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 
-	int r = choose_map(l, err);
+	choose_map(l);
+	int r = sb->rootless ? idmap_pick_user(&sb->user_map, err) : 0;
 	if (r == 0 && sb->rootless)
 		r = rootless_check(l, err);
 	if (r == 0)
@@ -599,8 +606,6 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = network_prepare(l, err);
 	if (r == 0)
 		r = make_pipes(l, err);
-	if (r == 0)
-		r = make_init_file(l, err);
 	if (r == 0)
 		r = plan_child(l, err);
 	if (r == 0)
@@ -669,7 +674,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 		.old_ns_fd = -EBADF,
 		.old_cwd_fd = -EBADF,
 		.view_report_fd = -EBADF,
-		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .init_fd = -EBADF, .parent_pidfd = -EBADF },
+		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .parent_pidfd = -EBADF },
 	};
 	sb->registry_fd = sb->work.registry_fd = registry_open(err);
 	int r = sb->registry_fd < 0 ? sb->registry_fd : registry_make_id(sb->registry_fd, sb->id, err);
