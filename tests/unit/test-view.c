@@ -2,8 +2,8 @@
 /*
  * unit/test-view.c - the view server as a sandbox sees it: owners, content, the host's changes, its own end.
  *
- * The host side is a tree on disk that the tests make and change; the sandbox side runs in a user namespace with an overlay
- * on top (view-stage.c). argv[1] is the program. Without root or FUSE everything is skipped, but for the unreadable list.
+ * The host side is a tree on disk that the tests make and change; the sandbox side runs in a user namespace with
+ * an overlay on top (view-stage.c). argv[1] is the program.
  */
 #include "unit.h"
 
@@ -157,7 +157,7 @@ static int end(void **state)
 #define NEED_STAGE() \
 	do { \
 		if (!can_stage) \
-			skip_test("needs root and FUSE"); \
+			skip_test("needs root: and a FUSE device, which it lends to a user"); \
 		assert_int_equal(stage.report[0], VIEW_READY); \
 	} while (0)
 
@@ -550,7 +550,7 @@ static void test_attributes_pass_but_for_overlays_own(void **state)
 	put("attr", "x");
 	if (setxattr(at("attr"), "user.mine", "ok", 2, 0) < 0 ||
 	    setxattr(at("attr"), "system.posix_acl_access", acl, sizeof(acl), 0) < 0)
-		skip_test("no attributes in /var/tmp");
+		skip_test("kernel without attributes in /var/tmp");
 	CHECK(setxattr(at("attr"), "user.overlay.metacopy", "", 0, 0) == 0);
 	assert_int_equal(INSIDE("view", has_attributes, NULL), 0);
 }
@@ -699,7 +699,7 @@ static void test_unreadable_is_found_kept_and_tested_again(void **state)
 	int status;
 
 	if (geteuid() != 0)
-		skip_test("needs root to make what others can't read");
+		skip_test("needs root: makes what others can't read");
 	CHECK(mkdir(at("u"), 0755) == 0 && mkdir(at("u/dir"), 0700) == 0 && mkdir(at("u/search"), 0711) == 0);
 	CHECK(mkdir(at("skipped"), 0700) == 0 && mkdir(at("cache"), 0755) == 0);
 	CHECK(chown(at("cache"), STAGE_UID, STAGE_UID) == 0);
