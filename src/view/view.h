@@ -13,7 +13,8 @@
  *
  *   --fuse    the FUSE device. It was opened inside the user namespace (the kernel insists) and mounted there
  *             with VIEW_MOUNT_STRINGS and VIEW_MOUNT_FLAGS. The launcher and the child close theirs once this
- *             program has it: as long as anybody else holds it, requests hang instead of failing when this program is killed.
+ *             program has it: as long as anybody else holds it, requests hang instead of failing when this
+ *             program is killed.
  *   --root    O_PATH descriptor of the directory to serve
  *   --death   read end of a pipe; the program ends when its last writer closes it
  *   --report  write end of a pipe (or a socket) that gets one struct view_report; then it is closed
