@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 # Escapes through the start: the base, the caller's files and environment, the runtime directory.
 
 load attack
@@ -26,6 +27,7 @@ run_base() {
 }
 
 @test "start: /proc, /sys, /dev, /tmp or /run of a base is a link: nothing is mounted where it leads" {
+	need_root "isolation fs and ns"
 	make_base "$T/base"
 	for level in $LEVELS; do
 		for name in proc sys dev tmp run; do
@@ -43,6 +45,7 @@ run_base() {
 }
 
 @test "start: proc, sys or dev of a base is a file, a fifo or a device: refused or covered" {
+	need_root "device nodes in the base"
 	make_base "$T/base"
 	for name in proc sys dev; do
 		for kind in file fifo device; do
@@ -59,6 +62,7 @@ run_base() {
 }
 
 @test "start: a fake /proc in a base is never read; the real one covers it" {
+	need_root "isolation fs and ns"
 	make_base "$T/base"
 	mkdir -p "$T/base/proc/self/ns" "$T/base/proc/1" "$T/base/proc/sys/kernel"
 	echo fake >"$T/base/proc/self/status"
@@ -72,6 +76,7 @@ run_base() {
 }
 
 @test "start: hosts, hostname, resolv.conf of a base lead outside: nothing is written there, nor read from there" {
+	need_root "isolation fs and ns"
 	make_base "$T/base"
 	cp "$SECRET_FILE" "$T/victim/file"
 	for level in $LEVELS; do
@@ -151,9 +156,13 @@ run_base() {
 	ln -s "$T/victim" "$T/base/link"
 	ln -s "$T/victim" "$T/base/link2"
 	ln -s / "$T/base/link3"
+	local swaps=()
 	background "$P" swap "$T/base/place" "$T/base/link" 6
+	swaps+=($!)
 	background "$P" swap "$T/base/proc" "$T/base/link2" 6
+	swaps+=($!)
 	background "$P" swap "$T/base/tmp" "$T/base/link3" 6
+	swaps+=($!)
 	local end=$((SECONDS + 5)) worked=0 refused=0
 	while [ $SECONDS -lt $end ]; do
 		for level in $LEVELS; do
@@ -168,7 +177,8 @@ run_base() {
 	done
 	echo "$worked worked, $refused were refused"
 	[ $((worked + refused)) -gt 20 ]
-	wait
+	# not for all: the one that watches the time of a test is a child, too
+	wait "${swaps[@]}"
 	rm -rf "$T/base/place" "$T/base/proc" "$T/base/tmp" "$T/base/link"*
 	run_base user
 	is_status 0
@@ -221,6 +231,7 @@ run_base() {
 }
 
 @test "start: the caller's environment does not get in" {
+	need_root "XDG_RUNTIME_DIR is not root's"
 	cat >"$T/preload.c" <<-END
 		#include <stdio.h>
 		__attribute__((constructor)) static void here(void) { fputs("PRELOADED\n", stderr); }
@@ -259,6 +270,7 @@ run_base() {
 }
 
 @test "start: a runtime directory that others may write to, or that is a link, is refused" {
+	need_root "the runtime directory of root's"
 	mkdir "$T/run"
 	for trap in open others link file; do
 		echo "$trap"
@@ -279,6 +291,7 @@ run_base() {
 }
 
 @test "start: the runtime directory and its entries are closed to others" {
+	need_root "the runtime directory of root's"
 	a_sandbox
 	is_equal "$(stat -c '%a %u' /run/kennel)" "700 0"
 	is_equal "$(stat -c '%a %u' "/run/kennel/$ID")" "600 0"
@@ -290,6 +303,7 @@ run_base() {
 }
 
 @test "start: an entry of the runtime directory that is a link, a fifo or rubbish is not followed" {
+	need_root "the runtime directory of root's"
 	for trap in link fifo rubbish huge; do
 		echo "$trap"
 		status=0
@@ -311,6 +325,7 @@ run_base() {
 }
 
 @test "start: a setuid program made inside is of no use to a host user" {
+	need_root "runs a command as another user"
 	for level in $WALLED; do
 		background "$KENNEL" run --isolate "$level" --net none -- sh -c "cp $P /root/suid /tmp/suid; cp $P /tmp/suid; chmod 4755 /tmp/suid; chmod 755 /root;
 			cp /tmp/suid /root/suid; chmod 4755 /root/suid; echo up; exec sleep 600"
@@ -333,6 +348,7 @@ run_base() {
 }
 
 @test "start: root inside is nobody outside at user, and in no user namespace's range of the host" {
+	need_root "the map of an ordinary user has three parts"
 	a_sandbox --isolate user
 	local uid
 	uid=$(awk '/^Uid:/ { print $2 $3 $4 $5 }' "/proc/$INIT/status")
@@ -344,6 +360,7 @@ run_base() {
 }
 
 @test "start: setuid programs give nothing under --no-new-privs, and work without" {
+	need_root "runs a command as another user"
 	for level in $WALLED; do
 		install -m 4755 "$P" "$T/suid"
 		run_kennel run --isolate "$level" --net none --user 65534 -- "$T/suid" euid

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 # Out of a running sandbox: files that are not in it, shares, what is hidden, processes, system calls, the machine.
 
 load attack
@@ -52,6 +53,7 @@ TEAR_DOWN='mount --make-rprivate /; for m in $(cut -d" " -f5 /proc/self/mountinf
 }
 
 @test "inside: below --share PATH:ro a mount of the host is read-only too, and what it covers stays covered" {
+	need_root ":ro shares"
 	mkdir "$T/shared" "$T/shared/below"
 	cp "$SECRET_FILE" "$T/shared/below/covered"
 	mount -t tmpfs -o size=1M cover "$T/shared/below"
@@ -289,6 +291,7 @@ TEAR_DOWN='mount --make-rprivate /; for m in $(cut -d" " -f5 /proc/self/mountinf
 }
 
 @test "inside: control groups: limits stay, no release_agent, nothing above" {
+	need_root "control groups"
 	for level in $WALLED; do
 		attack "$level" "mkdir -p /tmp/c; for o in pids memory devices cpu freezer name=systemd all; do
 				mount -t cgroup -o \$o c /tmp/c || continue
@@ -325,6 +328,7 @@ TEAR_DOWN='mount --make-rprivate /; for m in $(cut -d" " -f5 /proc/self/mountinf
 }
 
 @test "inside: capabilities of ns are the short list; --cap-drop ALL leaves none" {
+	need_root "isolation fs and ns"
 	run_kennel run --isolate ns --net none -- sh -c "grep Cap /proc/self/status; $P ok"
 	has usable "$stdout"
 	# CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE SETFCAP

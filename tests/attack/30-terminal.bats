@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 # The caller's terminal: nothing can be typed into it, and it stays the caller's. "probe terminal" is the terminal and its shell.
 
 load attack

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 # The network helper alone, without the rest of a sandbox: net-nat.py attacks through net-run.c. tests/integ/30-net.bats does the same
 # through the program.
 
@@ -18,6 +19,7 @@ find_net_run() {
 }
 
 @test "net: the host's loopback is closed to a network namespace behind pasta, which itself is harmless" {
+	need_root "network namespaces of the machine"
 	need_commands pasta
 	[ -c /dev/net/tun ] || skip "needs /dev/net/tun"
 	find_net_run

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 # Devices: none can be made, none that lies in a base, a layer, an image or a share opens, and /dev holds the short list.
 
 load attack
@@ -26,6 +27,7 @@ make_nodes() {
 }
 
 @test "devices: /dev holds the short list, and none of it is a disk" {
+	need_root "the nodes are mounts of their own for an ordinary user"
 	for level in $WALLED; do
 		attack "$level" 'find /dev -type b; find /dev -xdev -type c | sort | tr "\n" " "'
 		has "/dev/full /dev/null /dev/random /dev/tty /dev/urandom /dev/zero " "$stdout"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 # Names that are no names: escape sequences where people read them, and words that begin with "-".
 
 load attack
@@ -62,6 +63,7 @@ no_escapes() {
 }
 
 @test "names: escape sequences in a mount point of the machine do not come back" {
+	need_root "mounts"
 	local evil="$T/m${ESC}[31m"$'\a\n'"x"
 	mkdir "$evil"
 	mount -t tmpfs -o size=64k "evil${ESC}[1m" "$evil"
@@ -114,6 +116,7 @@ no_escapes() {
 }
 
 @test "names: a lone - or an empty word is refused or not found, never something else" {
+	need_root "--layer and images"
 	for words in "--base=" "--share=" "--hostname=" "--user=" "--workdir=" "--layer=" "--without=" "--hide="; do
 		run_kennel run --net none "$words" -- true
 		is_status 125

@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # What lies underneath: directories and images as --base and --layer, and what is left out or hidden.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	kennel_setup
 }
 
@@ -85,6 +86,7 @@ make_image() {
 }
 
 @test "base: a directory, with mount points made as they are missing" {
+	need_root "the base has files of other owners"
 	make_base "$T/base"
 	find "$T/base" -printf '%p %m %U %T@ %C@\n' | sort >"$T/before"
 	in_base "$T/base" -- sh -c 'cat /etc/which; stat -c %u:%g /etc/owned; echo new >/etc/which; ls -d /tmp; rm -r /bin/ls /root; touch /new; cat /proc/self/comm'
@@ -94,6 +96,7 @@ make_image() {
 }
 
 @test "base: a relative path, and one through a link" {
+	need_root "the base has files of other owners"
 	make_base "$T/base"
 	ln -s base "$T/link"
 	cd "$T"
@@ -107,6 +110,7 @@ make_image() {
 }
 
 @test "base: a directory that is called system" {
+	need_root "the base has files of other owners"
 	make_base "$T/system"
 	cd "$T"
 	in_base ./system -- cat /etc/which
@@ -114,6 +118,7 @@ make_image() {
 }
 
 @test "base: at every level" {
+	need_root "isolation fs and ns"
 	make_base "$T/base"
 	local level
 	for level in user ns fs; do
@@ -125,6 +130,7 @@ make_image() {
 }
 
 @test "base: a squashfs image" {
+	need_root "images"
 	need_filesystem squashfs
 	make_base "$T/base"
 	make_image squashfs "$T/image" "$T/base"
@@ -132,6 +138,7 @@ make_image() {
 }
 
 @test "base: an erofs image" {
+	need_root "images"
 	need_filesystem erofs
 	make_base "$T/base"
 	make_image erofs "$T/image" "$T/base"
@@ -139,6 +146,7 @@ make_image() {
 }
 
 @test "base: an ext4 image" {
+	need_root "images"
 	make_base "$T/base"
 	make_image ext4 "$T/image" "$T/base"
 	rmdir "$T/base/lost+found" 2>/dev/null || :
@@ -146,6 +154,7 @@ make_image() {
 }
 
 @test "base: a btrfs image" {
+	need_root "images"
 	need_filesystem btrfs
 	make_base "$T/base"
 	make_image btrfs "$T/image" "$T/base"
@@ -153,6 +162,7 @@ make_image() {
 }
 
 @test "base: an xfs image" {
+	need_root "images"
 	need_filesystem xfs
 	make_base "$T/base"
 	make_image xfs "$T/image" "$T/base"
@@ -160,6 +170,7 @@ make_image() {
 }
 
 @test "base: an image that was not unmounted is read, and not repaired" {
+	need_root "images"
 	make_base "$T/base"
 	make_image ext4 "$T/image" "$T/base"
 	mkdir "$T/live"
@@ -182,6 +193,7 @@ make_image() {
 }
 
 @test "base: an image that only root may read, in a directory of nobody else" {
+	need_root "images"
 	need_filesystem squashfs
 	make_base "$T/base"
 	make_image squashfs "$T/image" "$T/base"
@@ -192,6 +204,7 @@ make_image() {
 }
 
 @test "base: two sandboxes on one image, and the loop device goes with the last" {
+	need_root "images"
 	need_filesystem squashfs
 	make_base "$T/base"
 	put_program "$T/base" sleep
@@ -208,6 +221,7 @@ no_loop_of() {
 }
 
 @test "base: one without a place for /proc but a file, a link or a device there is refused or done without" {
+	need_root "the base has files of other owners"
 	local name
 	for name in proc dev sys; do
 		rm -rf "$T/base"
@@ -234,6 +248,7 @@ no_loop_of() {
 }
 
 @test "base: static device nodes in it do not open, and /dev is new" {
+	need_root "the base has files of other owners"
 	make_base "$T/base"
 	mkdir -m 0755 "$T/base/dev" "$T/base/nodes"
 	mknod -m 666 "$T/base/dev/null" c 1 3
@@ -249,6 +264,7 @@ no_loop_of() {
 }
 
 @test "base: links in it that point outside lead inside" {
+	need_root "the base has files of other owners"
 	make_base "$T/base"
 	echo "the machine's" >"$T/outside"
 	ln -s "$T/outside" "$T/base/etc/link"
@@ -263,6 +279,7 @@ no_loop_of() {
 }
 
 @test "layer: the last one is uppermost, directories and images mixed" {
+	need_root "--layer"
 	need_filesystem squashfs
 	make_base "$T/base"
 	mkdir -p "$T/one/etc" "$T/two/etc" "$T/three/etc"
@@ -287,6 +304,7 @@ make_layer() {
 }
 
 @test "layer: a directory of the machine, on top of the running system" {
+	need_root "--layer"
 	make_layer
 	run_kennel run --net none --layer "$T/layer" -- sh -c 'kennel-probe; cat /etc/issue; head -c 4 /etc/passwd; echo x >/etc/issue'
 	is_status 0
@@ -295,6 +313,7 @@ make_layer() {
 }
 
 @test "layer: an image, on top of the running system" {
+	need_root "--layer"
 	need_filesystem squashfs
 	make_layer
 	make_image squashfs "$T/image" "$T/layer"
@@ -304,6 +323,7 @@ make_layer() {
 }
 
 @test "layer: a directory inside of the base" {
+	need_root "--layer"
 	make_base "$T/base"
 	mkdir -p "$T/base/opt/layer/etc"
 	echo "from below" >"$T/base/opt/layer/etc/which"
@@ -313,6 +333,7 @@ make_layer() {
 }
 
 @test "layer: twenty of them" {
+	need_root "--layer"
 	make_base "$T/base"
 	local options=() n
 	for n in $(seq 20); do

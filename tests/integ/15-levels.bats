@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # What is separate at fs, ns and user; capabilities, system call filter, ids and devices.
 
@@ -8,7 +9,7 @@ load lib
 ALL_LEVELS="fs ns user"
 
 setup() {
-	need_root
+	need_sandbox
 	kennel_setup
 }
 
@@ -38,6 +39,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 	CAP_NET_BIND_SERVICE CAP_SYS_CHROOT CAP_KILL CAP_AUDIT_WRITE"
 
 @test "levels: which namespaces are new" {
+	need_root "isolation fs and ns"
 	local level kind here inside
 	local -A shared=([fs]="cgroup ipc net pid time user uts" [ns]="time user" [user]="time")
 	for level in $ALL_LEVELS; do
@@ -55,6 +57,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 }
 
 @test "levels: fs keeps host name, processes and network, and a file system of its own" {
+	need_root "isolation fs and ns"
 	at fs -- sh -c 'hostname; [ -d "/proc/$0" ] && echo seen; ls /sys/class/net; echo x >/etc/issue; cat /etc/issue' $$
 	is_status 0
 	is_equal "$stdout" "$(hostname)"$'\nseen\n'"$(ls /sys/class/net)"$'\nx'
@@ -62,6 +65,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 }
 
 @test "levels: what fs can't have is refused" {
+	need_root "isolation fs and ns"
 	run_kennel run --isolate fs --net none -- true
 	refused yes "fs"
 	run_kennel run --isolate fs --net nat -- true
@@ -75,6 +79,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 }
 
 @test "levels: ns and user see only their own processes" {
+	need_root "isolation fs and ns"
 	local level
 	for level in ns user; do
 		at "$level" --net none -- sh -c 'ls /proc | grep -c "^[0-9]"; cat /proc/1/comm; echo $$'
@@ -85,6 +90,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 }
 
 @test "levels: capabilities at ns are Docker's default set, in every set but the inheritable and ambient" {
+	need_root "isolation fs and ns"
 	local want
 	# shellcheck disable=SC2086  # a list of words
 	want=$(caps_mask $DOCKER)
@@ -94,6 +100,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 }
 
 @test "levels: capabilities at user are all, of a namespace of its own; at fs those of the caller" {
+	need_root "isolation fs and ns"
 	at user --net none -- sh -c 'grep CapEff /proc/self/status; unshare -m true && echo own; hostname x && hostname; date -s @0 >/dev/null 2>&1 || echo "no clock"'
 	has "$(all_caps)" "$stdout"
 	has $'own\nx\nno clock' "$stdout"
@@ -102,6 +109,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 }
 
 @test "levels: --cap-add and --cap-drop, alone, together, in any case, several at once" {
+	need_root "isolation fs and ns"
 	at ns --net none --cap-add NET_ADMIN --cap-add cap_sys_nice,sys_time -- grep CapEff /proc/self/status
 	# shellcheck disable=SC2086
 	is_equal "$stdout" "CapEff:	$(caps_mask $DOCKER CAP_NET_ADMIN CAP_SYS_NICE CAP_SYS_TIME)"
@@ -120,11 +128,13 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 }
 
 @test "levels: a dropped capability is really gone, also for set-user-ID programs" {
+	need_root "isolation fs and ns"
 	at ns --net none --cap-drop CHOWN -- sh -c 'chown 33 /etc/issue; cp /usr/bin/chown /usr/bin/c2; chmod 4755 /usr/bin/c2; setpriv --reuid 33 --clear-groups c2 33 /etc/issue'
 	is_equal "$(grep -c 'Operation not permitted' <<<"$stderr")" 2
 }
 
 @test "levels: the system call filter is on at ns and user, not at fs" {
+	need_root "isolation fs and ns"
 	local level
 	for level in ns user; do
 		at "$level" --net none -- grep Seccomp: /proc/self/status
@@ -135,6 +145,7 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 }
 
 @test "levels: what the filter answers" {
+	need_root "isolation fs and ns"
 	cat >"$T/calls.py" <<'PY'
 import ctypes, errno, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -172,6 +183,7 @@ PY
 }
 
 @test "levels: --no-new-privs" {
+	need_root "isolation fs and ns"
 	local level
 	for level in $ALL_LEVELS; do
 		at "$level" --no-new-privs -- sh -c 'grep NoNewPrivs /proc/self/status; cp /usr/bin/id /usr/bin/sid; chmod 4755 /usr/bin/sid; setpriv --reuid 33 --clear-groups sid -u'
@@ -182,6 +194,7 @@ PY
 }
 
 @test "levels: --idmap, the ids outside" {
+	need_root "--idmap"
 	touch "$T/file"
 	chown 33:1003 "$T/file"
 	local show='tr -s " " </proc/self/uid_map; tr -s " " </proc/self/gid_map; stat -c %u:%g "$0/file"; touch "$0/new"; chown 5 "$0/new"; stat -c %u:%g "$0/new"'
@@ -197,6 +210,7 @@ PY
 }
 
 @test "levels: --idmap, what a process is outside" {
+	need_root "--idmap"
 	background "$KENNEL" run --net none --idmap 10000 -u 33 -- sh -c 'echo up; exec sleep 47.11'
 	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
 	local init
@@ -223,6 +237,7 @@ PY
 }
 
 @test "levels: the devices that are always there, and no other" {
+	need_root "isolation fs and ns"
 	local level
 	for level in $ALL_LEVELS; do
 		at "$level" -- sh -c 'cd /dev; ls | tr "\n" " "; echo; head -c 3 zero | od -An -tx1; head -c 5 urandom | wc -c; head -c 5 random | wc -c; echo x >null; cat null; head -c 1 zero >full; [ -w shm ] && [ -w ptmx ] && echo yes; stat -c %a null tty shm . pts/ptmx'
@@ -287,6 +302,7 @@ PY
 }
 
 @test "levels: masked entries of /proc and /sys" {
+	need_root "isolation fs and ns"
 	local level
 	for level in ns user; do
 		at "$level" --net none -- sh -c 'wc -c </proc/kcore; wc -c </proc/keys; wc -c </proc/timer_list; ls /proc/acpi /sys/firmware 2>/dev/null; echo c >/proc/sysrq-trigger; echo x >/proc/sys/kernel/core_pattern; echo 1 >/sys/kernel/uevent_helper; :' 2>/dev/null
@@ -296,12 +312,14 @@ PY
 }
 
 @test "levels: the session keyring is a new one" {
+	need_root "isolation fs and ns"
 	need_commands keyctl
 	keyctl session - sh -c 'keyctl add user kennel-probe secret @s >/dev/null; "$0" run --net none -- sh -c "grep -c kennel-probe /proc/keys; cat /proc/keys | wc -c; echo end"' "$KENNEL" >"$T/out" 2>/dev/null </dev/null
 	is_equal "$(tr '\n' ' ' <"$T/out")" "0 0 end "
 }
 
 @test "levels: an ordinary user may have user only" {
+	need_root "runs a command as another user"
 	local level
 	for level in fs ns; do
 		run as_user "$KENNEL" run --isolate "$level" -- true </dev/null

@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # --share and --mount: the real thing, on purpose.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	kennel_setup
 	mkdir -p "$T/real/sub"
 	echo outside >"$T/real/file"
@@ -14,6 +15,7 @@ setup() {
 }
 
 @test "share: changes stay, with the owners that were set inside, at every level" {
+	need_root "isolation fs and ns"
 	local level
 	for level in user ns fs; do
 		run_kennel run --isolate "$level" --share "$T/real" -- sh -c 'cd "$0"; cat file; echo inside >new; chown 33:1003 new; chmod 640 new; mkdir -p d; rm -f new2; ln new new2' "$T/real"
@@ -32,6 +34,7 @@ setup() {
 }
 
 @test "share: :ro can't be changed, nor made writable again" {
+	need_root ":ro shares"
 	local level
 	for level in user ns; do
 		run_kennel run --net none --isolate "$level" --share "$T/real:ro" -- sh -c 'cd "$0"; cat file; echo x >file; touch new; mount -o remount,rw "$0"; mount -o remount,rw,bind "$0"; echo y >file; chmod 777 .; rm file' "$T/real"
@@ -43,6 +46,7 @@ setup() {
 }
 
 @test "share: a single file, and one that is written in place" {
+	need_root ":ro shares"
 	run_kennel run --net none --share "$T/single" --share "$T/real/file:ro" -- sh -c 'cat "$0/single" "$0/real/file"; echo more >>"$0/single"; echo x >"$0/real/file"; echo x >"$0/real/new"' "$T"
 	is_equal "$stdout" $'single\noutside'
 	has "Read-only file system" "$stderr"
@@ -85,6 +89,7 @@ setup() {
 }
 
 @test "share: relative paths, and paths with colons and backslashes" {
+	need_root ":ro shares"
 	mkdir "$T/a:b" "$T/c\\d"
 	echo colon >"$T/a:b/file"
 	echo backslash >"$T/c\\d/file"
@@ -98,6 +103,7 @@ setup() {
 }
 
 @test "mount: elsewhere, where something is, is nothing, and is a file" {
+	need_root ":ro shares"
 	run_kennel run --net none --mount "$T/real:/mnt" --mount "$T/real:/new/deep/place" --mount "$T/single:/etc/issue" --mount "$T/single:/etc/new-file:ro" --mount "$T/real:/tmp/there" -- \
 		sh -c 'cat /mnt/file /new/deep/place/file /etc/issue /etc/new-file /tmp/there/file; echo x >/mnt/made; echo y >/etc/new-file; ls /tmp'
 	is_equal "$stdout" $'outside\noutside\nsingle\nsingle\noutside\nthere'

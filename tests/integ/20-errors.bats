@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # When it goes wrong: one sentence, a hint where a person can act, the right exit code, and nothing left behind (the teardown looks).
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	kennel_setup
 }
 
@@ -57,6 +58,7 @@ failed() {
 }
 
 @test "errors: a base that is not there, not a directory, or not readable" {
+	need_root "--layer, and runs as another user"
 	run_kennel run --base "$T/nothing" -- true
 	failed 125 "$T/nothing"
 	run_kennel run --layer "$T/nothing" -- true
@@ -218,6 +220,7 @@ failed() {
 }
 
 @test "errors: too few processes" {
+	need_root "control groups"
 	status=0
 	run_kennel run --net none --pids 1 -- true
 	[ "$status" -ne 0 ]
@@ -251,6 +254,7 @@ kennel_here() {
 }
 
 @test "errors: namespaces of another kind have run out" {
+	need_root "is root of a user namespace"
 	mkdir -m 0700 "$T/run"
 	local kind
 	for kind in mnt pid net uts ipc cgroup; do
@@ -275,6 +279,7 @@ kennel_here() {
 }
 
 @test "errors: root needs no line in /etc/subuid" {
+	need_root "mounts over files of the machine"
 	: >"$T/subid"
 	kennel_here 'mount --bind '"$T"'/subid /etc/subuid && mount --bind '"$T"'/subid /etc/subgid' run --net none -- cat /proc/self/uid_map
 	is_status 0
@@ -286,6 +291,7 @@ kennel_here() {
 }
 
 @test "errors: pasta is missing" {
+	need_root "mounts over files of the machine"
 	need_commands pasta
 	local hide
 	printf '' >"$T/none"
@@ -303,6 +309,7 @@ kennel_here() {
 }
 
 @test "errors: the runtime directory can't be made or written, or is somebody else's" {
+	need_root "mounts over files of the machine"
 	kennel_here 'mount -t tmpfs -o ro none /run' run --net none -- true
 	failed 125 "/run"
 	kennel_here 'mount -t tmpfs none /run && mkdir -m 0777 /run/kennel && chmod 0777 /run/kennel' run --net none -- true
@@ -322,6 +329,7 @@ kennel_here() {
 }
 
 @test "errors: an ordinary user without XDG_RUNTIME_DIR" {
+	need_root "runs a command as another user"
 	run runuser -u "$KENNEL_TEST_USER" -- env -u XDG_RUNTIME_DIR "$KENNEL" run --net none -- true </dev/null
 	[ "$status" -eq 125 ]
 	has XDG_RUNTIME_DIR
@@ -329,6 +337,7 @@ kennel_here() {
 }
 
 @test "errors: /proc is not there, or not the kernel's" {
+	need_root "mounts over files of the machine"
 	kennel_here 'mount -t tmpfs none /proc' run --net none -- true
 	is_status 125
 	[ -n "$stderr" ]

@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # What a command finds around it: environment, directory, user, host name, pid 1, its three descriptors, its exit code.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	kennel_setup
 }
 
@@ -131,7 +132,8 @@ debian_chroot=kennel"
 
 @test "pid 1: can't be killed, stopped or traced from inside" {
 	inside -- sh -c 'kill -KILL 1; kill -TERM 1; kill -STOP 1; kill -SEGV 1; sleep 0.1; grep State /proc/1/status | cut -c 8'
-	is_status 143
+	# which of TERM and SEGV init hands on first is the kernel's choice
+	[[ $status =~ ^(143|139)$ ]]
 	inside -- sh -c 'trap "echo got it" TERM; kill -KILL 1; kill -STOP 1; kill -TERM 1; sleep 0.2; echo still here'
 	is_equal "$stdout" $'got it\nstill here'
 }
@@ -150,6 +152,7 @@ debian_chroot=kennel"
 }
 
 @test "exit codes: those of fs and ns too" {
+	need_root "isolation fs and ns"
 	local level
 	for level in fs ns; do
 		run_kennel run --isolate $level -- sh -c 'exit 77'
@@ -198,6 +201,7 @@ debian_chroot=kennel"
 }
 
 @test "background: processes inside end with the command, also those that don't want to" {
+	need_root "isolation fs and ns"
 	local level
 	for level in user ns fs; do
 		run_kennel run --isolate "$level" -- sh -c 'sleep 31.4159 & setsid -f sh -c "trap : TERM HUP INT; sleep 31.4159; sleep 31.4159"; nohup sleep 31.4159 >/dev/null 2>&1 & sleep 0.2; pgrep -fc "^sleep 31.4159"'
@@ -231,6 +235,7 @@ no_process() {
 }
 
 @test "limits: --memory" {
+	need_root "control groups"
 	[ -d /sys/fs/cgroup ] || skip "no control groups here"
 	inside --memory 64M -- python3 -c 'x = b"x" * (200 << 20); print("had it")'
 	[ "$status" -ne 0 ]

@@ -1,11 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 # "kennel cp": what is kept, what is refused and in which words, what is left after a failure. Attacks are in tests/attack/cp.bats.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	need_commands setfattr getfattr python3
 	kennel_setup
 	ID=
@@ -45,6 +46,7 @@ facts() {
 }
 
 @test "cp: a file out keeps mode, owner as inside, time and user xattrs" {
+	need_root "sets owners outside"
 	start -- 'cd /root && echo text >f && chown 33:1003 f && chmod 0640 f && touch -d @1000000000 f && setfattr -n user.a -v b f'
 	cp_ok "$ID:/root/f" "$T/f"
 	is_equal "640 33:1003 1 5 1000000000 regular file" "$(facts "$T/f")"
@@ -53,6 +55,7 @@ facts() {
 }
 
 @test "cp: a file in keeps mode, owner by number, time and user xattrs" {
+	need_root "sets owners outside"
 	start -- true
 	echo text >"$T/f"
 	chown 33:1003 "$T/f"
@@ -68,6 +71,7 @@ facts() {
 }
 
 @test "cp: an owner that does not exist inside becomes root" {
+	need_root "sets owners outside"
 	start -- true
 	echo text >"$T/f"
 	chown 4000000:4000001 "$T/f"
@@ -77,6 +81,7 @@ facts() {
 }
 
 @test "cp: at ns and fs too" {
+	need_root "isolation fs and ns"
 	for level in ns fs; do
 		[ $level = ns ] || NET=host
 		start --isolate $level -- 'echo inside >/root/f; chown 33:33 /root/f'
@@ -98,6 +103,7 @@ facts() {
 }
 
 @test "cp: a tree with links, hard links, holes, odd names and empty directories, there and back" {
+	need_root "sets owners outside"
 	start -- true
 	mkdir -p "$T/t/a/b" "$T/t/empty"
 	echo one >"$T/t/a/one"
@@ -126,6 +132,7 @@ facts() {
 }
 
 @test "cp: the rules for names" {
+	need_root "looks into the sandbox from outside"
 	start -- 'mkdir -p /root/d/sub /root/dir && echo f >/root/d/f && ln -s dir /root/to-dir && echo x >/root/plain'
 	mkdir "$T/here"
 	cp_ok "$ID:/root/d" "$T/here"
@@ -310,5 +317,5 @@ facts() {
 	refused no "can't be copied into itself"
 	is_equal "" "$(find "$T/s" -name '.kennel-cp-*')"
 	cp_ok "$T/s/f" "$ID:$T/s/sub/g"
-	is_equal "0:0" "$(stat -c %u:%g "$T/s/sub/g")"
+	is_equal "$(id -u):$(id -g)" "$(stat -c %u:%g "$T/s/sub/g")"
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # kennel list, info and gc: what runs now, and where its files are.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	need_commands jq
 	kennel_setup
 }
@@ -35,6 +36,7 @@ fact() {
 }
 
 @test "list: --json is JSON with the same facts, --quiet are ids" {
+	need_root "isolation fs and ns"
 	start --isolate ns --hostname box
 	run_kennel list --json
 	is_status 0
@@ -82,6 +84,7 @@ not_listed() {
 }
 
 @test "list: rubbish in the runtime directory does no harm" {
+	need_root "the runtime directory of root's"
 	start
 	local stray=/run/kennel/0badc0de
 	mkdir -p /run/kennel
@@ -119,6 +122,7 @@ not_listed() {
 }
 
 @test "info: its path is readable from outside, and is the inside" {
+	need_root "looks into the sandbox from outside"
 	background "$KENNEL" run --net none -- sh -c 'echo inside >/etc/issue; echo new >/root/new; chown 33 /root/new; echo "$KENNEL_ID"; exec sleep 300'
 	wait_for 10 test -s "$T/out.1"
 	ID=$(<"$T/out.1")
@@ -163,6 +167,7 @@ not_listed() {
 }
 
 @test "info, list: an ordinary user sees none of root's" {
+	need_root "runs a command as another user"
 	start
 	run as_user "$KENNEL" list -q </dev/null
 	lacks "$ID"
@@ -171,6 +176,7 @@ not_listed() {
 }
 
 @test "gc: nothing to do beside what runs; what is forgotten goes" {
+	need_root "the runtime directory of root's"
 	start
 	run_kennel gc
 	is_status 0

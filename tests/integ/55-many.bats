@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # Many at once: no failure, no id twice, nothing left.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	kennel_setup
 }
 

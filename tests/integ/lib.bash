@@ -146,9 +146,16 @@ refused() {
 	}
 }
 
-# need_root and need_commands NAME...: a test that can't run here says why.
+# need_root [FOR], need_sandbox and need_commands NAME...: a test that can't run here says why. need_root is for what is refused to
+# an ordinary user by design, or what a test does outside.
 need_root() {
-	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	[ "$(id -u)" -eq 0 ] || skip "needs root${1:+: $1}"
+}
+
+need_sandbox() {
+	[ "$(id -u)" -ne 0 ] || return 0
+	[ -w /dev/fuse ] || skip "no fuse device that this user may open"
+	unshare --user true 2>/dev/null || skip "no user namespaces for this user"
 }
 
 need_commands() {
