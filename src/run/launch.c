@@ -20,7 +20,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
-#include <sys/utsname.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -88,7 +87,7 @@ static void launch_done(struct launch *l)
 	close_fd(l->child.report_fd);
 }
 
-static int plan_facts_read(struct launch *l, struct plan_facts *f, struct utsname *name, char *cwd,
+static int plan_facts_read(struct launch *l, struct plan_facts *f, char *cwd,
 			   size_t cwd_size, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
@@ -99,11 +98,9 @@ static int plan_facts_read(struct launch *l, struct plan_facts *f, struct utsnam
 		r = idmap_is_initial(&sb->initial_user_ns, err);
 	if (r < 0)
 		return r;
-	uname(name);
 	sysinfo(&info);
 	*f = (struct plan_facts){
 		.mounts = &sb->mounts,
-		.machine_name = name->nodename,
 		.id = sb->id,
 		.cwd = getcwd(cwd, cwd_size),
 		.term = getenv("TERM"),
@@ -552,7 +549,7 @@ static int equip(struct launch *l, struct kennel_error **err)
 		if (r == 0)
 			r = idmap_write(proc_fd, &sb->map, err);
 		if (r < 0)
-			return wrap(err, r, "shift the ids");
+			return report_explain(l, wrap(err, r, "shift the ids"), err);
 		l->user_ns_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
 		if (l->user_ns_fd < 0)
 			return fail_errno(err, "open the user namespace");
@@ -608,7 +605,9 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = make_pipes(l, err);
 	if (r == 0)
 		r = plan_child(l, err);
-	if (r == 0)
+	/* Where there is nothing with a name yet, the janitor can wait until the child works. */
+	bool early = wants_cgroup(l);
+	if (r == 0 && early)
 		r = janitor_new(&sb->work, &sb->janitor, err);
 	if (r == 0)
 		r = make_cgroup(l, err);
@@ -616,6 +615,8 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = stage_enter(l, err);
 	if (r == 0)
 		r = clone_child(l, err);
+	if (r == 0 && !early)
+		r = janitor_new(&sb->work, &sb->janitor, err);
 	if (r == 0)
 		r = equip(l, err);
 	if (r == 0 && write(l->go_fd, "g", 1) != 1)
@@ -656,7 +657,6 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 		    bool *ret_refused, struct sandbox **ret, struct kennel_error **err)
 {
 	char cwd[4096];
-	struct utsname name;
 	struct plan_facts facts;
 	struct sandbox *sb = sandbox_new(log, err);
 
@@ -680,7 +680,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	int r = sb->registry_fd < 0 ? sb->registry_fd : registry_make_id(sb->registry_fd, sb->id, err);
 	sb->rootless = geteuid() != 0;
 	if (r == 0)
-		r = plan_facts_read(&l, &facts, &name, cwd, sizeof(cwd), err);
+		r = plan_facts_read(&l, &facts, cwd, sizeof(cwd), err);
 	if (r == 0)
 		r = plan_new(spec, &facts, level, &sb->plan, err);
 	if (r == 0) {

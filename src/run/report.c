@@ -188,6 +188,16 @@ int report_failed(struct launch *l, const struct child_report *r, struct kennel_
 	return child_failed(l, r, err);
 }
 
+int report_explain(struct launch *l, int r, struct kennel_error **err)
+{
+	struct pollfd fd = { .fd = l->report_fd, .events = POLLIN };
+	struct child_report word = { .index = -1 };
+
+	if (poll(&fd, 1, 0) <= 0 || !(fd.revents & POLLIN) || report_read(l, &word, NULL) < 0 || word.step <= 0)
+		return r;
+	return report_failed(l, &word, err);
+}
+
 int report_wait(struct launch *l, struct kennel_error **err)
 {
 	struct child_report r = { .index = -1 };

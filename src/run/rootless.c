@@ -149,7 +149,7 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 
 	int r = idmap_user_write(sb->init_pid, proc_fd, &sb->user_map, err);
 	if (r < 0)
-		return r;
+		return report_explain(l, r, err);
 	l->user_ns_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
 	if (l->user_ns_fd < 0)
 		return fail_errno(err, "open the user namespace");
