@@ -5,10 +5,11 @@
  */
 #include "caps/caps.h"
 
-#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/prctl.h>
+#include <stdbool.h>
 
-#include "base/cleanup.h"
+#include "sys/sys.h"
 
 #define BIT(cap) (UINT64_C(1) << (cap))
 
@@ -19,21 +20,19 @@ uint64_t caps_default_ns(void)
 	       BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT) | BIT(CAP_KILL) | BIT(CAP_AUDIT_WRITE);
 }
 
+static bool kernel_knows(unsigned cap)
+{
+	return sys_prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0;   /* EINVAL: no such capability */
+}
+
 uint64_t caps_all(void)
 {
 	unsigned last = CAP_LAST_CAP;
-	_cleanup_close_ int fd = open("/proc/sys/kernel/cap_last_cap", O_RDONLY | O_CLOEXEC);
-	char text[16];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (n > 0) {
-		unsigned v = 0;
-
-		for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9'; i++)
-			v = v * 10 + (unsigned)(text[i] - '0');
-		if (v < 63)
-			last = v;
-	}
+	while (last > 0 && !kernel_knows(last))         /* a kernel older than our headers */
+		last--;
+	while (last < 62 && kernel_knows(last + 1))     /* or newer */
+		last++;
 	return (BIT(last) << 1) - 1;
 }
 

@@ -13,10 +13,7 @@
  * namespace every further one reaches the machine itself: SYS_MODULE, SYS_TIME, SYSLOG, SYS_ADMIN, ...
  */
 uint64_t caps_default_ns(void);
-/*
- * All capabilities that the running kernel knows: bits 0..cap_last_cap. Reads /proc/sys/kernel/cap_last_cap;
- * on failure those of our headers.
- */
+/* All capabilities that the running kernel knows: bits 0 to the last one. */
 uint64_t caps_all(void);
 /* base with add and drop applied; drop wins, but where it is all bits what is added stays. */
 uint64_t caps_combine(uint64_t base, uint64_t add, uint64_t drop);

@@ -13,7 +13,6 @@
 
 struct plan_facts {
 	const struct mount_table *mounts;
-	const char *machine_name;       /* host name, for the sandbox's own */
 	const char *id;
 	const char *cwd;                /* NULL: unknown */
 	const char *term, *lang;        /* of the caller, or NULL */

@@ -19,11 +19,15 @@
 
 static int open_private_dir(int parent_fd, const char *name, const char *shown, struct kennel_error **err)
 {
-	if (mkdirat(parent_fd, name, 0700) < 0 && errno != EEXIST)
-		return fail_errno(err, "make \"%s\"", shown);
-	_cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	_cleanup_close_ int fd = openat(parent_fd, name, flags);
 	struct stat st;
 
+	if (fd < 0 && errno == ENOENT) {        /* the first time */
+		if (mkdirat(parent_fd, name, 0700) < 0 && errno != EEXIST)
+			return fail_errno(err, "make \"%s\"", shown);
+		replace_fd(&fd, openat(parent_fd, name, flags));
+	}
 	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
 		return hint(err, fail(err, KENNEL_E_TYPE, "\"%s\" is not a directory", shown),
 			    "somebody else made it: look at what it is, then remove it");
