@@ -592,6 +592,7 @@ _Noreturn void child_main(const struct child_plan *p)
 
 	early(&at);
 	wait_for_go(&at);
+	at.p = p = p->shared->plan;     /* ours may be from before there was one */
 	settle(&at);
 	if (p->rootless)
 		make_own_trees(&at);

@@ -84,7 +84,10 @@ struct child_bind {
 
 #define CHILD_MAX_FDS 1000
 
+struct child_plan;
+
 struct child_shared {
+	const struct child_plan *plan;  /* the finished one, valid once the go byte came */
 	int delta_fd;           /* mount that holds the delta */
 	/* mount that holds tmp, run, dev: the same one for a throwaway in memory, or -EBADF */
 	int scratch_fd;

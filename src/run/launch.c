@@ -70,7 +70,7 @@ static void launch_done(struct launch *l)
 		if (l->shared->delta_fd != l->sb->delta_fd)
 			close_fd(l->shared->delta_fd);
 		close_fd(l->shared->init_fd);
-		munmap(l->shared, sizeof(*l->shared));
+		munmap(l->shared, l->shared_size);
 	}
 	free(l->child_overlays);
 	free(l->child_binds);
@@ -94,8 +94,6 @@ static int plan_facts_read(struct launch *l, struct plan_facts *f, char *cwd,
 	struct sysinfo info;
 
 	int r = mount_table_read(&sb->mounts, err);
-	if (r == 0)
-		r = idmap_is_initial(&sb->initial_user_ns, err);
 	if (r < 0)
 		return r;
 	sysinfo(&info);
@@ -129,7 +127,8 @@ static void choose_map(struct launch *l)
 	 * Inside of a sandbox the root is an overlay, which can't be idmapped: the ids stay, the namespace is
 	 * still a new one.
 	 */
-	sb->shifted = spec->idmap == SPEC_IDMAP_RANGE || (spec->idmap != SPEC_IDMAP_NO && sb->initial_user_ns);
+	sb->shifted = spec->idmap == SPEC_IDMAP_RANGE ||
+		      (spec->idmap != SPEC_IDMAP_NO && sb->initial_user_ns);
 }
 
 static int find_map(struct launch *l, struct kennel_error **err)
@@ -206,53 +205,17 @@ static int find_stage(struct launch *l, struct kennel_error **err)
 	return fail(err, KENNEL_E_UNSUPPORTED, "this machine has no /tmp, /mnt, /srv, /run or /var");
 }
 
-static int make_init_file(struct launch *l, struct kennel_error **err)
+/* Only the slots of the plan are touched: a page that nobody writes is never made. */
+static void empty_slots(struct launch *l)
 {
-	/* MFD_CLOEXEC | MFD_ALLOW_SEALING, with MFD_EXEC (Linux 6.3) where that is known */
-	int fd = sys_memfd_create("kennel-init", 0x1 | 0x2 | 0x10);
-	if (fd < 0 && errno == EINVAL)
-		fd = sys_memfd_create("kennel-init", 0x1 | 0x2);
-	if (fd < 0)
-		return hint(err, fail_errno(err, "make the memory file of init"),
-			    errno == EACCES ? "sysctl vm.memfd_noexec=1 (2 forbids programs in memory)" :
-					      "raise ulimit -n");
-	l->shared->init_fd = fd;
-	if (write(fd, init_blob, init_blob_size) != (ssize_t)init_blob_size ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return fail_errno(err, "write the memory file of init");
-	return 0;
-}
-
-static int make_pipes(struct launch *l, struct kennel_error **err)
-{
-	int go[2], report[2];
-
-	if (pipe2(go, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	l->child.go_fd = go[0];
-	l->go_fd = go[1];
-	if (pipe2(report, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	l->report_fd = report[0];
-	l->child.report_fd = report[1];
-	l->shared = mmap(NULL, sizeof(*l->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (l->shared == MAP_FAILED) {
-		l->shared = NULL;
-		return fail_errno(err, "make a shared page");
-	}
-	/* Only the slots of the plan are touched: a page that nobody writes is never made. */
 	unsigned slots = 0;
+
 	for (unsigned i = 0; i < l->child.n_overlays; i++) {
 		slots += l->child_overlays[i].n_lowers;
 		l->shared->upper_fds[i] = l->shared->work_fds[i] = -EBADF;
 	}
 	for (unsigned i = 0; i < slots; i++)
 		l->shared->lower_fds[i] = -EBADF;
-	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->pts_fd =
-		l->shared->fuse_fd = -EBADF;
-	l->shared->user_xattr = true;
-	l->child.shared = l->shared;
-	return 0;
 }
 
 /*
@@ -273,12 +236,15 @@ static int plan_devices(struct launch *l, struct kennel_error **err)
 		struct stat st;
 
 		if (stat(path, &st) < 0)
-			return hint(err, fail_errno(err, "use the device \"%s\"", path), "it names a device of the machine");
+			return hint(err, fail_errno(err, "use the device \"%s\"", path),
+				    "it names a device of the machine");
 		if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
 			return hint(err, fail(err, KENNEL_E_TYPE, "\"%s\" is not a device", path),
 				    "use --share for files and directories");
 		if (!path_is_below(path, "/dev"))
-			return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "a device outside of /dev needs root: \"%s\"", path),
+			return hint(err,
+				    fail(err, KENNEL_E_UNSUPPORTED,
+					 "a device outside of /dev needs root: \"%s\"", path),
 				    "name it by its path below /dev, or run kennel as root");
 		if (access(path, R_OK) < 0)
 			return hint(err, fail_errno(err, "use the device \"%s\"", path),
@@ -420,42 +386,6 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 	return sb->cgroup ? use_cgroup(l, err) : 0;
 }
 
-static int clone_child(struct launch *l, struct kennel_error **err)
-{
-	struct sandbox *sb = l->sb;
-	const struct plan *p = sb->plan;
-	int pidfd = -EBADF;
-	sigset_t all, old;
-	struct clone_args args = {
-		.flags = p->clone_flags | CLONE_FILES | CLONE_PIDFD |
-			 (p->net == SPEC_NET_NAT && l->net_ns_fd < 0 ? CLONE_NEWNET : 0),
-		.pidfd = (uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	int group_fd = sb->cgroup ? cgroup_clone_fd(sb->cgroup) : -EBADF;
-
-	if (group_fd >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)group_fd;
-	}
-	/* init waits for blocked signals, and no handler of the caller may run in the child */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &old);
-	int pid = sys_clone3(&args, sizeof(args));
-	if (pid == 0)
-		child_main(&l->child);
-	int saved = errno;
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	if (pid < 0) {
-		/* A lack of something is no reason for a weaker level. */
-		l->level_refused = saved != EAGAIN && saved != ENOMEM && saved != EMFILE && saved != ENFILE;
-		return ns_explain_failure(args.flags, saved, err);
-	}
-	sb->init_pid = pid;
-	sb->init_pidfd = sb->work.init_pidfd = pidfd;
-	return 0;
-}
-
 static int open_child_proc(struct launch *l, struct kennel_error **err)
 {
 	char name[32];
@@ -540,6 +470,9 @@ static int equip(struct launch *l, struct kennel_error **err)
 
 	if (proc_fd < 0)
 		return proc_fd;
+	int packed = pack_plan(l, err);
+	if (packed < 0)
+		return packed;
 	if (sb->rootless) {
 		int r = rootless_equip(l, proc_fd, err);
 		if (r < 0)
@@ -555,7 +488,7 @@ static int equip(struct launch *l, struct kennel_error **err)
 			return fail_errno(err, "open the user namespace");
 	}
 	int nat = network_start(l, proc_fd, &nat_err);
-	int r = make_init_file(l, err);
+	int r = clone_init_file(l, err);
 	if (r == 0 && !sb->rootless)
 		r = prepare_trees(l, err);
 	if (r == 0 && !sb->rootless)
@@ -579,7 +512,7 @@ static void call_off(struct launch *l)
 {
 	struct pollfd fd = { .fd = l->sb->init_pidfd, .events = POLLIN };
 
-	if (write(l->go_fd, "x", 1) == 1)
+	if (l->sb->init_pidfd >= 0 && write(l->go_fd, "x", 1) == 1)
 		(void)!poll(&fd, 1, CALL_OFF_MS);
 }
 
@@ -601,10 +534,12 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = plan_binds(l, err);
 	if (r == 0 && sb->plan->net == SPEC_NET_NAT && !sb->mapped)
 		r = network_prepare(l, err);
-	if (r == 0)
-		r = make_pipes(l, err);
-	if (r == 0)
+	if (r == 0 && !l->shared)
+		r = clone_pipes(l, err);
+	if (r == 0) {
+		empty_slots(l);
 		r = plan_child(l, err);
+	}
 	/* Where there is nothing with a name yet, the janitor can wait until the child works. */
 	bool early = wants_cgroup(l);
 	if (r == 0 && early)
@@ -613,15 +548,15 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = make_cgroup(l, err);
 	if (r == 0 && stage_is_needed(l))
 		r = stage_enter(l, err);
-	if (r == 0)
-		r = clone_child(l, err);
+	if (r == 0 && sb->init_pidfd < 0)
+		r = clone_planned(l, err);
 	if (r == 0 && !early)
 		r = janitor_new(&sb->work, &sb->janitor, err);
 	if (r == 0)
 		r = equip(l, err);
 	if (r == 0 && write(l->go_fd, "g", 1) != 1)
 		r = fail_errno(err, "tell the sandbox to go on");
-	else if (r < 0 && sb->init_pidfd >= 0)
+	else if (r < 0)
 		call_off(l);
 	if (r == 0)
 		r = register_sandbox(l, err);
@@ -680,16 +615,22 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	int r = sb->registry_fd < 0 ? sb->registry_fd : registry_make_id(sb->registry_fd, sb->id, err);
 	sb->rootless = geteuid() != 0;
 	if (r == 0)
-		r = plan_facts_read(&l, &facts, cwd, sizeof(cwd), err);
-	if (r == 0)
-		r = plan_new(spec, &facts, level, &sb->plan, err);
+		r = idmap_is_initial(&sb->initial_user_ns, err);
 	if (r == 0) {
 		sb->work.monitor_pidfd = sys_pidfd_open(getpid(), 0);
 		if (sb->work.monitor_pidfd < 0)
 			r = fail_errno(err, "open a descriptor of this process");
 	}
+	if (r == 0 && pack_can_clone_early(&l, level))
+		r = clone_early(&l, err);
+	if (r == 0)
+		r = plan_facts_read(&l, &facts, cwd, sizeof(cwd), err);
+	if (r == 0)
+		r = plan_new(spec, &facts, level, &sb->plan, err);
 	if (r == 0)
 		r = attempt(&l, err);
+	else
+		call_off(&l);
 	/* In a user namespace ns is no weaker level to fall back to: the device policy can't be had there. */
 	*ret_refused = l.level_refused && sb->initial_user_ns;
 	launch_done(&l);

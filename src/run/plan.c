@@ -42,7 +42,7 @@ struct plan *plan_free(struct plan *p)
 static int plan_level(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
 		      enum spec_isolate level, struct kennel_error **err)
 {
-	static const unsigned long ns_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	const unsigned long ns_flags = PLAN_NS_FLAGS;
 
 	p->isolate = spec->isolate != SPEC_ISOLATE_AUTO ? spec->isolate :
 		     /* the strongest one without shifted ids */

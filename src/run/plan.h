@@ -11,6 +11,9 @@
 #include "conf/spec.h"
 #include "layer/layer.h"
 
+/* Made by clone3() at level ns and above; the cgroup namespace comes after the child entered its group. */
+#define PLAN_NS_FLAGS (CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
+
 struct plan_facts {
 	const struct mount_table *mounts;
 	const char *id;

@@ -68,6 +68,8 @@ struct launch {
 	const struct spec *spec;
 	struct child_plan child;
 	struct child_shared *shared;
+	size_t shared_size;             /* with the room for the packed plan */
+	char early_hostname[72];        /* of a child that was cloned before the plan */
 	struct child_overlay *child_overlays;
 	struct child_bind *child_binds;
 	char **child_strings;           /* owned strings of the child's plan */
@@ -103,6 +105,17 @@ int prepare_trees(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int prepare_hidden(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* Which lower descriptors an overlay has, for the child's plan: fills child_overlays. */
 int prepare_slots(struct launch *l, struct kennel_error **err) MUST_CHECK;
+
+/* pack.c: how much memory is shared; may the child be cloned before the plan; the plan into that memory. */
+size_t pack_room(const struct spec *spec);
+bool pack_can_clone_early(const struct launch *l, enum spec_isolate level);
+int pack_plan(struct launch *l, struct kennel_error **err) MUST_CHECK;
+
+/* clone.c: before the plan where pack_can_clone_early() says so, else after it. */
+int clone_pipes(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int clone_early(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int clone_planned(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int clone_init_file(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
 /* furnish.c */
 int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err) MUST_CHECK;

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/clone.c - the child's birth: pipes and memory that it shares with us, clone3(), before or after the
+ * plan; and the file that it becomes.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/cleanup.h"
+#include "ns/ns.h"
+#include "run/init.h"
+#include "run/sandbox.h"
+#include "sys/sys.h"
+
+int clone_pipes(struct launch *l, struct kennel_error **err)
+{
+	int go[2], report[2];
+
+	if (pipe2(go, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	l->child.go_fd = go[0];
+	l->go_fd = go[1];
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	l->report_fd = report[0];
+	l->child.report_fd = report[1];
+	l->shared_size = pack_room(l->spec);
+	l->shared = mmap(NULL, l->shared_size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (l->shared == MAP_FAILED) {
+		l->shared = NULL;
+		return fail_errno(err, "make shared memory");
+	}
+	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->pts_fd =
+		l->shared->fuse_fd = -EBADF;
+	l->shared->mount_ns_fd = l->shared->init_fd = -EBADF;
+	l->shared->user_xattr = true;
+	l->child.shared = l->shared;
+	return 0;
+}
+
+int clone_init_file(struct launch *l, struct kennel_error **err)
+{
+	/* MFD_CLOEXEC | MFD_ALLOW_SEALING, with MFD_EXEC (Linux 6.3) where that is known */
+	int fd = sys_memfd_create("kennel-init", 0x1 | 0x2 | 0x10);
+	if (fd < 0 && errno == EINVAL)
+		fd = sys_memfd_create("kennel-init", 0x1 | 0x2);
+	if (fd < 0)
+		return hint(err, fail_errno(err, "make the memory file of init"),
+			    errno == EACCES ? "sysctl vm.memfd_noexec=1 (2 forbids programs in memory)" :
+					      "raise ulimit -n");
+	l->shared->init_fd = fd;
+	if (write(fd, init_blob, init_blob_size) != (ssize_t)init_blob_size ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return fail_errno(err, "write the memory file of init");
+	return 0;
+}
+
+static int clone_child(struct launch *l, unsigned long ns_flags, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	int pidfd = -EBADF;
+	sigset_t all, old;
+	struct clone_args args = {
+		.flags = ns_flags | CLONE_FILES | CLONE_PIDFD,
+		.pidfd = (uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	int group_fd = sb->cgroup ? cgroup_clone_fd(sb->cgroup) : -EBADF;
+
+	if (group_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)group_fd;
+	}
+	/* init waits for blocked signals, and no handler of the caller may run in the child */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	int pid = sys_clone3(&args, sizeof(args));
+	if (pid == 0)
+		child_main(&l->child);
+	int saved = errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0) {
+		/* A lack of something is no reason for a weaker level. */
+		l->level_refused = saved != EAGAIN && saved != ENOMEM && saved != EMFILE && saved != ENFILE;
+		return ns_explain_failure(args.flags, saved, err);
+	}
+	sb->init_pid = pid;
+	sb->init_pidfd = sb->work.init_pidfd = pidfd;
+	return 0;
+}
+
+static unsigned long planned_flags(const struct launch *l)
+{
+	const struct plan *p = l->sb->plan;
+
+	return p->clone_flags | (p->net == SPEC_NET_NAT && l->net_ns_fd < 0 ? CLONE_NEWNET : 0);
+}
+
+/* Before the plan: see pack.c. What is set here is what plan_new() and plan_child() will come to. */
+int clone_early(struct launch *l, struct kennel_error **err)
+{
+	struct child_plan *c = &l->child;
+
+	int r = clone_pipes(l, err);
+	if (r < 0)
+		return r;
+	c->parent_pidfd = l->sb->work.monitor_pidfd;
+	c->net_ns_fd = -EBADF;
+	c->loopback = l->spec->net != SPEC_NET_HOST;
+	c->unshare_flags = CLONE_NEWNS | CLONE_NEWCGROUP | (c->loopback ? CLONE_NEWNET : 0);
+	if (l->spec->hostname)
+		snprintf(l->early_hostname, sizeof(l->early_hostname), "%s", l->spec->hostname);
+	else
+		snprintf(l->early_hostname, sizeof(l->early_hostname), "kennel-%s", l->sb->id);
+	c->hostname = l->early_hostname;
+	c->hostname_len = strlen(c->hostname);
+	return clone_child(l, CLONE_NEWUSER | PLAN_NS_FLAGS, err);
+}
+
+int clone_planned(struct launch *l, struct kennel_error **err)
+{
+	return clone_child(l, planned_flags(l), err);
+}
