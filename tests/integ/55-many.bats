@@ -40,10 +40,12 @@ many() {
 }
 
 @test "many: 32 at once at ns, with limits" {
+	need_root "isolation fs and ns"
 	many 32 --net none --isolate ns --memory 64M --pids 20
 }
 
 @test "many: 16 at once at fs" {
+	need_root "isolation fs and ns"
 	many 16 --isolate fs
 }
 
