@@ -34,11 +34,13 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "net/hand.h"
 #include "net/tap.h"
 #include "path/path.h"
 #include "sys/sys.h"
@@ -55,7 +57,9 @@ struct net_nat {
 	int pidfd;
 	int words_fd;           /* read end of pasta's stderr and pid file, until it is ready */
 	struct buf words;
-	bool tap_is_made;
+	int tap_fd;             /* to be handed to pasta (hand.c), or -EBADF */
+	int hand_fd;            /* the socket that its listener comes over, then the listener */
+	bool is_listener;
 };
 
 /* Everything that the child needs, made by the parent. */
@@ -65,10 +69,11 @@ struct pasta_plan {
 	unsigned run_as_id;     /* 0: as we are */
 	uint32_t caps;          /* ambient, of the first 32 */
 	int fds[3];             /* become 0, 1, 2; all >= 3 */
+	int hand_fd;            /* becomes 3, for hand_listen(); or -EBADF */
 	int dev_fd;             /* a detached mount for /dev/net, or -EBADF */
 };
 
-enum pasta_step { PASTA_DEVICES, PASTA_FDS, PASTA_IDS, PASTA_CAPS, PASTA_EXEC };
+enum pasta_step { PASTA_DEVICES, PASTA_FDS, PASTA_IDS, PASTA_CAPS, PASTA_HAND, PASTA_EXEC };
 
 /* On the pipe in front of anything else: mark is a byte that pasta never writes. */
 struct pasta_report {
@@ -123,7 +128,7 @@ int net_nat_argv(const char *tool, const struct net_nat_spec *spec, unsigned run
 		r = strv_add(&argv, "--userns=/proc/self/fd/1", err);
 	else if (r == 0)
 		r = strv_add(&argv, "--netns-only", err);
-	if (r == 0 && spec->tap_is_made)
+	if (r == 0 && spec->tap_fd >= 3)
 		r = strv_add(&argv, "--ns-ifname=" NET_TAP_NAME, err);
 	if (r == 0)
 		r = strv_add(&argv, "--netns=/proc/self/fd/0", err);
@@ -212,7 +217,9 @@ static int child_fds(const struct pasta_plan *p)
 		if (dup2(p->fds[i], i) < 0)
 			return -1;
 	}
-	return sys_close_range(3, ~0u, 0);
+	if (p->hand_fd >= 0 && dup2(p->hand_fd, 3) < 0)
+		return -1;
+	return sys_close_range(p->hand_fd >= 0 ? 4 : 3, ~0u, 0);
 }
 
 static int child_ids(const struct pasta_plan *p)
@@ -269,6 +276,9 @@ static _Noreturn void pasta_child(const struct pasta_plan *p)
 	report.step = PASTA_CAPS;
 	if (child_caps(p) < 0)
 		goto dead;
+	report.step = PASTA_HAND;
+	if (p->hand_fd >= 0 && hand_listen(3) < 0)
+		goto dead;
 	report.step = PASTA_EXEC;
 	execve(p->tool, p->argv.items, (char *const *)no_env);
 dead:
@@ -301,7 +311,7 @@ int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct 
 	_cleanup_close_ int write_fd = fds[1];
 	if (r < 0)
 		return r;
-	_cleanup_plan_ struct pasta_plan plan = { .dev_fd = -EBADF };
+	_cleanup_plan_ struct pasta_plan plan = { .dev_fd = -EBADF, .hand_fd = -EBADF };
 	r = plan_make(spec, write_fd, &plan, err);
 	if (r < 0)
 		return r;
@@ -313,7 +323,20 @@ int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct 
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	*nat = (struct net_nat){ .pidfd = -EBADF,
 				 .words_fd = take_fd(&read_fd),
-				 .tap_is_made = spec->tap_is_made };
+				 .tap_fd = -EBADF,
+				 .hand_fd = -EBADF };
+	_cleanup_close_ int pasta_end_fd = -EBADF;
+	if (spec->tap_fd >= 3) {
+		int ends[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+			return fail_errno(err, "make a socket to pasta");
+		nat->hand_fd = ends[0];
+		plan.hand_fd = pasta_end_fd = ends[1];
+		nat->tap_fd = fcntl(spec->tap_fd, F_DUPFD_CLOEXEC, 3);
+		if (nat->tap_fd < 0)
+			return fail_errno(err, "duplicate a descriptor");
+	}
 
 	/*
 	 * No exit signal: it is nobody's business but ours, and a caller's wait() for any child can't take it
@@ -385,6 +408,7 @@ static int nat_failed(const struct net_nat *nat, struct kennel_error **err)
 		[PASTA_FDS] = "hand descriptors to pasta",
 		[PASTA_IDS] = "change to the user of pasta",
 		[PASTA_CAPS] = "limit the capabilities of pasta",
+		[PASTA_HAND] = "hand a tap device to pasta",
 		[PASTA_EXEC] = "execute pasta",
 	};
 	struct pasta_report report;
@@ -441,16 +465,39 @@ static int nat_close_loopback(const struct net_nat *nat, struct kennel_error **e
 	return fail(err, KENNEL_E_IO, "pasta has no tap device to close the host's loopback on");
 }
 
+/* The next of the two steps in which pasta gets its device. */
+static int nat_hand(struct net_nat *nat, struct kennel_error **err)
+{
+	if (!nat->is_listener) {
+		int fd = hand_receive(nat->hand_fd);
+
+		replace_fd(&nat->hand_fd, fd);          /* where there is none, pasta's words say why */
+		nat->is_listener = true;
+		return 0;
+	}
+	int r = hand_answer(nat->hand_fd, nat->tap_fd);
+	int saved = errno;
+	replace_fd(&nat->hand_fd, -EBADF);
+	if (r == 0)
+		replace_fd(&nat->tap_fd, -EBADF);
+	errno = saved;
+	return r == 0 || saved == ENOENT ? 0 : fail_errno(err, "hand a tap device to pasta");
+}
+
 int net_nat_wait(struct net_nat *nat, int timeout_ms, struct kennel_error **err)
 {
 	int64_t end = now_ms() + timeout_ms;
+	const bool made = nat->tap_fd >= 0;
 
 	if (nat->words_fd < 0)
 		return 0;
 	for (;;) {
 		int64_t left = end - now_ms();
-		struct pollfd p = { .fd = nat->words_fd, .events = POLLIN };
-		int n = poll(&p, 1, timeout_ms < 0 ? -1 : (int)MAX(left, 0));
+		struct pollfd p[2] = {
+			{ .fd = nat->words_fd, .events = POLLIN },
+			{ .fd = nat->hand_fd, .events = POLLIN },
+		};
+		int n = poll(p, 2, timeout_ms < 0 ? -1 : (int)MAX(left, 0));
 
 		if (n < 0 && errno != EINTR)
 			return fail_errno(err, "wait for pasta");
@@ -458,7 +505,12 @@ int net_nat_wait(struct net_nat *nat, int timeout_ms, struct kennel_error **err)
 			return fail(err, KENNEL_E_BUSY, "pasta was not ready after %d ms", timeout_ms);
 		if (n < 0)
 			continue;
-		int r = nat_read(nat, err);
+		int r = p[1].revents ? nat_hand(nat, err) : 0;
+		if (r < 0)
+			return r;
+		if (!p[0].revents)
+			continue;
+		r = nat_read(nat, err);
 		if (r < 0)
 			return r;
 		if (words_say_ready(buf_str(&nat->words)))
@@ -466,7 +518,9 @@ int net_nat_wait(struct net_nat *nat, int timeout_ms, struct kennel_error **err)
 		if (r == 0)
 			return nat_failed(nat, err);
 	}
-	int r = nat->tap_is_made ? 0 : nat_close_loopback(nat, err);
+	if (made && nat->tap_fd >= 0)
+		return fail(err, KENNEL_E_IO, "pasta has no tap device to close the host's loopback on");
+	int r = made ? 0 : nat_close_loopback(nat, err);
 	if (r < 0)
 		return r;
 	/* With nobody to read it a full pipe would stop pasta; a closed one is an error that it ignores. */
@@ -496,6 +550,8 @@ struct net_nat *net_nat_free(struct net_nat *nat)
 	}
 	close_fd(nat->pidfd);
 	close_fd(nat->words_fd);
+	close_fd(nat->hand_fd);
+	close_fd(nat->tap_fd);
 	buf_done(&nat->words);
 	free(nat);
 	errno = saved;

@@ -34,7 +34,7 @@ struct net_nat_spec {
 	/* owner of the network namespace; -EBADF where that is ours (see net_namespace_new()) */
 	int userns_fd;
 	int netns_fd;
-	bool tap_is_made;       /* NET_TAP_NAME is there, persistent and with the filter on it (net/tap.h) */
+	int tap_fd;             /* NET_TAP_NAME with the filter on it (net/tap.h); below 3: pasta makes one */
 };
 
 /*

@@ -17,7 +17,7 @@
 int net_tap_new(void)
 {
 	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
@@ -26,9 +26,9 @@ int net_tap_new(void)
 	if (r == 0)
 		r = sys_ioctl(fd, TUNATTACHFILTER, (void *)(uintptr_t)net_nat_filter());
 	if (r == 0)
-		r = sys_ioctl_int(fd, TUNSETPERSIST, 1);
+		return fd;
 	int saved = errno;
 	close(fd);
 	errno = saved;
-	return r;
+	return -1;
 }

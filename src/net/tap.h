@@ -2,16 +2,15 @@
 /*
  * net/tap.h - the tap device for nat, made before pasta comes, with the packet filter already on it.
  *
- * An ordinary user can't reach into pasta to put the filter on its descriptor (it is not dumpable). A filter
- * that is on a persistent tap device is put on every descriptor that attaches to it later, so the device is
- * made first. System calls only: for the child, in its own network namespace and with CAP_NET_ADMIN over it.
+ * An ordinary user can't reach into pasta to put the filter on its descriptor (it is not dumpable), so pasta is given this
+ * one (hand.c). System calls only: for the child, in its own network namespace and with CAP_NET_ADMIN over it.
  */
 #ifndef KENNEL_NET_TAP_H
 #define KENNEL_NET_TAP_H
 
 #define NET_TAP_NAME "eth0"
 
-/* 0, or -1 and errno. */
+/* A descriptor, attached to NET_TAP_NAME and with the filter on it; or -1 and errno. */
 int net_tap_new(void);
 
 #endif

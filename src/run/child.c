@@ -181,8 +181,11 @@ static void early(struct child_at *at)
 		if (p->shared->fuse_fd < 0)
 			die(at, CHILD_STEP_FUSE);
 		/* Whether that ends the start depends on whether nat was asked for: the parent knows. */
-		if (p->tap && net_tap_new() < 0)
-			p->shared->tap_errno = errno;
+		if (p->tap) {
+			p->shared->tap_fd = net_tap_new();
+			if (p->shared->tap_fd < 0)
+				p->shared->tap_errno = errno;
+		}
 	}
 	if (p->loopback && net_loopback_up() < 0)
 		die(at, CHILD_STEP_LOOPBACK);

@@ -100,6 +100,7 @@ struct child_shared {
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
+	int tap_fd;             /* the tap device for pasta, of an ordinary user; or negative */
 	int tap_errno;          /* from the child of an ordinary user: why there is no tap device, or 0 */
 	int mount_ns_fd;        /* from the child: its mount namespace, or -EBADF */
 	/* from the child: its devpts; the parent closes what is left of it in the shared table */

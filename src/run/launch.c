@@ -66,6 +66,7 @@ static void launch_done(struct launch *l)
 			close_fd(l->shared->work_fds[i]);
 		}
 		close_fd(l->shared->fuse_fd);
+		close_fd(l->shared->tap_fd);
 		/* An ordinary user's, of a start that failed before it became the sandbox's. */
 		if (l->shared->delta_fd != l->sb->delta_fd)
 			close_fd(l->shared->delta_fd);

@@ -55,7 +55,7 @@ int network_start(struct launch *l, int proc_fd, struct kennel_error **err)
 	const struct net_nat_spec spec = {
 		.userns_fd = sb->mapped ? l->user_ns_fd : l->nat_user_ns_fd,
 		.netns_fd = l->net_ns_fd,
-		.tap_is_made = sb->rootless,
+		.tap_fd = sb->rootless ? l->shared->tap_fd : -EBADF,
 	};
 	int r = net_nat_start(&spec, &sb->nat, err);
 	if (r == 0)

@@ -125,6 +125,11 @@ gid_t sys_setfsgid(gid_t gid)
 	return (gid_t)syscall(SYS_setfsgid, gid);
 }
 
+int sys_seccomp_listen(const struct sock_fprog *prog)
+{
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, prog);
+}
+
 int sys_seccomp_load(const struct sock_fprog *prog)
 {
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, prog);
