@@ -2,13 +2,14 @@
 /*
  * net/hand.c - see hand.h.
  *
- * The filter that closes the host's loopback belongs to an open tap device. Root puts it on pasta's from outside; an
- * ordinary user can't reach into pasta, which is not dumpable, and a filter on a persistent device is not put on the
- * descriptor that attaches later (tried: frames pass). So pasta gets a descriptor that has the filter already: it opens
- * /dev/net/tun by itself, and when it wants to attach that, the kernel asks us, and we put ours in its place.
+ * The filter that closes the host's loopback belongs to an open tap device. Root puts it on pasta's
+ * from outside; an ordinary user can't reach into pasta, which is not dumpable, and a filter on a
+ * persistent device is not put on the descriptor that attaches later (tried: frames pass). So pasta
+ * gets a descriptor that has the filter already: it opens /dev/net/tun by itself, and when it wants to
+ * attach that, the kernel asks us, and we put ours in its place.
  *
- * Nothing of pasta's memory is read, so it does not matter that it could change. One request is answered; when the
- * listener is closed, the kernel refuses every later one.
+ * Nothing of pasta's memory is read, so it does not matter that it could change. One request is
+ * answered; when the listener is closed, the kernel refuses every later one.
  */
 #include "net/hand.h"
 
@@ -60,7 +61,7 @@ int hand_listen(int socket_fd)
 {
 	const struct sock_fprog program = {
 		.len = sizeof(code) / sizeof(*code),
-		.filter = (struct sock_filter *)code,   /* the kernel only reads it */
+		.filter = (struct sock_filter *)code, /* the kernel only reads it */
 	};
 	union control control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
 					      .cmsg_level = SOL_SOCKET,

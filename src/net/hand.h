@@ -4,8 +4,8 @@
 #define KENNEL_NET_HAND_H
 
 /*
- * In the child that becomes pasta: from here on its TUNSETIFF waits for us, who get the listener over socket_fd.
- * System calls only. -1 and errno.
+ * In the child that becomes pasta: from here on its TUNSETIFF waits for us, who get the listener over
+ * socket_fd. System calls only. -1 and errno.
  */
 int hand_listen(int socket_fd);
 /* The listener out of the socket; -1 and errno, EPIPE where the child ended before. */

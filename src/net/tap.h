@@ -2,8 +2,9 @@
 /*
  * net/tap.h - the tap device for nat, made before pasta comes, with the packet filter already on it.
  *
- * An ordinary user can't reach into pasta to put the filter on its descriptor (it is not dumpable), so pasta is given this
- * one (hand.c). System calls only: for the child, in its own network namespace and with CAP_NET_ADMIN over it.
+ * An ordinary user can't reach into pasta to put the filter on its descriptor (it is not dumpable), so
+ * pasta is given this one (hand.c). System calls only: for the child, in its own network namespace and
+ * with CAP_NET_ADMIN over it.
  */
 #ifndef KENNEL_NET_TAP_H
 #define KENNEL_NET_TAP_H

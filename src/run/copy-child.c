@@ -2,19 +2,20 @@
 /*
  * run/copy-child.c - the process that copies.
  *
- * It stays outside: root of the machine, working below a descriptor of the sandbox's root. The other way,
- * a process that joins the sandbox's namespaces, is what docker cp, lxc-attach and runc were attacked
- * through: such a process carries descriptors and memory of the host into a place whose root may look at
- * it (CVE-2016-8649, CVE-2019-5736, CVE-2024-21626), it resolves names in a tree that is rearranged under
- * it (CVE-2018-15664), and a FUSE file system mounted inside could hold it for ever. From outside none of
- * that exists: nobody inside sees or traces us, openat2() keeps every lookup below the root, and FUSE
- * turns us away (EACCES), for it serves its own user namespace only. What is left is that our rights are
- * greater than theirs, so a renamed directory or a link could make us do what they can't. Hence
- * copy_check_target_dir(): we write only into directories that their own root may write, and never touch a
- * file system of the kernel (their /proc read with our rights is the machine's).
+ * It stays outside: root of the machine, working below a descriptor of the sandbox's root. The other
+ * way, a process that joins the sandbox's namespaces, is what docker cp, lxc-attach and runc were
+ * attacked through: such a process carries descriptors and memory of the host into a place whose root
+ * may look at it (CVE-2016-8649, CVE-2019-5736, CVE-2024-21626), it resolves names in a tree that is
+ * rearranged under it (CVE-2018-15664), and a FUSE file system mounted inside could hold it for ever.
+ * From outside none of that exists: nobody inside sees or traces us, openat2() keeps every lookup
+ * below the root, and FUSE turns us away (EACCES), for it serves its own user namespace only. What is
+ * left is that our rights are greater than theirs, so a renamed directory or a link could make us do
+ * what they can't. Hence copy_check_target_dir(): we write only into directories that their own root
+ * may write, and never touch a file system of the kernel (their /proc read with our rights is the
+ * machine's).
  *
- * An overlay of another user namespace refuses files whose owner does not exist there (EOVERFLOW), so for
- * copying in our file system ids are the shifted root's. Leaving id 0 drops capabilities from the
+ * An overlay of another user namespace refuses files whose owner does not exist there (EOVERFLOW), so
+ * for copying in our file system ids are the shifted root's. Leaving id 0 drops capabilities from the
  * effective set, so they are put back.
  */
 #include "run/copy-child.h"
@@ -115,8 +116,8 @@ void copy_random_name(char ret[COPY_TEMP_SIZE])
 }
 
 /*
- * Owner in the target of an id in the source. Ids that the other side does not have are root's inside and
- * nobody's outside.
+ * Owner in the target of an id in the source. Ids that the other side does not have are root's inside
+ * and nobody's outside.
  */
 uint32_t copy_map_id(const struct copy_worker *w, uint32_t id)
 {
@@ -155,8 +156,8 @@ int copy_is_kernel_fs(int fd)
 }
 
 /*
- * May the root inside write here himself? Else a link or a renamed directory could lend him our rights, on a
- * shared tree for one.
+ * May the root inside write here himself? Else a link or a renamed directory could lend him our
+ * rights, on a shared tree for one.
  */
 int copy_check_target_dir(struct copy_worker *w, int fd, const char *name)
 {
@@ -280,9 +281,9 @@ static int become_inside_root(const struct copy_job *job)
 }
 
 /*
- * An ordinary user has no rights over files of other ids, whom only the sandbox's user namespace makes theirs. It is
- * joined alone: we stay in our own pid and mount namespaces, not to be seen or traced from inside, and keep our ids,
- * so what is written outside is the user's.
+ * An ordinary user has no rights over files of other ids, whom only the sandbox's user namespace makes
+ * theirs. It is joined alone: we stay in our own pid and mount namespaces, not to be seen or traced
+ * from inside, and keep our ids, so what is written outside is the user's.
  */
 static int join_user_namespace(const struct copy_job *job)
 {
@@ -295,8 +296,8 @@ static struct copy_worker *prepare(const struct copy_job *job)
 	struct rlimit files;
 
 	umask(0);
-	if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || join_user_namespace(job) < 0 || keep_only(job) < 0 ||
-	    getrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || join_user_namespace(job) < 0 ||
+	    keep_only(job) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return NULL;
 	files.rlim_cur = files.rlim_max;
 	(void)!setrlimit(RLIMIT_NOFILE, &files); /* a deep tree then fails with its own words */

@@ -58,7 +58,8 @@ int registry_open(struct kennel_error **err)
 	int fd = open_private_dir(parent_fd, "kennel", shown, err);
 	if (fd >= 0 || (err && *err && kennel_error_code(*err) == KENNEL_E_LIMIT))
 		return fd;
-	return hint_default(err, fd, "kennel notes there what runs; it has to be a directory that you can write");
+	return hint_default(err, fd,
+			    "kennel notes there what runs; it has to be a directory that you can write");
 }
 
 int registry_make_id(int dir_fd, char ret[REGISTRY_ID_SIZE], struct kennel_error **err)

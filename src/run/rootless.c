@@ -68,8 +68,8 @@ static int wait_ready(struct launch *l, struct kennel_error **err)
 }
 
 /*
- * apt downloads as the user _apt, whom a sandbox of one id does not have. Named so that it is read last, and
- * not where the base has no apt.
+ * apt downloads as the user _apt, whom a sandbox of one id does not have. Named so that it is read
+ * last, and not where the base has no apt.
  */
 static int help_apt(struct launch *l, struct kennel_error **err)
 {
@@ -84,7 +84,8 @@ static int help_apt(struct launch *l, struct kennel_error **err)
 
 	if (idmap_user_has_range(&l->sb->user_map))
 		return 0;
-	int r = delta_plant_file(&spot, text, sizeof(text) - 1, 0644, err);     /* 0: there is no such directory */
+	int r = delta_plant_file(&spot, text, sizeof(text) - 1, 0644,
+				 err); /* 0: there is no such directory */
 	return r < 0 ? wrap(err, r, "make apt-get work with one id") : 0;
 }
 
