@@ -541,6 +541,9 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		empty_slots(l);
 		r = plan_child(l, err);
 	}
+	/* What must come before the clone can't come after it: pack_can_clone_early() has to know of all that. */
+	if (r == 0 && sb->init_pidfd >= 0 && (wants_cgroup(l) || stage_is_needed(l)))
+		r = fail(err, KENNEL_E_UNSUPPORTED, "the sandbox was begun before its walls were planned");
 	/* Where there is nothing with a name yet, the janitor can wait until the child works. */
 	bool early = wants_cgroup(l);
 	if (r == 0 && early)
@@ -692,7 +695,7 @@ static void end(struct sandbox *sb)
 	}
 	sb->nat = net_nat_free(sb->nat);
 	sb->work.nat_pidfd = -EBADF;
-	viewer_end(sb);
+	viewer_kill(sb);
 	(void)!cgroup_destroy(sb->cgroup, NULL);
 	if (sb->work.id)
 		registry_remove(sb->registry_fd, sb->id);
@@ -709,6 +712,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	if (!sb)
 		return NULL;
 	end(sb);
+	viewer_end(sb);
 	janitor_free(sb->janitor);
 	cgroup_free(sb->cgroup);
 	close_fd(sb->entry_fd);

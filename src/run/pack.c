@@ -122,8 +122,9 @@ bool pack_can_clone_early(const struct launch *l, enum spec_isolate level)
 	bool user =
 		s->isolate == SPEC_ISOLATE_USER ||
 		(s->isolate == SPEC_ISOLATE_AUTO && level == SPEC_ISOLATE_USER && s->idmap != SPEC_IDMAP_NO);
-	bool limits = s->memory_bytes || s->pids || s->cpus_milli;
+	/* A device that may not be written at user needs the device policy of a control group. */
+	bool group = s->memory_bytes || s->pids || s->cpus_milli || s->n_devices;
 
-	return user && !limits && !l->sb->rootless && l->sb->initial_user_ns && !s->n_mounts &&
+	return user && !group && !l->sb->rootless && l->sb->initial_user_ns && !s->n_mounts &&
 	       (s->net == SPEC_NET_NONE || s->net == SPEC_NET_HOST);
 }

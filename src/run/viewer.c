@@ -157,17 +157,24 @@ int viewer_explain(struct launch *l, int r, struct kennel_error **err)
 	return fail_errno(err, VIEW_PROGRAM ": %s", view_step_text(report.step));
 }
 
+void viewer_kill(struct sandbox *sb)
+{
+	close_fd(sb->view_hold_fd);
+	sb->view_hold_fd = -EBADF;
+	if (sb->view_pidfd >= 0)
+		sys_pidfd_send_signal(sb->view_pidfd, SIGKILL, 0);
+	sb->work.view_pidfd = -EBADF;
+}
+
 void viewer_end(struct sandbox *sb)
 {
 	siginfo_t info;
 
-	close_fd(sb->view_hold_fd);
-	sb->view_hold_fd = -EBADF;
+	viewer_kill(sb);
 	if (sb->view_pidfd < 0)
 		return;
-	sys_pidfd_send_signal(sb->view_pidfd, SIGKILL, 0);
 	while (sys_waitid_pidfd(sb->view_pidfd, &info, WEXITED) < 0 && errno == EINTR)
 		;
 	close_fd(sb->view_pidfd);
-	sb->view_pidfd = sb->work.view_pidfd = -EBADF;
+	sb->view_pidfd = -EBADF;
 }

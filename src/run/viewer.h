@@ -14,7 +14,9 @@ int viewer_find_program(char **ret, struct kennel_error **err) MUST_CHECK;
 int viewer_start(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* Something failed with r: if that is because the server did, says so instead. Returns the code. */
 int viewer_explain(struct launch *l, int r, struct kennel_error **err);
-/* Ends it and waits for that. Nothing where there is none. */
+/* Ends it. Nothing where there is none. */
+void viewer_kill(struct sandbox *sb);
+/* The same, and waits for that: it takes some ten milliseconds, most of it for the watches. */
 void viewer_end(struct sandbox *sb);
 
 #endif
