@@ -225,9 +225,12 @@ failed() {
 	run_kennel run --net none --pids 1 -- true
 	[ "$status" -ne 0 ]
 	# A limit of the user, with ids of a user that has no other process.
-	runuser -u "$KENNEL_TEST_USER" -- sh -c 'ulimit -u 1; exec env XDG_RUNTIME_DIR=/tmp "$0" run --net none -- true' "$KENNEL" </dev/null >"$T/o" 2>"$T/e" && status=0 || status=$?
+	install -d -m 0700 -o "$KENNEL_TEST_USER" "$T/run"
+	chmod 0755 "$T"
+	runuser -u "$KENNEL_TEST_USER" -- bash -c 'ulimit -u 1 && exec env XDG_RUNTIME_DIR="$1" "$0" run --net none -- true' "$KENNEL" "$T/run" </dev/null >"$T/o" 2>"$T/e" && status=0 || status=$?
 	stdout=$(<"$T/o") stderr=$(<"$T/e")
 	is_status 125
+	has "start a process" "$stderr"
 }
 
 # kennel_here SETUP ARG...: kennel in a mount namespace in which SETUP was done; nothing of it reaches the machine.
