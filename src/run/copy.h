@@ -48,7 +48,7 @@ struct copy_request {
 	const char *source, *target; /* paths; the one inside is below root_fd */
 	bool mapped;
 	struct idmap map;
-	bool joins;     /* an ordinary user's: the process that copies becomes root of the user namespace of pidfd */
+	bool joins;     /* an ordinary user's: the copying process becomes root of pidfd's user namespace */
 	int pidfd;
 };
 

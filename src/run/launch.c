@@ -541,7 +541,10 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		empty_slots(l);
 		r = plan_child(l, err);
 	}
-	/* What must come before the clone can't come after it: pack_can_clone_early() has to know of all that. */
+	/*
+	 * What must come before the clone can't come after it: pack_can_clone_early() has to know of all
+	 * that.
+	 */
 	if (r == 0 && sb->init_pidfd >= 0 && (wants_cgroup(l) || stage_is_needed(l)))
 		r = fail(err, KENNEL_E_UNSUPPORTED, "the sandbox was begun before its walls were planned");
 	/* Where there is nothing with a name yet, the janitor can wait until the child works. */

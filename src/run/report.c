@@ -193,7 +193,9 @@ int report_explain(struct launch *l, int r, struct kennel_error **err)
 	struct pollfd fd = { .fd = l->report_fd, .events = POLLIN };
 	struct child_report word = { .index = -1 };
 
-	if (poll(&fd, 1, 0) <= 0 || !(fd.revents & POLLIN) || report_read(l, &word, NULL) < 0 || word.step <= 0)
+	if (poll(&fd, 1, 0) <= 0 || !(fd.revents & POLLIN))
+		return r;
+	if (report_read(l, &word, NULL) < 0 || word.step <= 0)
 		return r;
 	return report_failed(l, &word, err);
 }

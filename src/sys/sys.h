@@ -86,7 +86,8 @@ int sys_setgroups(size_t n, const gid_t *groups);
 uid_t sys_setfsuid(uid_t uid);                          /* returns the previous one; never fails visibly */
 gid_t sys_setfsgid(gid_t gid);
 int sys_seccomp_load(const struct sock_fprog *prog);    /* SECCOMP_SET_MODE_FILTER, no flags */
-int sys_seccomp_listen(const struct sock_fprog *prog);  /* the same with a listener, which is returned (Linux 5.5) */
+int sys_seccomp_listen(
+	const struct sock_fprog *prog); /* the same with a listener, which is returned (Linux 5.5) */
 /*
  * attr: an array of 64-bit masks in the order of struct landlock_ruleset_attr, size of it in bytes.
  * Close-on-exec.

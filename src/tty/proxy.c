@@ -63,7 +63,8 @@ void tty_start_read(struct tty_start *ret, int in_fd, int out_fd)
 	struct termios t;
 
 	*ret = (struct tty_start){ 0 };
-	ret->has_size = !sys_ioctl(out_fd, TIOCGWINSZ, &ret->size) || !sys_ioctl(in_fd, TIOCGWINSZ, &ret->size);
+	ret->has_size = !sys_ioctl(out_fd, TIOCGWINSZ, &ret->size) ||
+			!sys_ioctl(in_fd, TIOCGWINSZ, &ret->size);
 	/* The erase key, UTF-8 and so on are the terminal's; a raw one is a program's, and tells nothing. */
 	if (!tcgetattr(in_fd, &t) && (t.c_lflag & ICANON))
 		ret->has_modes = !sys_ioctl(in_fd, TCGETS, ret->modes);

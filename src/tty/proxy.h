@@ -18,9 +18,9 @@ struct tty_proxy;
 
 /*
  * in_fd and out_fd (borrowed) are the caller's terminal; master_fd (borrowed) the sandbox's pty master. Sets
- * raw mode on in_fd and copies the window size. The modes of the sandbox's terminal are its own, see tty_start.
- * Makes master_fd non-blocking. An in_fd that is no terminal is copied too, with an end-of-file key at its
- * end. Return: 0 or a negative code.
+ * raw mode on in_fd and copies the window size. The modes of the sandbox's terminal are its own, see
+ * tty_start. Makes master_fd non-blocking. An in_fd that is no terminal is copied too, with an end-of-file
+ * key at its end. Return: 0 or a negative code.
  */
 int tty_proxy_new(int in_fd, int out_fd, int master_fd, struct tty_proxy **ret, struct kennel_error **err)
 	MUST_CHECK;

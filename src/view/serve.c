@@ -207,7 +207,10 @@ static int count_open(struct view *v, struct node *n, int fd, bool *ret_keep)
 	if (!r) {
 		uint64_t version = node_version(&st);
 
-		/* What is read inside leaves no trace outside where that can be had: the owner may ask for it. */
+		/*
+		 * What is read inside leaves no trace outside where that can be had: the owner may ask for
+		 * it.
+		 */
 		if (!n->opens && st.st_uid == geteuid())
 			(void)!fcntl(mine, F_SETFL, O_NOATIME);
 		if (!n->opens)

@@ -24,8 +24,8 @@
  *             one second
  *   --squash  tells 0 as owner of everything: the namespace has no other id, and what is nobody's can't be
  *             changed even by its root
- *   --no-xattrs serve no extended attributes: no file capabilities, no access control lists, but a third fewer
- *             requests, for the overlay asks for its own with every file that it looks up
+ *   --no-xattrs serve no extended attributes: no file capabilities, no access control lists, but a third
+ *             fewer requests, for the overlay asks for its own with every file that it looks up
  *
  * All other descriptors are closed. The launcher need not wait for the report: requests wait in the kernel
  * until they are answered. It must look at it (or at the process) when a request fails with ENOTCONN or

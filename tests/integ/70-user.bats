@@ -222,10 +222,10 @@ for call in (lambda: os.listdir("/usr/share/zoneinfo/Pacific"), lambda: open("/u
 @test "user: a thousand descriptors later there are as many as before" {
 	start -- ':'
 	local before after
-	before=$(ls "/proc/$MONITOR/fd" | wc -l)
+	before=$(find "/proc/$MONITOR/fd" -mindepth 1 | wc -l)
 	"$KENNEL" info "$ID" >/dev/null
 	"$KENNEL" list >/dev/null
-	after=$(ls "/proc/$MONITOR/fd" | wc -l)
+	after=$(find "/proc/$MONITOR/fd" -mindepth 1 | wc -l)
 	is_equal "$after" "$before"
 	ls -l "/proc/$MONITOR/fd"
 	[ "$before" -lt 30 ]
@@ -352,7 +352,8 @@ for call in (lambda: os.listdir("/usr/share/zoneinfo/Pacific"), lambda: open("/u
 	is_equal "$(grep -c . <<<"$stderr")" 1
 	has "usermod --add-subuids" "$stderr"
 	has "no subordinate ids" "$stderr"
-	[[ $stdout =~ ^0$'\n'\ +0\ +[0-9]+\ +1$'\n'0$'\n'no\ chown$ ]]
+	local nl=$'\n'
+	[[ $stdout =~ ^0${nl}\ +0\ +[0-9]+\ +1${nl}0${nl}no\ chown$ ]]
 }
 
 @test "user: without a range apt-get installs" {

@@ -201,7 +201,7 @@ lib_end_process() {
 # make_loop_fs TYPE SIZE MOUNTPOINT: a file system of its own on a loop device, mounted; needs root.
 make_loop_fs() {
 	local image device
-	need_root
+	need_root "loop devices"
 	need_commands losetup "mkfs.$1"
 	image=$(mktemp "$T/image-XXXXXX")
 	truncate -s "$2" "$image"

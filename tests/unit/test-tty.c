@@ -165,7 +165,10 @@ static void test_new_raw_and_free_restores(void **state)
 	assert_int_equal(tcgetattr(f->terminal_fd, &now_is), 0);
 	assert_int_equal(now_is.c_lflag & (ISIG | ICANON | ECHO | IEXTEN), 0);
 	assert_int_equal(now_is.c_oflag & OPOST, 0);
-	/* the sandbox's terminal gets the keys of the caller's, but from its maker: a program may be running on it */
+	/*
+	 * the sandbox's terminal gets the keys of the caller's, but from its maker: a program may be running
+	 * on it
+	 */
 	assert_int_equal(tcgetattr(f->program_fd, &inside), 0);
 	assert_int_not_equal(inside.c_cc[VERASE], 8);
 	assert_int_equal(sys_ioctl(f->program_fd, TCSETS, first.modes), 0);

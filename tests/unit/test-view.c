@@ -2,8 +2,8 @@
 /*
  * unit/test-view.c - the view server as a sandbox sees it: owners, content, the host's changes, its own end.
  *
- * The host side is a tree on disk that the tests make and change; the sandbox side runs in a user namespace with
- * an overlay on top (view-stage.c). argv[1] is the program.
+ * The host side is a tree on disk that the tests make and change; the sandbox side runs in a user namespace
+ * with an overlay on top (view-stage.c). argv[1] is the program.
  */
 #include "unit.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* unit/view-stage.c - see view-stage.h. A step that fails ends the process with its name: nothing to test then. */
+/*
+ * unit/view-stage.c - see view-stage.h. A step that fails ends the process with its name: nothing to test
+ * then.
+ */
 #include "view-stage.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 /*
  * unit/view-stage.h - a user namespace with a view and an overlay on it, as the launcher makes it, but small.
  *
- * Needs root, who makes the private /dev/fuse that everybody may open and plays newuidmap; what is looked at then
- * runs as an ordinary user: the server outside, the sandbox inside.
+ * Needs root, who makes the private /dev/fuse that everybody may open and plays newuidmap; what is looked at
+ * then runs as an ordinary user: the server outside, the sandbox inside.
  */
 #ifndef KENNEL_TESTS_VIEW_STAGE_H
 #define KENNEL_TESTS_VIEW_STAGE_H
@@ -21,9 +21,13 @@ struct stage {
 	double ready_us; /* from before its fork to its report */
 };
 
-/* Once per process: a private mount namespace with a /dev/fuse for all. dir: an empty directory to mount in. */
+/*
+ * Once per process: a private mount namespace with a /dev/fuse for all. dir: an empty directory to mount in.
+ */
 void stage_prepare(const char *dir);
-/* words: NULL-terminated, further ones for the server. max_files: its hard limit of descriptors, 0 as it is. */
+/*
+ * words: NULL-terminated, further ones for the server. max_files: its hard limit of descriptors, 0 as it is.
+ */
 void stage_start(struct stage *s, const char *program, const char *root, const char *const *words,
 		 unsigned max_files);
 /* Runs fn as root inside with the working directory at the view ("view") or at the overlay on it ("root"). */
