@@ -527,20 +527,20 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = rootless_check(l, err);
 	if (r == 0)
 		r = prepare_layers(l, err);
+	if (r == 0 && !l->shared)
+		r = clone_pipes(l, err);
 	if (r == 0)
 		r = prepare_slots(l, err);
+	if (r == 0)
+		empty_slots(l);         /* at once: what is not empty is closed in the end */
 	if (r == 0)
 		r = find_stage(l, err);
 	if (r == 0)
 		r = plan_binds(l, err);
 	if (r == 0 && sb->plan->net == SPEC_NET_NAT && !sb->mapped)
 		r = network_prepare(l, err);
-	if (r == 0 && !l->shared)
-		r = clone_pipes(l, err);
-	if (r == 0) {
-		empty_slots(l);
+	if (r == 0)
 		r = plan_child(l, err);
-	}
 	/*
 	 * What must come before the clone can't come after it: pack_can_clone_early() has to know of all
 	 * that.
