@@ -8,8 +8,7 @@
 
 #include "base/cleanup.h"
 
-/* The number in a sysctl file, or -1 where it is not there. */
-static long read_sysctl(const char *path)
+long ns_read_sysctl(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[32];
@@ -23,17 +22,17 @@ static long read_sysctl(const char *path)
 
 static int explain_user(int errnum, struct kennel_error **err)
 {
-	if (read_sysctl("/proc/sys/user/max_user_namespaces") == 0)
+	if (ns_read_sysctl("/proc/sys/user/max_user_namespaces") == 0)
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED,
 				 "user namespaces are switched off (user.max_user_namespaces is 0)"),
 			    "sysctl user.max_user_namespaces=15000");
-	if (geteuid() != 0 && read_sysctl("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+	if (geteuid() != 0 && ns_read_sysctl("/proc/sys/kernel/unprivileged_userns_clone") == 0)
 		return hint(err,
 			    fail(err, KENNEL_E_PERM,
 				 "user namespaces are for root only (kernel.unprivileged_userns_clone is 0)"),
 			    "sysctl kernel.unprivileged_userns_clone=1, or run kennel as root");
-	if (geteuid() != 0 && read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+	if (geteuid() != 0 && ns_read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
 		return hint(err,
 			    fail(err, KENNEL_E_PERM,
 				 "AppArmor keeps user namespaces from programs without a profile"),

@@ -11,4 +11,7 @@
  */
 int ns_explain_failure(unsigned long clone_flags, int errnum, struct kennel_error **err);
 
+/* The number in a file of /proc/sys, or -1 where it is not there. */
+long ns_read_sysctl(const char *path);
+
 #endif

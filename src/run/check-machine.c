@@ -29,6 +29,7 @@
 #include "cgroup/group.h"
 #include "layer/internal.h"
 #include "layer/layer.h"
+#include "ns/ns.h"
 #include "path/path.h"
 #include "run/check.h"
 #include "run/registry.h"
@@ -40,18 +41,6 @@
 #define LABEL_MAX 256
 
 const char *const check_ns_names[CHECK_NS_LIMITS] = { "user", "mnt", "pid", "ipc", "uts", "net", "cgroup" };
-
-long check_read_number(const char *path)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char text[32];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	return strtol(text, NULL, 10);
-}
 
 /* The first line of a small file, the caller's; NULL where it can't be read. */
 static char *read_line(const char *path)
@@ -280,8 +269,8 @@ static void probe_security(struct check_facts *f)
 	struct stat st;
 
 	f->apparmor = enabled && enabled[0] == 'Y';
-	f->apparmor_restricts = check_read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
-	f->selinux_enforcing = check_read_number("/sys/fs/selinux/enforce") == 1;
+	f->apparmor_restricts = ns_read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+	f->selinux_enforcing = ns_read_sysctl("/sys/fs/selinux/enforce") == 1;
 	f->label = f->apparmor ? read_line("/proc/self/attr/apparmor/current") : NULL;
 	if (!f->label)
 		f->label = read_line("/proc/self/attr/current");
@@ -296,12 +285,12 @@ static void probe_limits(struct check_facts *f)
 	(void)!getrlimit(RLIMIT_NOFILE, &files);
 	f->open_files = files.rlim_cur;
 	f->open_files_hard = files.rlim_max;
-	f->mount_max = check_read_number("/proc/sys/fs/mount-max");
-	f->watches = check_read_number("/proc/sys/fs/inotify/max_user_watches");
-	f->memfd_noexec = check_read_number("/proc/sys/vm/memfd_noexec");
+	f->mount_max = ns_read_sysctl("/proc/sys/fs/mount-max");
+	f->watches = ns_read_sysctl("/proc/sys/fs/inotify/max_user_watches");
+	f->memfd_noexec = ns_read_sysctl("/proc/sys/vm/memfd_noexec");
 	for (unsigned i = 0; i < CHECK_NS_LIMITS; i++) {
 		snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", check_ns_names[i]);
-		f->ns_limits[i] = check_read_number(path);
+		f->ns_limits[i] = ns_read_sysctl(path);
 	}
 }
 

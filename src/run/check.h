@@ -111,8 +111,6 @@ void check_facts_done(struct check_facts *f);
 int check_probe_namespaces(struct check_facts *f, struct kennel_error **err) MUST_CHECK;
 /* Packages, devices, control groups, limits; run/check-machine.c. */
 int check_probe_machine(struct check_facts *f, struct kennel_error **err) MUST_CHECK;
-/* The number in a sysctl's file, or -1. */
-long check_read_number(const char *path);
 
 /* Facts to lines. *ret starts as zeros. Pure. */
 int check_judge(const struct check_facts *f, struct check *ret, struct kennel_error **err) MUST_CHECK;
