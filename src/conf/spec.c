@@ -25,6 +25,7 @@
 #include "base/pathname.h"
 #include "base/suggest.h"
 #include "conf/capability.h"
+#include "conf/name.h"
 
 #define IDMAP_COUNT_DEFAULT 65536u      /* what distributions give a user, and enough for "nobody" */
 #define HOSTNAME_MAX 64                 /* of the kernel; one label of a name has 63 at most (RFC 1123) */
@@ -86,8 +87,8 @@ struct spec *spec_free(struct spec *s)
 {
 	if (!s)
 		return NULL;
-	struct strv *const lists[] = { &s->base_layers, &s->layers, &s->without,
-				       &s->hide,	&s->env,    &s->command };
+	struct strv *const lists[] = { &s->base_layers, &s->layers,  &s->without, &s->hide,
+				       &s->env,		&s->command, &s->given };
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_done(lists[i]);
 	for (size_t i = 0; i < s->n_mounts; i++) {
@@ -102,6 +103,8 @@ struct spec *spec_free(struct spec *s)
 	free(s->hostname);
 	free(s->user);
 	free(s->workdir);
+	free(s->keep);
+	free(s->store);
 	free(s);
 	return NULL;
 }
@@ -256,6 +259,15 @@ static int set_base(struct spec *s, const struct key *k, const char *value, stru
 	return 0;
 }
 
+/* Where the configuration has something else at this place, what the person says now takes its place. */
+static struct spec_mount *find_configured(struct spec *s, const char *target)
+{
+	for (size_t i = 0; i < s->n_configured; i++)
+		if (strcmp(s->mounts[i].target, target) == 0)
+			return &s->mounts[i];
+	return NULL;
+}
+
 static int append_mount(struct spec *s, const char *source, const char *target, bool read_only,
 			struct kennel_error **err)
 {
@@ -266,6 +278,13 @@ static int append_mount(struct spec *s, const char *source, const char *target, 
 		r = clean_target(target, &clean, err);
 	if (r < 0)
 		return r;
+	struct spec_mount *old = find_configured(s, clean);
+	if (old) {
+		free(old->source);
+		old->source = take_ptr(&clean_source);
+		old->read_only = read_only;
+		return 0;
+	}
 	struct spec_mount *mounts = reallocarray(s->mounts, s->n_mounts + 1, sizeof(*mounts));
 	if (!mounts)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
@@ -414,7 +433,12 @@ static int add_caps(struct spec *s, const struct key *k, const char *value, stru
 		}
 		mask |= bits;
 	}
-	*(uint64_t *)((char *)s + k->offset) |= mask;
+	uint64_t *field = (uint64_t *)((char *)s + k->offset);
+	uint64_t *other = field == &s->cap_add ? &s->cap_drop : &s->cap_add;
+	*field |= mask;
+	/* What the configuration says of the same ones no longer holds. */
+	*other &= ~(mask & s->configured_caps);
+	s->configured_caps &= ~mask;
 	return 0;
 }
 
@@ -482,6 +506,30 @@ static int set_user(struct spec *s, const struct key *k, const char *value, stru
 	return 0;
 }
 
+static int set_keep(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
+{
+	int r = name_check(value, err);
+
+	if (r < 0)
+		return r;
+	char *copy = strdup(value);
+	if (!copy)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	replace_string(&s->keep, copy);
+	return 0;
+}
+
+static int set_store(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
+{
+	char *clean = NULL;
+	int r = clean_path(value, &clean, err);
+
+	if (r < 0)
+		return r;
+	replace_string(&s->store, clean);
+	return 0;
+}
+
 static int add_env(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
 {
 	const char *equals = strchr(value, '=');
@@ -523,8 +571,63 @@ static const struct key keys[] = {
 	{ "cpus", set_milli, AT(cpus_milli), NULL,
 	  "it is a number of processors, such as 2 or 1.5; 0 is no limit" },
 	{ "quiet", set_flag, AT(quiet), NULL, "it is yes or no" },
+	{ "keep", set_keep, 0, NULL, "a name has up to 64 letters, digits, dots, hyphens and underscores" },
+	{ "path", set_store, 0, NULL, "it is the full path of a directory for containers" },
 };
 #undef AT
+
+static const struct key *find_key(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return &keys[i];
+	return NULL;
+}
+
+enum spec_use spec_key_use(const char *name)
+{
+	static int (*const lists[])(struct spec *, const struct key *, const char *,
+				    struct kennel_error **) = {
+		add_path, add_target, add_share, add_mount, add_device, add_caps, add_env,
+	};
+	const struct key *k = find_key(name);
+
+	if (!k)
+		return SPEC_USE_UNKNOWN;
+	if (k->set == set_keep || k->set == set_store)
+		return SPEC_USE_ONCE;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		if (k->set == lists[i])
+			return SPEC_USE_LIST;
+	return SPEC_USE_VALUE;
+}
+
+void spec_offer_keys(struct suggestion *near, const char *typed)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (spec_key_use(keys[i].name) != SPEC_USE_ONCE)
+			suggest_offer(near, typed, keys[i].name);
+}
+
+void spec_mark_configured(struct spec *s)
+{
+	strv_done(&s->given);
+	s->n_configured = s->n_mounts;
+	s->configured_caps = s->cap_add | s->cap_drop;
+}
+
+/* Both or none of the two, for they are read in pairs. */
+static int remember(struct spec *s, const char *key, const char *value, struct kennel_error **err)
+{
+	int r = strv_add(&s->given, key, err);
+
+	if (r < 0)
+		return r;
+	r = strv_add(&s->given, value, err);
+	if (r < 0)
+		free(s->given.items[--s->given.n]);
+	return r;
+}
 
 int spec_set(struct spec *s, const char *key, const char *value, struct kennel_error **err)
 {
@@ -538,6 +641,8 @@ int spec_set(struct spec *s, const char *key, const char *value, struct kennel_e
 			continue;
 		}
 		int r = k->set(s, k, value, err);
+		if (r == 0)
+			return remember(s, key, value, err);
 		if (r == -KENNEL_E_INVALID) {
 			r = wrap(err, r, "%s", key);
 			if (err && !kennel_error_hint(*err))

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/strv.h"
+#include "base/suggest.h"
 
 enum spec_isolate { SPEC_ISOLATE_AUTO, SPEC_ISOLATE_FS, SPEC_ISOLATE_NS, SPEC_ISOLATE_USER, SPEC_ISOLATE_VM };
 /* AUTO: nat, or none and a remark */
@@ -59,6 +60,20 @@ struct spec {
 	uint64_t cpus_milli;            /* thousandths of a processor; 0: no limit */
 	bool quiet;
 	struct strv command;            /* empty: the user's shell, as found inside */
+	char *keep;                     /* name of the container that it is; NULL: thrown away */
+	char *store;                    /* where containers are; NULL: the user's own place */
+
+	struct strv given;              /* key, value, key, value, ...: all that spec_set() took */
+	/* Of what follows spec_mark_configured() overrules what came before. */
+	size_t n_configured;            /* mounts */
+	uint64_t configured_caps;
+};
+
+enum spec_use {
+	SPEC_USE_UNKNOWN,               /* no such key */
+	SPEC_USE_VALUE,                 /* the last one counts */
+	SPEC_USE_LIST,                  /* each one adds to those before */
+	SPEC_USE_ONCE,                  /* of one run, never of a configuration: keep, path */
 };
 
 struct spec *spec_new(struct kennel_error **err);
@@ -66,12 +81,21 @@ struct spec *spec_free(struct spec *s);
 
 /*
  * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs
- * net tty hostname user workdir env memory pids cpus quiet. Keys that hold lists append. In values of
- * several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of a field itself.
+ * net tty hostname user workdir env memory pids cpus quiet keep path. Keys that hold lists append. In values
+ * of several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of a field itself.
  * Return: 0, -KENNEL_E_INVALID with a sentence that begins with the key and quotes the value (and a hint
  * that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.
  */
 int spec_set(struct spec *s, const char *key, const char *value, struct kennel_error **err) MUST_CHECK;
+
+enum spec_use spec_key_use(const char *key);
+/* Offers the keys of a configuration for "did you mean". */
+void spec_offer_keys(struct suggestion *near, const char *typed);
+/*
+ * All that is there came from a configuration: what is set from now on adds to its lists, but takes the
+ * place of what contradicts it (another mount at the same place, a capability dropped that was added).
+ */
+void spec_mark_configured(struct spec *s);
 
 /*
  * What can't be asked for together: level vm (unknown yet), idmap at a level without a user namespace, its
