@@ -125,7 +125,8 @@ int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files,
 {
 	if (sb->sb->rootless)
 		return rootless_count(sb->sb, ret_files, err);
-	return delta_count(sb->sb->delta_fd, sb->sb->n_mounts, &sb->sb->marks, ret_files, err);
+	manifest_plants_sort(&sb->sb->planted);
+	return delta_count(sb->sb->delta_fd, sb->sb->n_mounts, &sb->sb->planted, ret_files, err);
 }
 
 struct kennel_sandbox *kennel_sandbox_free(struct kennel_sandbox *sb)

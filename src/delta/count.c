@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/strv.h"
 
@@ -28,7 +29,9 @@ struct walk {
 	struct strv todo; /* last in, first out */
 	struct place *parents; /* of the current directory, outermost first */
 	size_t depth, room;
-	const struct delta_marks *marks;
+	struct buf path; /* of the current directory below the upper: "" or "a/b" */
+	unsigned mount;
+	const struct manifest_plants *planted;
 	uint64_t count;
 };
 
@@ -37,28 +40,37 @@ static void walk_done(struct walk *w)
 	close_fd(w->fd);
 	strv_done(&w->todo);
 	free(w->parents);
+	buf_done(&w->path);
 }
 #define _cleanup_walk_ __attribute__((cleanup(walk_done)))
 
-static bool mark_has(const struct delta_marks *m, const struct stat *st)
+/* The path of an entry of the current directory, at the end of w->path; cut_path() takes it off. */
+static const char *extend_path(struct walk *w, const char *name)
 {
-	for (size_t i = 0; i < m->n; i++)
-		if (m->items[i].ino == st->st_ino && m->items[i].dev == st->st_dev &&
-		    m->items[i].ctime.tv_sec == st->st_ctim.tv_sec &&
-		    m->items[i].ctime.tv_nsec == st->st_ctim.tv_nsec)
-			return true;
-	return false;
+	if (w->path.len)
+		buf_puts(&w->path, "/");
+	buf_puts(&w->path, name);
+	return buf_str(&w->path);
 }
 
-static bool mark_has_inode(const struct delta_marks *m, ino_t ino)
+static void cut_path(struct walk *w, size_t len)
 {
-	for (size_t i = 0; i < m->n; i++)
-		if (m->items[i].ino == ino)
-			return true;
-	return false;
+	w->path.len = len;
+	if (w->path.data)
+		w->path.data[len] = '\0';
 }
 
-static int see_entry(struct walk *w, int dir_fd, const struct dirent *e, struct kennel_error **err)
+static bool is_planted(struct walk *w, const char *name, const struct stat *st)
+{
+	size_t len = w->path.len;
+	const struct manifest_planted *p = manifest_plants_find(w->planted, w->mount, extend_path(w, name));
+
+	cut_path(w, len);
+	return p && manifest_planted_is_same(p, st, false);
+}
+
+static int see_entry(struct walk *w, int dir_fd, const struct dirent *e, bool has_planted,
+		     struct kennel_error **err)
 {
 	struct stat st;
 
@@ -67,7 +79,7 @@ static int see_entry(struct walk *w, int dir_fd, const struct dirent *e, struct 
 	if (e->d_type == DT_DIR)
 		return strv_add(&w->todo, e->d_name, err);
 	/* A hundred thousand files need no look each: only what may have been planted does. */
-	if (e->d_type != DT_UNKNOWN && !mark_has_inode(w->marks, e->d_ino)) {
+	if (e->d_type != DT_UNKNOWN && !has_planted) {
 		w->count++;
 		return 0;
 	}
@@ -75,7 +87,7 @@ static int see_entry(struct walk *w, int dir_fd, const struct dirent *e, struct 
 		return errno == ENOENT ? 0 : fail_errno(err, "look at a file of the delta");
 	if (S_ISDIR(st.st_mode))
 		return strv_add(&w->todo, e->d_name, err);
-	w->count += mark_has(w->marks, &st) ? 0 : 1;
+	w->count += has_planted && is_planted(w, e->d_name, &st) ? 0 : 1;
 	return 0;
 }
 
@@ -83,6 +95,7 @@ static int see_directory(struct walk *w, struct kennel_error **err)
 {
 	int dir_fd = openat(w->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *d = dir_fd < 0 ? NULL : fdopendir(dir_fd);
+	bool has_planted = manifest_plants_below(w->planted, w->mount, buf_str(&w->path));
 
 	if (!d) {
 		int r = fail_errno(err, "read a directory of the delta");
@@ -95,7 +108,7 @@ static int see_directory(struct walk *w, struct kennel_error **err)
 		const struct dirent *e = readdir(d);
 		if (!e)
 			return errno ? fail_errno(err, "read a directory of the delta") : 0;
-		int r = see_entry(w, dir_fd, e, err);
+		int r = see_entry(w, dir_fd, e, has_planted, err);
 		if (r < 0)
 			return r;
 	}
@@ -135,7 +148,9 @@ static int enter(struct walk *w, const char *name, struct kennel_error **err)
 	if (r < 0)
 		return r;
 	replace_fd(&w->fd, take_fd(&fd));
-	return see_directory(w, err);
+	extend_path(w, name);
+	r = buf_check(&w->path, err);
+	return r < 0 ? r : see_directory(w, err);
 }
 
 static int leave(struct walk *w, struct kennel_error **err)
@@ -149,14 +164,16 @@ static int leave(struct walk *w, struct kennel_error **err)
 	if (st.st_dev != to->dev || st.st_ino != to->ino)
 		return fail(err, KENNEL_E_BUSY, "a directory of the delta was moved while it was counted");
 	replace_fd(&w->fd, take_fd(&fd));
+	const char *slash = memrchr(w->path.data, '/', w->path.len);
+	cut_path(w, slash ? (size_t)(slash - w->path.data) : 0);
 	return 0;
 }
 
 /* Takes upper_fd. */
-static int count_upper(int upper_fd, const struct delta_marks *marks, uint64_t *count,
+static int count_upper(int upper_fd, unsigned mount, const struct manifest_plants *planted, uint64_t *count,
 		       struct kennel_error **err)
 {
-	_cleanup_walk_ struct walk w = { .fd = upper_fd, .marks = marks };
+	_cleanup_walk_ struct walk w = { .fd = upper_fd, .mount = mount, .planted = planted };
 
 	int r = see_directory(&w, err);
 	while (r == 0 && w.todo.n) {
@@ -168,7 +185,7 @@ static int count_upper(int upper_fd, const struct delta_marks *marks, uint64_t *
 	return r;
 }
 
-int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks, uint64_t *ret,
+int delta_count(int delta_fd, unsigned n_mounts, const struct manifest_plants *planted, uint64_t *ret,
 		struct kennel_error **err)
 {
 	uint64_t count = 0;
@@ -182,7 +199,7 @@ int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks
 			return fail_errno(err, "open a directory of the delta");
 		if (fd < 0) /* a mount that was left out has no place in it */
 			continue;
-		int r = count_upper(fd, marks, &count, err);
+		int r = count_upper(fd, i, planted, &count, err);
 		if (r < 0)
 			return r;
 	}

@@ -19,31 +19,16 @@
 #include "path/path.h"
 #include "sys/sys.h"
 
-static int mark_add(struct delta_marks *m, int dir_fd, const char *name, struct kennel_error **err)
+static int remember(const struct delta_spot *spot, int dir_fd, const char *name, enum manifest_kind kind,
+		    struct kennel_error **err)
 {
-	struct stat st;
+	struct stat st = { 0 };
 
-	if (!m)
+	if (!spot->planted)
 		return 0;
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (kind == MANIFEST_FILE && fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(err, "look at \"%s\" in the delta", name);
-	if (m->n == m->room) {
-		size_t room = m->room ? m->room * 2 : 16;
-		struct delta_mark *items = reallocarray(m->items, room, sizeof(*items));
-
-		if (!items)
-			return fail(err, KENNEL_E_NOMEM, "out of memory");
-		m->items = items;
-		m->room = room;
-	}
-	m->items[m->n++] = (struct delta_mark){ .dev = st.st_dev, .ino = st.st_ino, .ctime = st.st_ctim };
-	return 0;
-}
-
-void delta_marks_done(struct delta_marks *m)
-{
-	free(m->items);
-	*m = (struct delta_marks){ 0 };
+	return manifest_plants_add(spot->planted, spot->mount, spot->rel, kind, &st, err);
 }
 
 /* mkdir, then owner and mode like an example, whatever the umask is. */
@@ -213,7 +198,7 @@ int delta_plant_file(const struct delta_spot *spot, const void *data, size_t siz
 	}
 	if (n < 0 || fchmod(fd, mode) < 0)
 		return fail_errno(err, "write \"%s\" in the delta", spot->rel);
-	r = mark_add(spot->marks, dir_fd, name, err);
+	r = remember(spot, dir_fd, name, MANIFEST_FILE, err);
 	return r < 0 ? r : 1;
 }
 
@@ -227,7 +212,8 @@ static int plant_empty_dir(const struct delta_spot *spot, int dir_fd, const char
 	if (fd < 0 ||
 	    fsetxattr(fd, spot->user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque", "y", 1, 0) < 0)
 		return fail_errno(err, "hide \"%s\"", spot->rel);
-	return 1;
+	r = remember(spot, dir_fd, name, MANIFEST_OPAQUE, err);
+	return r < 0 ? r : 1;
 }
 
 int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t size,
@@ -252,7 +238,7 @@ int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t 
 		return fail_errno(err, "hide \"%s\"", spot->rel);
 	if (size && write(fd, data, size) != (ssize_t)size)
 		return fail_errno(err, "write \"%s\" in the delta", spot->rel);
-	r = mark_add(spot->marks, dir_fd, name, err);
+	r = remember(spot, dir_fd, name, MANIFEST_FILE, err);
 	return r < 0 ? r : 1;
 }
 
@@ -274,7 +260,7 @@ int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)
 		return MIN(r, 0);
 	if (mknodat(dir_fd, name, S_IFCHR, makedev(0, 0)) < 0)
 		return fail_errno(err, "leave out \"%s\"", spot->rel);
-	r = mark_add(spot->marks, dir_fd, name, err);
+	r = remember(spot, dir_fd, name, MANIFEST_WHITEOUT, err);
 	return r < 0 ? r : 1;
 }
 

@@ -10,7 +10,7 @@
  * xattrs).
  *
  * What kennel itself puts in before a start (resolv.conf, hidden directories) is remembered as planted, so
- * that it does not count as a change.
+ * that it does not count as a change (manifest.h).
  */
 #ifndef KENNEL_DELTA_LAYOUT_H
 #define KENNEL_DELTA_LAYOUT_H
@@ -21,17 +21,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-
-struct delta_mark {             /* identifies one planted object, unless it was changed since */
-	dev_t dev;
-	ino_t ino;
-	struct timespec ctime;
-};
-
-struct delta_marks {
-	struct delta_mark *items;
-	size_t n, room;
-};
+#include "delta/manifest.h"
 
 /*
  * Makes INDEX/upper and INDEX/work; upper gets the owner and mode of the lower's root. Both descriptors are
@@ -51,9 +41,10 @@ struct delta_known {
 
 struct delta_spot {
 	int upper_fd, lower_fd;
+	unsigned mount;         /* its index */
 	const char *rel;
 	bool user_xattr;
-	struct delta_marks *marks;
+	struct manifest_plants *planted;        /* gets what was put in; NULL: not remembered */
 	/*
 	 * NULL, or what the lower has at rel and at all its parents, sorted by rel: then the lower is not
 	 * asked. (A view server that is just starting takes long to answer.)
@@ -82,10 +73,11 @@ int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)
 /* Does the file system of fd keep user.* xattrs? (tmpfs: Linux 6.6) */
 bool delta_has_user_xattr(int dir_fd);
 
-/* How many files, links, devices and deletions the uppers of n mounts hold, planted ones left out. */
-int delta_count(int delta_fd, unsigned n_mounts, const struct delta_marks *marks, uint64_t *ret,
+/*
+ * How many files, links, devices and deletions the uppers of n mounts hold, planted ones (sorted) left out as
+ * long as they are what they were.
+ */
+int delta_count(int delta_fd, unsigned n_mounts, const struct manifest_plants *planted, uint64_t *ret,
 		struct kennel_error **err) MUST_CHECK;
-
-void delta_marks_done(struct delta_marks *m);
 
 #endif

@@ -159,7 +159,7 @@ static struct delta_spot root_spot(struct launch *l, const char *rel)
 		.lower_fd = l->shared->lower_fds[o->first_lower + o->n_lowers - 1],
 		.rel = rel,
 		.user_xattr = l->shared->user_xattr,
-		.marks = &l->sb->marks,
+		.planted = &l->sb->planted,
 	};
 }
 

@@ -435,13 +435,28 @@ static void put_entry(struct launch *l, struct buf *b)
 		registry_put(b, "replaced", l->unreadable->items[i].path);
 }
 
+/* What another process needs to read the changes: through a descriptor of ours, for it has no name. */
+static int put_delta(struct launch *l, struct buf *b, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf manifest = { 0 };
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", l->sb->delta_fd);
+	registry_put(b, "delta-fd", text);
+	int r = describe_start(l, &manifest, err);
+	if (r < 0)
+		return r;
+	registry_put(b, "manifest", buf_str(&manifest));
+	return buf_check(b, err);
+}
+
 static int register_sandbox(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 	_cleanup_buf_ struct buf b = { 0 };
 
 	put_entry(l, &b);
-	int r = buf_check(&b, err);
+	int r = put_delta(l, &b, err);
 	if (r < 0)
 		return r;
 	sb->work.id = sb->id;   /* before it is there: killed in between, the janitor would not know of it */
@@ -726,7 +741,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	close_fd(sb->user_ns_fd);
 	close_fd(sb->mount_ns_fd);
 	close_fd(sb->work.monitor_pidfd);
-	delta_marks_done(&sb->marks);
+	manifest_plants_done(&sb->planted);
 	plan_free(sb->plan);
 	mount_table_done(&sb->mounts);
 	free(sb);

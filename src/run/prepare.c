@@ -212,7 +212,8 @@ static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kenn
 		.lower_fd = l->shared->lower_fds[o->first_lower + o->n_lowers - 1],
 		.rel = p->overlays[i].target + (under ? skip + 1 : 1),
 		.user_xattr = l->shared->user_xattr,
-		.marks = &l->sb->marks,
+		.mount = (unsigned)under,
+		.planted = &l->sb->planted,
 	};
 	r = delta_plant_file(&spot, buf_str(&content), content.len, st.st_mode & 0777, err);
 	replace_fd(&l->shared->lower_fds[l->child_overlays[i].first_lower], -EBADF);
@@ -335,7 +336,8 @@ int prepare_hidden(struct launch *l, struct kennel_error **err)
 			.upper_fd = l->shared->upper_fds[h->overlay],
 			.rel = h->rel,
 			.user_xattr = l->shared->user_xattr,
-			.marks = &l->sb->marks,
+			.mount = h->overlay,
+			.planted = &l->sb->planted,
 		};
 		int r = 0;
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/line.h"
 #include "sys/sys.h"
 
 #define ID_TRIES 16u
@@ -86,21 +87,7 @@ void registry_put(struct buf *b, const char *key, const char *value)
 {
 	buf_puts(b, key);
 	buf_puts(b, "\t");
-	for (const char *s = value; *s; s++) {
-		switch (*s) {
-		case '\n':
-			buf_puts(b, "\\n");
-			break;
-		case '\t':
-			buf_puts(b, "\\t");
-			break;
-		case '\\':
-			buf_puts(b, "\\\\");
-			break;
-		default:
-			buf_add(b, s, 1);
-		}
-	}
+	line_put(b, value);
 	buf_puts(b, "\n");
 }
 
@@ -134,22 +121,6 @@ void registry_remove(int dir_fd, const char *id)
 	(void)!unlinkat(dir_fd, id, 0);         /* whoever finds a dead one removes it, so it may be gone */
 }
 
-static char *unescape(char *s)
-{
-	char *out = s;
-
-	for (char *in = s; *in; in++) {
-		if (*in == '\\' && in[1]) {
-			in++;
-			*out++ = *in == 'n' ? '\n' : *in == 't' ? '\t' : *in;
-		} else {
-			*out++ = *in;
-		}
-	}
-	*out = '\0';
-	return s;
-}
-
 int registry_parse(const char *text, struct registry_entry *e, struct kennel_error **err)
 {
 	_cleanup_strv_ struct strv lines = { 0 };
@@ -165,7 +136,7 @@ int registry_parse(const char *text, struct registry_entry *e, struct kennel_err
 		*tab = '\0';
 		r = strv_add(&e->keys, lines.items[i], err);
 		if (r == 0)
-			r = strv_add(&e->values, unescape(tab + 1), err);
+			r = strv_add(&e->values, line_undo(tab + 1), err);
 		if (r < 0)
 			return r;
 	}

@@ -79,7 +79,7 @@ static int help_apt(struct launch *l, struct kennel_error **err)
 		.lower_fd = l->shared->lower_fds[0],
 		.rel = "etc/apt/apt.conf.d/zz-kennel",
 		.user_xattr = true,
-		.marks = &l->sb->marks,
+		.planted = &l->sb->planted,
 	};
 
 	if (idmap_user_has_range(&l->sb->user_map))
@@ -120,22 +120,9 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 	s->upper_fds[0] = s->work_fds[0] = -EBADF;      /* numbers of this process: the child opens its own */
 	if (r < 0)
 		return r;
-	buf_add(out, l->sb->marks.items, l->sb->marks.n * sizeof(*l->sb->marks.items));
+	for (size_t i = 0; i < l->sb->planted.n; i++)
+		manifest_put_planted(out, &l->sb->planted.items[i]);
 	return buf_check(out, err);
-}
-
-static int take_marks(struct sandbox *sb, const struct buf *bytes, struct kennel_error **err)
-{
-	size_t n = bytes->len / sizeof(*sb->marks.items);
-
-	if (!n)
-		return 0;
-	sb->marks.items = malloc(n * sizeof(*sb->marks.items));
-	if (!sb->marks.items)
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	memcpy(sb->marks.items, bytes->data, n * sizeof(*sb->marks.items));
-	sb->marks.n = sb->marks.room = n;
-	return 0;
 }
 
 static int go(struct launch *l, struct kennel_error **err)
@@ -146,7 +133,7 @@ static int go(struct launch *l, struct kennel_error **err)
 int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
-	_cleanup_buf_ struct buf marks = { 0 };
+	_cleanup_buf_ struct buf planted = { 0 };
 
 	int r = idmap_user_write(sb->init_pid, proc_fd, &sb->user_map, err);
 	if (r < 0)
@@ -168,10 +155,10 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 		/* whoever else holds it makes requests hang when the server dies */
 		replace_fd(&l->shared->fuse_fd, -EBADF);
 	if (r == 0)
-		r = errand_run(l->user_ns_fd, fill_delta, l, &marks, err);
+		r = errand_run(l->user_ns_fd, fill_delta, l, &planted, err);
 	if (r < 0)
 		return viewer_explain(l, r, err);
-	r = take_marks(sb, &marks, err);
+	r = manifest_plants_parse(buf_str(&planted), &sb->planted, err);
 	if (r < 0)
 		return r;
 	sb->n_mounts = 1;
@@ -185,7 +172,8 @@ static int count(void *data, struct buf *out, struct kennel_error **err)
 	struct sandbox *sb = data;
 	uint64_t n = 0;
 
-	int r = delta_count(sb->delta_fd, sb->n_mounts, &sb->marks, &n, err);
+	manifest_plants_sort(&sb->planted);
+	int r = delta_count(sb->delta_fd, sb->n_mounts, &sb->planted, &n, err);
 	buf_add(out, &n, sizeof(n));
 	return r < 0 ? r : buf_check(out, err);
 }

@@ -6,6 +6,7 @@
  *   prepare.c   the trees: lowers by descriptor, idmapped; the delta
  *   furnish.c   what is put in beside the copy: device nodes, /tmp, /run, resolv.conf, hosts
  *   stage.c     mounts shared on purpose, which must be locked against the root inside
+ *   describe.c  the manifest, for who reads the delta from another process
  *   monitor.c   following it to its end
  */
 #ifndef KENNEL_RUN_SANDBOX_H
@@ -46,7 +47,7 @@ struct sandbox {
 	int entry_fd;                   /* holds the lock of our entry */
 	int delta_fd;                   /* root of the delta, ids as on disk */
 	unsigned n_mounts;              /* with a place in the delta */
-	struct delta_marks marks;
+	struct manifest_plants planted; /* what kennel put into the delta */
 
 	struct janitor_work work;
 	struct janitor *janitor;
@@ -120,6 +121,9 @@ int clone_init_file(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* furnish.c */
 int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err) MUST_CHECK;
 int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err) MUST_CHECK;
+
+/* describe.c: the text of the manifest; once the trees are there. Appends. */
+int describe_start(const struct launch *l, struct buf *b, struct kennel_error **err) MUST_CHECK;
 
 /* stage.c: entering and leaving a mount namespace of our own, and the mounts that are to be locked. */
 bool stage_is_needed(const struct launch *l);

@@ -191,7 +191,7 @@ int unreadable_plant(struct launch *l, struct kennel_error **err)
 			.lower_fd = l->shared->lower_fds[0],
 			.rel = l->unreadable->items[i].path + 1,
 			.user_xattr = true,
-			.marks = &l->sb->marks,
+			.planted = &l->sb->planted,
 			.known = l->known,
 			.n_known = l->n_known,
 		};

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/describe.c - the manifest of a start: what must be known to read its delta from another process, or
+ * later.
+ *
+ * Only what the start knows by itself, written straight as text: identities of file systems are looked up
+ * when a delta is kept, for a throwaway's base is there as long as it runs.
+ */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "path/path.h"
+#include "run/sandbox.h"
+
+static const char *const new_places[] = { "dev", "proc", "run", "sys", "tmp" };
+
+/* The mount in which path lies, and path below it. */
+static unsigned mount_of(const struct manifest *m, const char *path, const char **ret_rel)
+{
+	unsigned best = 0;
+	size_t len = 0;
+
+	for (size_t i = 1; i < m->n_mounts; i++)
+		if (path_is_below(path, m->mounts[i].target) && strlen(m->mounts[i].target) >= len) {
+			best = m->mounts[i].index;
+			len = strlen(m->mounts[i].target);
+		}
+	*ret_rel = path + len + (path[len] == '/');
+	return best;
+}
+
+/* A shared place and what leads to it: the child makes what of these the base does not have. */
+static int add_places(struct manifest *m, const char *path, struct kennel_error **err)
+{
+	_cleanup_free_ char *part = strdup(path);
+	int r = 0;
+
+	if (!part)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (char *end = part + 1 + strcspn(part + 1, "/"); r == 0; end += 1 + strcspn(end + 1, "/")) {
+		bool last = *end == '\0';
+		const char *rel;
+
+		*end = '\0';
+		unsigned mount = mount_of(m, part, &rel);
+		if (*rel)
+			r = manifest_plants_add(&m->planted, mount, rel, MANIFEST_PLACE, NULL, err);
+		if (last)
+			break;
+		*end = '/';
+	}
+	return r;
+}
+
+static int add_mounts(const struct launch *l, struct manifest *m, struct kennel_error **err)
+{
+	const struct plan *p = l->sb->plan;
+	int r = 0;
+
+	for (size_t i = 0; i < p->n_overlays && r == 0; i++) {
+		unsigned lower = l->child_overlays[i].first_lower;
+		bool has_place = l->sb->rootless ?
+					 i == 0 :
+					 l->shared->upper_fds[i] >= 0 && l->shared->lower_fds[lower] >= 0;
+
+		if (has_place)
+			r = manifest_add_mount(m, (unsigned)i, p->overlays[i].target, p->overlays[i].fstype,
+					       NULL, err);
+	}
+	return r;
+}
+
+int describe_start(const struct launch *l, struct buf *b, struct kennel_error **err)
+{
+	const struct spec *spec = l->spec;
+	const struct sandbox *sb = l->sb;
+	struct manifest m = {
+		.base = spec->base_path ? spec->base_path : (char *)"system",
+		.layers = spec->layers,
+		.view = sb->rootless,
+		.squash = sb->rootless && !idmap_user_has_range(&sb->user_map),
+		.user_xattr = l->shared->user_xattr,
+	};
+
+	if (spec->base_layers.n)
+		m.root_layers = (struct strv){ .items = l->root_layers, .n = l->n_root_layers };
+	if (sb->rootless)
+		m.absent = sb->plan->view_without;
+	int r = add_mounts(l, &m, err);
+	for (size_t i = 0; i < ARRAY_SIZE(new_places) && r == 0; i++)
+		r = manifest_plants_add(&m.planted, 0, new_places[i], MANIFEST_PLACE, NULL, err);
+	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
+		r = add_places(&m, spec->mounts[i].target, err);
+	if (r == 0) {
+		manifest_format(&m, b);
+		for (size_t i = 0; i < sb->planted.n; i++)
+			manifest_put_planted(b, &sb->planted.items[i]);
+		r = buf_check(b, err);
+	}
+	/* all else is borrowed */
+	m.base = NULL;
+	m.layers = m.root_layers = m.absent = (struct strv){ 0 };
+	manifest_done(&m);
+	return r;
+}
