@@ -191,8 +191,7 @@ static int mount_image(const struct image_format *f, int file_fd, bool is_device
 	return mount_from(&t, &errnum, err);
 }
 
-int image_open_pinned(int pin_fd, const char *path, const char *name, char **ret_fstype,
-		      struct kennel_error **err)
+int image_open_file(int pin_fd, const char *name, const struct image_format **ret, struct kennel_error **err)
 {
 	struct stat st;
 	if (fstat(pin_fd, &st) < 0)
@@ -204,10 +203,21 @@ int image_open_pinned(int pin_fd, const char *path, const char *name, char **ret
 	_cleanup_close_ int file_fd = path_reopen(pin_fd, O_RDONLY, err);
 	if (file_fd < 0)
 		return wrap(err, file_fd, "open the image \"%s\"", name);
+	int r = image_format_find(file_fd, name, ret, err);
+	return r < 0 ? r : take_fd(&file_fd);
+}
+
+int image_open_pinned(int pin_fd, const char *path, const char *name, char **ret_fstype,
+		      struct kennel_error **err)
+{
 	const struct image_format *f = NULL;
-	int r = image_format_find(file_fd, name, &f, err);
-	if (r < 0)
-		return r;
+	struct stat st;
+
+	_cleanup_close_ int file_fd = image_open_file(pin_fd, name, &f, err);
+	if (file_fd < 0)
+		return file_fd;
+	if (fstat(file_fd, &st) < 0)
+		return fail_errno(err, "look at \"%s\"", name);
 	_cleanup_free_ char *fstype = strdup(f->name);
 	if (!fstype)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");

@@ -34,6 +34,9 @@ int loop_attach(int file_fd, const char *label, struct kennel_error **err) MUST_
 
 /* Opens what a user named, following links, for whatever kind of file it is. Return: O_PATH descriptor. */
 int layer_pin(const char *path, const char *name, struct kennel_error **err) MUST_CHECK;
+/* Opens what layer_pin() found for reading, and tells its format. */
+int image_open_file(int pin_fd, const char *name, const struct image_format **ret, struct kennel_error **err)
+	MUST_CHECK;
 /* image_open() for what layer_pin() found. */
 int image_open_pinned(int pin_fd, const char *path, const char *name, char **ret_fstype,
 		      struct kennel_error **err) MUST_CHECK;

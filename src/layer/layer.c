@@ -74,6 +74,34 @@ static int clone_directory(int pin_fd, const char *name, struct kennel_error **e
 	return take_fd(&tree_fd);
 }
 
+int layer_open_plain(const char *path, int *ret_fd, const char **ret_format, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf name = { 0 };
+	const struct image_format *f = NULL;
+	struct stat st;
+
+	buf_safe(&name, path);
+	_cleanup_close_ int pin_fd = layer_pin(path, buf_str(&name), err);
+	if (pin_fd < 0)
+		return pin_fd;
+	if (fstat(pin_fd, &st) < 0)
+		return fail_errno(err, "look at \"%s\"", buf_str(&name));
+	*ret_format = NULL;
+	if (S_ISDIR(st.st_mode)) {
+		int r = check_directory(pin_fd, buf_str(&name), err);
+
+		if (r == 0)
+			*ret_fd = take_fd(&pin_fd);
+		return r;
+	}
+	int fd = image_open_file(pin_fd, buf_str(&name), &f, err);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	*ret_format = f->name;
+	return 0;
+}
+
 int layer_open(const char *path, int *ret_tree_fd, char **ret_kind, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf name = { 0 };

@@ -96,6 +96,13 @@ int image_open(const char *path, char **ret_fstype, struct kennel_error **err) M
 int layer_open_dir(const char *path, struct kennel_error **err) MUST_CHECK;
 
 /*
+ * Opens a directory or an image and mounts nothing, for who may not. A directory: O_PATH, *ret_format NULL.
+ * An image: readable, *ret_format is constant text.
+ */
+int layer_open_plain(const char *path, int *ret_fd, const char **ret_format, struct kennel_error **err)
+	MUST_CHECK;
+
+/*
  * Opens a directory or an image as one layer: a detached read-only mount that the caller may still idmap
  * (mount_setattr), attach or give to an overlay. Of a directory it is a clone without the mounts below.
  * *ret_kind is "directory" or the image's format, the caller's.

@@ -218,6 +218,30 @@ void judge_images(struct judge *j)
 					      "in this kernel, over loop devices (Linux 6.12 needs none)");
 }
 
+static void judge_library(struct judge *j, const char *name, const char *needed_for, bool there,
+			  const char *package)
+{
+	judge_begin(j, name, needed_for);
+	judge_found(j, "installed");
+	if (there)
+		return;
+	judge_found(j, "not installed; weaker: such images are refused");
+	judge_remedy(j, CHECK_WEAKER, "install the package %s", package);
+}
+
+void judge_user_images(struct judge *j)
+{
+	const struct check_facts *f = j->f;
+
+	judge_begin(j, "kennel-image", "--base IMAGE, --layer IMAGE");
+	judge_found(j, "installed: erofs images");
+	if (f->image_err)
+		judge_lacks(j, CHECK_WEAKER, f->image_err, "images are refused");
+	judge_library(j, "libsquashfs", "squashfs images", f->has_squashfs, "libsquashfs1");
+	judge_library(j, "libext2fs", "ext2, ext3 and ext4 images", f->has_ext2fs,
+		      "libext2fs2 (e2fsprogs-libs elsewhere)");
+}
+
 void judge_security(struct judge *j)
 {
 	const struct check_facts *f = j->f;

@@ -422,6 +422,8 @@ int check_judge(const struct check_facts *f, struct check *ret, struct kennel_er
 	judge_cgroups(&j);
 	if (f->root)
 		judge_images(&j);
+	else
+		judge_user_images(&j);
 	judge_security(&j);
 	judge_limits(&j);
 	judge_place(&j);

@@ -42,6 +42,7 @@ void judge_runtime(struct judge *j);
 void judge_cgroups(struct judge *j);
 void judge_net(struct judge *j);
 void judge_images(struct judge *j);
+void judge_user_images(struct judge *j);
 void judge_security(struct judge *j);
 void judge_limits(struct judge *j);
 void judge_place(struct judge *j);

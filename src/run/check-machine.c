@@ -35,6 +35,7 @@
 #include "run/registry.h"
 #include "run/viewer.h"
 #include "sys/sys.h"
+#include "view/view.h"
 
 #define TOOL_MS 2000
 #define WORDS_MAX 4096
@@ -126,7 +127,7 @@ static void probe_map_tool(const char *name, struct check_tool *ret)
 static int probe_view(struct check_facts *f)
 {
 	_cleanup_buf_ struct buf words = { 0 };
-	int r = viewer_find_program(&f->view_path, &f->view_err);
+	int r = viewer_find_program(VIEW_PROGRAM, &f->view_path, &f->view_err);
 
 	if (r < 0)
 		return r;
@@ -135,6 +136,24 @@ static int probe_view(struct check_facts *f)
 		return 0;
 	return hint(&f->view_err, fail(&f->view_err, KENNEL_E_MISSING, "\"%s\" does not run", f->view_path),
 		    "install the package libfuse3-3 (fuse3-libs elsewhere); ldd names what it lacks");
+}
+
+static bool has_library(const char *name)
+{
+	void *lib = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+
+	if (lib)
+		dlclose(lib);
+	return lib != NULL;
+}
+
+static void probe_image_reader(struct check_facts *f)
+{
+	_cleanup_free_ char *path = NULL;
+
+	(void)!viewer_find_program(VIEW_IMAGE_PROGRAM, &path, &f->image_err);
+	f->has_squashfs = has_library("libsquashfs.so.1");
+	f->has_ext2fs = has_library("libext2fs.so.2");
 }
 
 /* May an entry be made there? Such a file never gets a name. */
@@ -249,11 +268,8 @@ static bool erofs_takes_files(void)
 static int probe_images(struct check_facts *f, struct kennel_error **err)
 {
 	_cleanup_close_ int file_fd = sys_memfd_create("kennel-check", MFD_CLOEXEC);
-	void *blkid = dlopen("libblkid.so.1", RTLD_NOW | RTLD_LOCAL);
 
-	f->has_blkid = blkid != NULL;
-	if (blkid)
-		dlclose(blkid);
+	f->has_blkid = has_library("libblkid.so.1");
 	if (file_fd < 0 || ftruncate(file_fd, 65536) < 0)
 		return fail_errno(err, "make a memory file");
 	_cleanup_close_ int loop_fd = loop_attach(file_fd, "kennel check", &f->loop_err);
@@ -302,6 +318,7 @@ int check_probe_machine(struct check_facts *f, struct kennel_error **err)
 		probe_map_tool("newuidmap", &f->newuidmap);
 		probe_map_tool("newgidmap", &f->newgidmap);
 		(void)!probe_view(f);
+		probe_image_reader(f);
 	}
 	probe_security(f);
 	probe_limits(f);

@@ -86,6 +86,9 @@ struct check_facts {
 	char *pasta_version; /* first line of its own words */
 	struct kennel_error *loop_err;
 	bool has_blkid, erofs_from_file;
+	/* an ordinary user's images */
+	struct kennel_error *image_err;
+	bool has_squashfs, has_ext2fs;
 	int squashfs_errnum, erofs_errnum;
 
 	bool filter_built;

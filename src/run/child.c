@@ -177,9 +177,11 @@ static void early(struct child_at *at)
 		 * Only who opened it in the namespace that mounts may mount it; the parent starts the server
 		 * meanwhile.
 		 */
-		p->shared->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-		if (p->shared->fuse_fd < 0)
-			die(at, CHILD_STEP_FUSE);
+		for (unsigned i = 0; i < p->n_views; i++) {
+			p->shared->fuse_fds[i] = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+			if (p->shared->fuse_fds[i] < 0)
+				die(at, CHILD_STEP_FUSE);
+		}
 		/* Whether that ends the start depends on whether nat was asked for: the parent knows. */
 		if (p->tap) {
 			p->shared->tap_fd = net_tap_new();
@@ -224,9 +226,13 @@ static void make_own_trees(struct child_at *at)
 	const struct child_plan *p = at->p;
 	struct child_shared *s = p->shared;
 
-	s->lower_fds[0] = mount_new_view(s->fuse_fd);
-	if (s->lower_fds[0] < 0)
-		die(at, CHILD_STEP_VIEW);
+	for (unsigned i = 0; i < p->n_views; i++) {
+		s->view_fds[i] = mount_new_view(s->fuse_fds[i]);
+		if (s->view_fds[i] < 0)
+			die(at, CHILD_STEP_VIEW);
+		if (i < p->overlays[0].n_lowers)
+			s->lower_fds[i] = s->view_fds[i];
+	}
 	s->delta_fd = s->scratch_fd = mount_new_tmpfs(p->delta_size, p->delta_inodes);
 	if (s->delta_fd < 0)
 		die(at, CHILD_STEP_DELTA);
@@ -482,6 +488,16 @@ static void cover(struct child_at *at, int root_fd)
 	}
 }
 
+/* What is shared read-only without root: a view, or the one file that it shows. */
+static int take_view(struct child_at *at, int view_fd, const char *only)
+{
+	if (!only)
+		return view_fd;
+	/* only what is attached can be cloned */
+	return attach_over(at, view_fd, at->p->stage) < 0 ? -1 :
+							    sys_open_tree(view_fd, only, SYS_OPEN_TREE_CLONE);
+}
+
 /*
  * The mounts that the parent staged were copied, and so locked, when our mount namespace was made: take them
  * before the stage is covered.
@@ -491,8 +507,14 @@ static void take_staged(struct child_at *at, int first)
 	const struct child_plan *p = at->p;
 
 	for (unsigned i = 0; i < p->n_binds; i++) {
+		const struct child_bind *b = &p->binds[i];
+		int fd;
+
 		at->report.index = (int)i;
-		int fd = sys_open_tree(AT_FDCWD, p->binds[i].staged, SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
+		if (b->view < 0)
+			fd = sys_open_tree(AT_FDCWD, b->staged, SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
+		else
+			fd = take_view(at, p->shared->view_fds[b->view], b->only);
 		if (fd < 0)
 			die(at, CHILD_STEP_BIND);
 		p->shared->lower_fds[first + (int)i] = fd;

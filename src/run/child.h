@@ -79,6 +79,9 @@ struct child_bind {
 	const char *target;     /* as above */
 	/* host path of the locked mount in our copy of the mount namespace; NULL: see shared->bind_fds */
 	const char *staged;
+	/* an ordinary user's that may not be written: the view that shows it; else -1 */
+	int view;
+	const char *only; /* the one file of that view, or NULL: the whole */
 	bool is_dir;
 };
 
@@ -94,8 +97,8 @@ struct child_shared {
 	int lower_fds[CHILD_MAX_FDS];
 	int upper_fds[CHILD_MAX_FDS], work_fds[CHILD_MAX_FDS];
 	bool wrapped[CHILD_MAX_FDS];    /* this lower lies inside of another one: see child.c */
-	/* from the child of an ordinary user: /dev/fuse, opened in its user namespace */
-	int fuse_fd;
+	/* from the child of an ordinary user, one a view: /dev/fuse, opened in its namespace; the mount */
+	int fuse_fds[CHILD_MAX_FDS], view_fds[CHILD_MAX_FDS];
 	int init_fd;            /* the memory file of init */
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
@@ -125,6 +128,7 @@ struct child_plan {
 	bool user_ns, pid_ns;
 	/* an ordinary user's: the child itself makes the view's mount and the delta's */
 	bool rootless;
+	unsigned n_views; /* the lowers of the root, uppermost first; then what is shared read-only */
 	bool tap;                       /* and the tap device for nat */
 	const char *delta_size, *delta_inodes;  /* decimal; iff rootless */
 	int death_signal;

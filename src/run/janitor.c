@@ -52,8 +52,8 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 		sys_pidfd_send_signal(w->init_pidfd, SIGKILL, 0);
 		wait_gone(w->init_pidfd);
 	}
-	if (w->view_pidfd >= 0)
-		sys_pidfd_send_signal(w->view_pidfd, SIGKILL, 0);
+	for (unsigned i = 0; i < w->n_views; i++)
+		sys_pidfd_send_signal(w->view_pidfds[i], SIGKILL, 0);
 	for (unsigned i = 0; i < w->n_dirs; i++)
 		for (unsigned k = 0; k < CGROUP_TRIES; k++) {
 			if (unlinkat(w->dirs[i].parent_fd, w->dirs[i].name, AT_REMOVEDIR) == 0 ||

@@ -27,7 +27,8 @@ struct janitor_work {
 	const char *id;         /* NULL: no entry yet */
 	int init_pidfd;         /* -EBADF: not started */
 	int nat_pidfd;          /* -EBADF: none */
-	int view_pidfd;         /* -EBADF: none */
+	const int *view_pidfds; /* of an ordinary user's view servers */
+	unsigned n_views;
 	unsigned n_dirs;        /* control groups to remove, those included that are just being made */
 	struct {
 		int parent_fd;

@@ -34,6 +34,7 @@
 #include "run/sandbox.h"
 #include "run/unreadable.h"
 #include "run/viewer.h"
+#include "run/views.h"
 #include "seccomp/filter.h"
 #include "sys/sys.h"
 #include "view/view.h"
@@ -65,7 +66,11 @@ static void launch_done(struct launch *l)
 			close_fd(l->shared->upper_fds[i]);
 			close_fd(l->shared->work_fds[i]);
 		}
-		close_fd(l->shared->fuse_fd);
+		for (unsigned i = 0; i < l->n_views; i++) {
+			close_fd(l->shared->fuse_fds[i]);
+			if (i >= l->child_overlays[0].n_lowers)
+				close_fd(l->shared->view_fds[i]);
+		}
 		close_fd(l->shared->tap_fd);
 		/* An ordinary user's, of a start that failed before it became the sandbox's. */
 		if (l->shared->delta_fd != l->sb->delta_fd)
@@ -77,7 +82,7 @@ static void launch_done(struct launch *l)
 	free(l->child_binds);
 	free(l->cgroup_fds);
 	free(l->dev_binds);
-	close_fd(l->view_report_fd);
+	views_done(l);
 	unreadable_end(l);
 	close_fd(l->user_ns_fd);
 	close_fd(l->nat_user_ns_fd);
@@ -172,6 +177,7 @@ static int plan_binds(struct launch *l, struct kennel_error **err)
 				    "it names a file or directory of the machine");
 		l->child_binds[i].target = spec->mounts[i].target + 1;
 		l->child_binds[i].is_dir = S_ISDIR(st.st_mode);
+		views_choose_bind(l, i);
 		/*
 		 * An ordinary user's child takes the source itself: it has a copy of our mounts, already
 		 * locked.
@@ -217,6 +223,8 @@ static void empty_slots(struct launch *l)
 	}
 	for (unsigned i = 0; i < slots; i++)
 		l->shared->lower_fds[i] = -EBADF;
+	for (unsigned i = 0; i < l->n_views; i++)
+		l->shared->fuse_fds[i] = l->shared->view_fds[i] = -EBADF;
 }
 
 /*
@@ -284,6 +292,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->net_ns_fd = l->net_ns_fd;
 	c->user_ns = sb->mapped;
 	c->rootless = sb->rootless;
+	c->n_views = l->n_views;
 	c->tap = sb->rootless && p->net == SPEC_NET_NAT && net_nat_available();
 	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);
 	snprintf(l->delta_inodes, sizeof(l->delta_inodes), "%llu", (unsigned long long)p->inodes);
@@ -605,8 +614,8 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	}
 	sb->log = log ? *log : (struct log_sink){ 0 };
 	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
-	sb->user_ns_fd = sb->mount_ns_fd = sb->view_pidfd = sb->view_hold_fd = -EBADF;
-	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = sb->work.view_pidfd = -EBADF;
+	sb->user_ns_fd = sb->mount_ns_fd = sb->view_hold_fd = -EBADF;
+	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = -EBADF;
 	return sb;
 }
 
@@ -630,7 +639,6 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 		.net_ns_fd = -EBADF,
 		.old_ns_fd = -EBADF,
 		.old_cwd_fd = -EBADF,
-		.view_report_fd = -EBADF,
 		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .parent_pidfd = -EBADF },
 	};
 	sb->registry_fd = sb->work.registry_fd = registry_open(err);

@@ -69,6 +69,7 @@ static void put_binds(struct arena *a, struct child_plan *c)
 	for (unsigned i = 0; b && i < c->n_binds; i++) {
 		b[i].target = put_text(a, b[i].target);
 		b[i].staged = put_text(a, b[i].staged);
+		b[i].only = put_text(a, b[i].only);
 	}
 	c->binds = b;
 }

@@ -18,36 +18,18 @@
 #include "mount/mount.h"
 #include "path/path.h"
 #include "run/sandbox.h"
+#include "run/views.h"
 #include "sys/sys.h"
 
 /* a single file that is mounted on a file is copied in up to this size */
 #define FILE_MOUNT_MAX (16u << 20)
-
-/* What the view server is to show: a directory, found with the user's own rights. */
-static int prepare_view_root(struct launch *l, struct kennel_error **err)
-{
-	const char *path = l->spec->base_path ? l->spec->base_path : "/";
-	struct stat st;
-
-	l->base_fd = layer_open_dir(path, err);
-	if (l->base_fd >= 0)
-		return 0;
-	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		error_clear(err);
-		return hint(
-			err, fail(err, KENNEL_E_UNSUPPORTED, "mounting the image \"%s\" needs root", path),
-			"run kennel as root, or mount it with squashfuse and use the directory as --base");
-	}
-	return hint_default(err, wrap(err, l->base_fd, "open the base"),
-			    "--base takes system, or the path of a directory that you can read");
-}
 
 int prepare_layers(struct launch *l, struct kennel_error **err)
 {
 	const struct spec *spec = l->spec;
 
 	if (l->sb->rootless)
-		return prepare_view_root(l, err);
+		return views_open(l, err);
 	if (spec->base_kind == SPEC_BASE_PATH) {
 		_cleanup_free_ char *kind = NULL;
 		int r = layer_open(spec->base_path, &l->base_fd, &kind, err);

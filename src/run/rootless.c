@@ -35,19 +35,13 @@
 
 int rootless_check(struct launch *l, struct kennel_error **err)
 {
-	const struct spec *spec = l->spec;
 	const struct sandbox *sb = l->sb;
 
-	if (spec->layers.n)
-		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "layers on top of the base need root"),
-			    "run kennel as root, or put the layers into one directory and use --base");
-	for (size_t i = 0; i < spec->n_mounts; i++)
-		if (spec->mounts[i].read_only)
-			return hint(
-				err,
-				fail(err, KENNEL_E_UNSUPPORTED, "sharing \"%s\" read-only needs root",
-				     spec->mounts[i].source),
-				"root inside could make it writable again: copy it with kennel cp, or run kennel as root");
+	if (l->spec->base_layers.n)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "choosing layers of this machine's root needs root"),
+			    "leave them out: --base system; or give directories of your own with --layer");
 	if (!idmap_user_has_range(&sb->user_map))
 		log_warn(
 			&sb->log,
@@ -76,7 +70,7 @@ static int help_apt(struct launch *l, struct kennel_error **err)
 	static const char text[] = "APT::Sandbox::User \"root\";\n";
 	const struct delta_spot spot = {
 		.upper_fd = l->shared->upper_fds[0],
-		.lower_fd = l->shared->lower_fds[0],
+		.lower_fd = l->shared->lower_fds[l->child_overlays[0].n_lowers - 1],
 		.rel = "etc/apt/apt.conf.d/zz-kennel",
 		.user_xattr = true,
 		.planted = &l->sb->planted,
@@ -104,8 +98,8 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 			fail(err, KENNEL_E_UNSUPPORTED,
 			     "this kernel's tmpfs keeps no user xattrs, which an overlay in a user namespace needs"),
 			"Linux 6.6 or later has them");
-	if (fstat(s->lower_fds[0], &st) < 0)
-		return hint(err, fail_errno(err, "look at the view of the system"), "its server has ended");
+	if (fstat(s->lower_fds[l->child_overlays[0].n_lowers - 1], &st) < 0)
+		return hint(err, fail_errno(err, "look at the view of the base"), "its server has ended");
 	int r = delta_add_mount(delta_fd, 0, &st, &s->upper_fds[0], &s->work_fds[0], err);
 	if (r == 0)
 		r = prepare_hidden(l, err);
@@ -151,11 +145,13 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 		r = wait_ready(l, err);
 	if (r == 0)
 		r = viewer_start(l, err);
-	if (r == 0)
-		/* whoever else holds it makes requests hang when the server dies */
-		replace_fd(&l->shared->fuse_fd, -EBADF);
+	/* whoever else holds them makes requests hang when a server dies */
+	for (unsigned i = 0; i < l->n_views && r == 0; i++)
+		replace_fd(&l->shared->fuse_fds[i], -EBADF);
 	if (r == 0)
 		r = errand_run(l->user_ns_fd, fill_delta, l, &planted, err);
+	if (r == 0)
+		r = viewer_check(l, err);
 	if (r < 0)
 		return viewer_explain(l, r, err);
 	r = manifest_plants_parse(buf_str(&planted), &sb->planted, err);

@@ -40,8 +40,9 @@ struct sandbox {
 	struct idmap_user user_map;
 	int mount_ns_fd;                /* keeps the mounts until we end: see sandbox_leave() */
 	int user_ns_fd;                 /* rootless: to look into the delta; else -EBADF */
-	int view_pidfd;                 /* rootless: the view server; else -EBADF */
-	int view_hold_fd;               /* rootless: the server ends when this is closed */
+	int *view_pidfds; /* rootless: the view servers */
+	unsigned n_views;
+	int view_hold_fd; /* rootless: the servers end when this is closed */
 
 	int registry_fd;                /* the runtime directory */
 	int entry_fd;                   /* holds the lock of our entry */
@@ -62,6 +63,7 @@ struct sandbox {
 };
 
 struct unreadable;
+struct view_plan;
 
 /* A start under way. */
 struct launch {
@@ -86,7 +88,8 @@ struct launch {
 	int nat_user_ns_fd, net_ns_fd;  /* made beforehand for nat at level ns; else -EBADF */
 	int *cgroup_fds;
 	const char **dev_binds;
-	int view_report_fd;             /* the view server's word */
+	struct view_plan *views; /* rootless: what is shown through FUSE, see views.h */
+	unsigned n_views;
 	struct unreadable *unreadable;  /* what the user can't read of the base */
 	struct delta_known *known;      /* those and their parents, as they are outside */
 	size_t n_known;

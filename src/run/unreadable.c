@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "path/path.h"
+#include "run/views.h"
 #include "view/view.h"
 
 #define PASSWD_MAX (4u << 20)
@@ -148,6 +149,8 @@ int unreadable_find(struct launch *l, struct kennel_error **err)
 	l->unreadable = calloc(1, sizeof(*l->unreadable));
 	if (!l->unreadable)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (l->base_fd < 0)
+		return 0; /* an image: its reader reads all of it */
 	const struct unreadable_query q = {
 		.root_fd = l->base_fd,
 		.cache_fd = cache_fd,
@@ -188,7 +191,7 @@ int unreadable_plant(struct launch *l, struct kennel_error **err)
 	for (size_t i = 0; i < l->unreadable->n && l->n_known; i++) {
 		const struct delta_spot spot = {
 			.upper_fd = l->shared->upper_fds[0],
-			.lower_fd = l->shared->lower_fds[0],
+			.lower_fd = l->shared->lower_fds[l->child_overlays[0].n_lowers - 1],
 			.rel = l->unreadable->items[i].path + 1,
 			.user_xattr = true,
 			.planted = &l->sb->planted,
@@ -198,6 +201,8 @@ int unreadable_plant(struct launch *l, struct kennel_error **err)
 		_cleanup_error_ struct kennel_error *inner = NULL;
 		const struct buf *text = NULL;
 
+		if (views_cover(l, spot.rel))
+			continue; /* what a layer has there is what is to be seen */
 		for (size_t k = 0; k < ARRAY_SIZE(made_up); k++)
 			if (strcmp(spot.rel, made_up[k].rel) == 0)
 				text = &l->shadows[k];

@@ -3,41 +3,39 @@
  * run/viewer.c - see viewer.h.
  *
  * The server is a program of its own (it links libfuse), found where it was installed or, in a build tree,
- * beside this program. It has the user's own rights and no more, so being found at another place gives nobody
- * anything.
+ * beside this program. (Likewise the one for images.) It has the user's own rights and no more, so being
+ * found at another place gives nobody anything.
  */
 #include "run/viewer.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "run/views.h"
 #include "sys/sys.h"
 #include "view/view.h"
 
-enum { FD_FUSE, FD_ROOT, FD_DEATH, FD_REPORT, N_FDS };
+enum { FD_FUSE, FD_SOURCE, FD_DEATH, FD_REPORT, N_FDS };
 
-int viewer_find_program(char **ret, struct kennel_error **err)
+int viewer_find_program(const char *name, char **ret, struct kennel_error **err)
 {
-	static const char *const beside[] = { "../src/view/" VIEW_PROGRAM,
-					      "../libexec/kennel/" VIEW_PROGRAM };
+	static const char *const dirs[] = { KENNEL_LIBEXECDIR, "../src/view", "../libexec/kennel" };
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
-	if (access(KENNEL_LIBEXECDIR "/" VIEW_PROGRAM, X_OK) == 0) {
-		*ret = strdup(KENNEL_LIBEXECDIR "/" VIEW_PROGRAM);
-		return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
-	}
 	self[MAX(n, (ssize_t)0)] = '\0';
 	char *slash = strrchr(self, '/');
-	for (size_t i = 0; slash && i < ARRAY_SIZE(beside); i++) {
+	for (size_t i = 0; i < (slash ? ARRAY_SIZE(dirs) : 1); i++) {
 		_cleanup_free_ char *path = NULL;
 
-		if (asprintf(&path, "%.*s/%s", (int)(slash - self), self, beside[i]) < 0) {
+		if (asprintf(&path, "%.*s%s%s/%s", i ? (int)(slash - self) : 0, self, i ? "/" : "", dirs[i],
+			     name) < 0) {
 			path = NULL;
 			return fail(err, KENNEL_E_NOMEM, "out of memory");
 		}
@@ -46,20 +44,20 @@ int viewer_find_program(char **ret, struct kennel_error **err)
 			return 0;
 		}
 	}
-	return hint(err, fail(err, KENNEL_E_MISSING, "the program " VIEW_PROGRAM " is not installed"),
+	return hint(err, fail(err, KENNEL_E_MISSING, "the program %s is not installed", name),
 		    "without root the copy needs it: build kennel with libfuse 3, or run kennel as root");
 }
 
 /*
  * Its descriptors are put behind all of their sources, first and on, so that none takes another one's place.
  */
-static int make_words(struct launch *l, const char *path, int first, struct strv *argv,
-		      struct kennel_error **err)
+static int make_words(struct launch *l, const struct view_plan *v, const char *path, int first,
+		      struct strv *argv, struct kennel_error **err)
 {
 	const struct strv *hide = &l->sb->plan->view_without;
-	static const char *const options[N_FDS] = {
+	const char *const options[N_FDS] = {
 		[FD_FUSE] = "--fuse",
-		[FD_ROOT] = "--root",
+		[FD_SOURCE] = v->format ? "--image" : "--root",
 		[FD_DEATH] = "--death",
 		[FD_REPORT] = "--report",
 	};
@@ -70,11 +68,17 @@ static int make_words(struct launch *l, const char *path, int first, struct strv
 		if (r == 0)
 			r = strv_addf(argv, err, "%d", first + i);
 	}
-	for (size_t i = 0; i < hide->n && r == 0; i++) {
+	for (size_t i = 0; v->kind == VIEW_BASE && !v->format && i < hide->n && r == 0; i++) {
 		r = strv_add(argv, "--hide", err);
 		if (r == 0)
 			r = strv_add(argv, hide->items[i], err);
 	}
+	if (r == 0 && (v->format || v->only))
+		r = strv_add(argv, v->format ? "--format" : "--only", err);
+	if (r == 0 && (v->format || v->only))
+		r = strv_add(argv, v->format ? v->format : v->only, err);
+	if (r == 0 && v->kind == VIEW_LAYER && !v->format)
+		r = strv_add(argv, "--layer", err);
 	if (r == 0 && !idmap_user_has_range(&l->sb->user_map))
 		r = strv_add(argv, "--squash", err);
 	return r;
@@ -104,66 +108,141 @@ static int spawn(char *const argv[], const int sources[N_FDS], int first, pid_t 
 	return r ? fail_errno(err, "run \"%s\"", argv[0]) : 0;
 }
 
-int viewer_start(struct launch *l, struct kennel_error **err)
+static int start_one(struct launch *l, unsigned index, int death_fd, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
+	struct view_plan *v = &l->views[index];
 	_cleanup_strv_ struct strv argv = { 0 };
 	_cleanup_free_ char *path = NULL;
-	int death[2], report[2];
+	int report[2];
 	pid_t pid;
 
-	int r = viewer_find_program(&path, err);
+	int r = viewer_find_program(v->format ? VIEW_IMAGE_PROGRAM : VIEW_PROGRAM, &path, err);
 	if (r < 0)
 		return r;
-	if (pipe2(death, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	_cleanup_close_ int death_fd = death[0];
-	sb->view_hold_fd = death[1];
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return fail_errno(err, "make a pipe");
-	l->view_report_fd = report[0];
+	v->report_fd = report[0];
 	_cleanup_close_ int report_fd = report[1];
 
 	const int sources[N_FDS] = {
-		[FD_FUSE] = l->shared->fuse_fd,
-		[FD_ROOT] = l->base_fd,
+		[FD_FUSE] = l->shared->fuse_fds[index],
+		[FD_SOURCE] = v->fd,
 		[FD_DEATH] = death_fd,
 		[FD_REPORT] = report_fd,
 	};
 	int first = 3;
 	for (int i = 0; i < N_FDS; i++)
 		first = MAX(first, sources[i] + 1);
-	r = make_words(l, path, first, &argv, err);
+	r = make_words(l, v, path, first, &argv, err);
 	if (r == 0)
 		r = spawn(argv.items, sources, first, &pid, err);
 	if (r < 0)
 		return r;
-	sb->view_pidfd = sys_pidfd_open(pid, 0);
-	if (sb->view_pidfd < 0)
+	int pidfd = sys_pidfd_open(pid, 0);
+	if (pidfd < 0)
 		return fail_errno(err, "hold the view server");
-	sb->work.view_pidfd = sb->view_pidfd;
+	sb->view_pidfds[sb->n_views++] = pidfd;
+	sb->work.n_views = sb->n_views;
+	return 0;
+}
+
+int viewer_start(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	int death[2], r = 0;
+
+	sb->view_pidfds = calloc(l->n_views, sizeof(*sb->view_pidfds));
+	if (!sb->view_pidfds)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	sb->work.view_pidfds = sb->view_pidfds;
+	if (pipe2(death, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	_cleanup_close_ int death_fd = death[0];
+	sb->view_hold_fd = death[1];
+	for (unsigned i = 0; i < l->n_views && r == 0; i++)
+		r = start_one(l, i, death_fd, err);
+	return r;
+}
+
+static int explain_image(const struct view_plan *v, int errnum, struct kennel_error **err)
+{
+	const char *lib = strcmp(v->format, "squashfs") == 0 ? "libsquashfs1" : "libext2fs2";
+
+	switch (errnum) {
+	case EUCLEAN:
+		return hint(err,
+			    fail(err, KENNEL_E_CORRUPT, "the %s image \"%s\" is damaged", v->format, v->name),
+			    "make it anew, or run kennel as root: the kernel's own reader may say more");
+	case ENOPKG:
+		return hint(err,
+			    fail(err, KENNEL_E_MISSING,
+				 "to read the %s image \"%s\" without root takes a library", v->format,
+				 v->name),
+			    "install the package %s, or run kennel as root", lib);
+	case EOPNOTSUPP:
+		return hint(
+			err,
+			fail(err, KENNEL_E_UNSUPPORTED, "the %s image \"%s\" can't be read without root",
+			     v->format, v->name),
+			"%s",
+			strcmp(v->format, "erofs") == 0 ?
+				"make it without compression, or as squashfs, or run kennel as root" :
+				"make it as squashfs or ext4 with the usual options, or run kennel as root");
+	}
+	errno = errnum;
+	return hint_default(err, fail_errno(err, "open the %s image \"%s\"", v->format, v->name),
+			    "run kennel as root: the kernel's own reader may say more");
+}
+
+static int explain(const struct view_plan *v, const struct view_report *report, struct kennel_error **err)
+{
+	if (v->format && report->step == VIEW_STEP_IMAGE)
+		return explain_image(v, report->errnum, err);
+	errno = report->errnum;
+	return fail_errno(err, "show \"%s\": %s", v->name, view_step_text(report->step));
+}
+
+int viewer_check(struct launch *l, struct kennel_error **err)
+{
+	for (unsigned i = 0; i < l->n_views; i++) {
+		const struct view_plan *v = &l->views[i];
+		struct view_report report;
+
+		if (!v->format)
+			continue;
+		if (read(v->report_fd, &report, sizeof(report)) != sizeof(report))
+			return hint(err,
+				    fail(err, KENNEL_E_CORRUPT,
+					 "the reader of the %s image \"%s\" ended before its time", v->format,
+					 v->name),
+				    "the image may be damaged: make it anew, or run kennel as root");
+		if (report.step != VIEW_READY)
+			return explain(v, &report, err);
+	}
 	return 0;
 }
 
 int viewer_explain(struct launch *l, int r, struct kennel_error **err)
 {
-	struct pollfd fd = { .fd = l->view_report_fd, .events = POLLIN };
-	struct view_report report;
+	for (unsigned i = 0; i < l->n_views; i++) {
+		struct pollfd fd = { .fd = l->views[i].report_fd, .events = POLLIN };
+		struct view_report report;
 
-	if (l->view_report_fd < 0 || poll(&fd, 1, 0) <= 0 ||
-	    read(l->view_report_fd, &report, sizeof(report)) != sizeof(report) || report.step == VIEW_READY)
-		return r;
-	errno = report.errnum;
-	return fail_errno(err, VIEW_PROGRAM ": %s", view_step_text(report.step));
+		if (fd.fd >= 0 && poll(&fd, 1, 0) > 0 &&
+		    read(fd.fd, &report, sizeof(report)) == sizeof(report) && report.step != VIEW_READY)
+			return explain(&l->views[i], &report, err);
+	}
+	return r;
 }
 
 void viewer_kill(struct sandbox *sb)
 {
 	close_fd(sb->view_hold_fd);
 	sb->view_hold_fd = -EBADF;
-	if (sb->view_pidfd >= 0)
-		sys_pidfd_send_signal(sb->view_pidfd, SIGKILL, 0);
-	sb->work.view_pidfd = -EBADF;
+	for (unsigned i = 0; i < sb->n_views; i++)
+		sys_pidfd_send_signal(sb->view_pidfds[i], SIGKILL, 0);
+	sb->work.n_views = 0;
 }
 
 void viewer_end(struct sandbox *sb)
@@ -171,10 +250,12 @@ void viewer_end(struct sandbox *sb)
 	siginfo_t info;
 
 	viewer_kill(sb);
-	if (sb->view_pidfd < 0)
-		return;
-	while (sys_waitid_pidfd(sb->view_pidfd, &info, WEXITED) < 0 && errno == EINTR)
-		;
-	close_fd(sb->view_pidfd);
-	sb->view_pidfd = -EBADF;
+	for (unsigned i = 0; i < sb->n_views; i++) {
+		while (sys_waitid_pidfd(sb->view_pidfds[i], &info, WEXITED) < 0 && errno == EINTR)
+			;
+		close_fd(sb->view_pidfds[i]);
+	}
+	free(sb->view_pidfds);
+	sb->view_pidfds = NULL;
+	sb->n_views = 0;
 }

@@ -136,6 +136,8 @@ struct view {
 	int death_fd;
 	bool is_system; /* the root is "/": mountinfo's paths are ours */
 	bool squash; /* every owner is told as 0 */
+	bool is_layer; /* show what an overlay reads: whiteouts, opaque directories */
+	const char *only; /* the one name in the root that is shown, or NULL */
 	bool no_xattrs; /* asked not to serve any: the kernel then stops asking */
 	bool can_skip_opendir;
 	bool can_expire; /* entries can be made to be asked for again without being dropped */

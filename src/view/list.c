@@ -215,12 +215,14 @@ static size_t add_entry(fuse_req_t req, struct node *dir, struct stream *s, cons
 static int fill(fuse_req_t req, struct node *dir, struct stream *s, char *to, size_t size, bool plus,
 		size_t *ret_len)
 {
+	const struct view *v = fuse_req_userdata(req);
 	const struct dirent64 *d;
 	size_t len = 0;
 	int r;
 
 	while ((d = peek(s, &r))) {
-		size_t n = add_entry(req, dir, s, d, to + len, size - len, plus);
+		bool shown = !v->only || dir->parent || !strcmp(d->d_name, v->only);
+		size_t n = shown ? add_entry(req, dir, s, d, to + len, size - len, plus) : 0;
 
 		if (n > size - len)
 			break;

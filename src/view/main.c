@@ -13,17 +13,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <linux/landlock.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
-#include "sys/sys.h"
+#include "view/harden.h"
 #include "view/view.h"
 
 #define MOST_PINS 1024
@@ -36,7 +34,8 @@ struct args {
 	bool squash;
 	char **hide;
 	size_t n_hide;
-	bool no_xattrs;
+	bool no_xattrs, layer;
+	const char *only;
 };
 
 static int parse_args(int argc, char **argv, struct args *a)
@@ -46,7 +45,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 		{ "death", required_argument, NULL, 'd' },   { "report", required_argument, NULL, 'R' },
 		{ "hide", required_argument, NULL, 'h' },    { "pins", required_argument, NULL, 'p' },
 		{ "watches", required_argument, NULL, 'w' }, { "no-xattrs", no_argument, NULL, 'x' },
-		{ "squash", no_argument, NULL, 's' },	     { 0 },
+		{ "squash", no_argument, NULL, 's' },	     { "layer", no_argument, NULL, 'l' },
+		{ "only", required_argument, NULL, 'o' },    { 0 },
 	};
 	uint32_t n = 0;
 	int c;
@@ -56,8 +56,7 @@ static int parse_args(int argc, char **argv, struct args *a)
 	if (!a->hide)
 		return -1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == '?' ||
-		    (c != 'h' && c != 'x' && c != 's' && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
+		if (c == '?' || (!strchr("hxslo", c) && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
 			return -1;
 		if (c == 'h' && optarg[0] != '/')
 			return -1;
@@ -65,6 +64,10 @@ static int parse_args(int argc, char **argv, struct args *a)
 			a->hide[a->n_hide++] = optarg;
 		else if (c == 's')
 			a->squash = true;
+		else if (c == 'l')
+			a->layer = true;
+		else if (c == 'o')
+			a->only = optarg;
 		else if (c == 'x')
 			a->no_xattrs = true;
 		else if (c == 'p')
@@ -95,63 +98,11 @@ static int report_failure(const struct args *a, enum view_step step, int errnum)
 	return 1;
 }
 
-/* No right to change any file, nor to connect or bind over TCP where the kernel knows that right. */
-static void give_up_writing(void)
-{
-	const uint64_t fs =
-		LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
-		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
-		LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
-		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
-	const uint64_t refer = 1ull << 13, truncate = 1ull << 14, tcp = 3;
-	const uint64_t attrs[][2] = { { fs | refer | truncate, tcp },
-				      { fs | refer | truncate, 0 },
-				      { fs, 0 } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++) {
-		_cleanup_close_ int fd = sys_landlock_create_ruleset(attrs[i], attrs[i][1] ? 16 : 8);
-
-		if (fd >= 0) {
-			(void)!sys_landlock_restrict_self(fd);
-			return;
-		}
-	}
-}
-
-/* Closes all descriptors but ours and standard error, which keeps a number taken. */
-static int close_others(const struct args *a)
-{
-	const int ours[] = { a->fuse_fd, a->root_fd, a->death_fd, a->report_fd };
-	unsigned from = 0;
-
-	for (;;) {
-		unsigned next = ~0u;
-
-		for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
-			if ((unsigned)ours[i] >= from && (unsigned)ours[i] < next)
-				next = (unsigned)ours[i];
-		if (next > from && sys_close_range(from, next == ~0u ? ~0u : next - 1, 0) < 0)
-			return -1;
-		if (next == ~0u)
-			return 0;
-		from = next + 1;
-	}
-}
-
 static int harden(const struct args *a)
 {
-	if (close_others(a) < 0 || sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return -1;
-	/* The lowest numbers are for nobody: a library that prints must not print into a device. */
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd < 2)
-		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (fd > 2)
-		close_fd(fd);
-	give_up_writing();
-	sys_prctl(PR_SET_NAME, (unsigned long)VIEW_PROGRAM, 0, 0, 0);
-	return fchdir(a->root_fd);
+	const int ours[] = { a->fuse_fd, a->root_fd, a->death_fd, a->report_fd };
+
+	return view_harden(ours, ARRAY_SIZE(ours), VIEW_PROGRAM) < 0 ? -1 : fchdir(a->root_fd);
 }
 
 /* As many descriptors as there may be; a quarter of them for directories. */
@@ -268,6 +219,8 @@ int main(int argc, char **argv)
 	v->n_hide = a.n_hide;
 	v->no_xattrs = a.no_xattrs;
 	v->squash = a.squash;
+	v->is_layer = a.layer;
+	v->only = a.only;
 	v->n_workers = 1;
 	v->max_workers = MOST_WORKERS;
 	for (size_t i = 0; i < STREAMS; i++)

@@ -96,7 +96,7 @@ static void serve_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, ESTALE);
 		return;
 	}
-	if (dir->flags & NODE_HIDDEN) {
+	if (dir->flags & NODE_HIDDEN || (v->only && !dir->parent && strcmp(name, v->only))) {
 		reply_absent(req, HOLDS_FOR_EVER);
 		return;
 	}

@@ -9,7 +9,7 @@
  * read with the user's own rights, so nothing leaks.
  *
  *   kennel-view --fuse N --root N --death N --report N [--hide PATH]... [--pins N] [--watches N] [--squash]
- *               [--no-xattrs]
+ *               [--only NAME] [--layer] [--no-xattrs]
  *
  *   --fuse    the FUSE device. It was opened inside the user namespace (the kernel insists) and mounted there
  *             with VIEW_MOUNT_STRINGS and VIEW_MOUNT_FLAGS. The launcher and the child close theirs once this
@@ -24,6 +24,8 @@
  *             one second
  *   --squash  tells 0 as owner of everything: the namespace has no other id, and what is nobody's can't be
  *             changed even by its root
+ *   --only    the one name of the root that is shown; all others are not there
+ *   --layer   shows user.overlay.* too: the tree is a layer, which may hide what lies below it
  *   --no-xattrs serve no extended attributes: no file capabilities, no access control lists, but a third
  *             fewer requests, for the overlay asks for its own with every file that it looks up
  *
@@ -42,6 +44,7 @@
 #include "base/error.h"
 
 #define VIEW_PROGRAM "kennel-view"
+#define VIEW_IMAGE_PROGRAM "kennel-image" /* see image.h */
 
 /*
  * What the child gives to fsconfig() after fsopen("fuse") and before FSCONFIG_CMD_CREATE; "fd" is the
@@ -64,6 +67,7 @@ enum view_step {
 	VIEW_STEP_SESSION,
 	VIEW_STEP_DEVICE,
 	VIEW_STEP_THREAD,
+	VIEW_STEP_IMAGE, /* kennel-image: EUCLEAN damaged, ENOPKG a library is missing, EOPNOTSUPP can't */
 };
 
 struct view_report {
@@ -90,6 +94,8 @@ static inline const char *view_step_text(int32_t step)
 		return "use the FUSE device";
 	case VIEW_STEP_THREAD:
 		return "start a thread";
+	case VIEW_STEP_IMAGE:
+		return "open the image";
 	}
 	return "serve";
 }

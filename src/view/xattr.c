@@ -3,8 +3,9 @@
  * view/xattr.c - extended attributes: those that mean something inside, and nothing else.
  *
  * An overlay above us would take the host's user.overlay.* for its own (whiteouts, redirects to other
- * places), so these are never shown. Access control lists and capabilities carry ids, which the kernel reads
- * as ids of the namespace that the view is mounted in, as it does with owners.
+ * places), so these are shown of a layer only, which is made to be read so. Access control lists and
+ * capabilities carry ids, which the kernel reads as ids of the namespace that the view is mounted in, as it
+ * does with owners.
  */
 #include "view/internal.h"
 
@@ -20,10 +21,10 @@
 
 #define MAGIC_PATH_MAX 32
 
-static bool is_shown(const char *name)
+static bool is_shown(const struct view *v, const char *name)
 {
 	if (!strncmp(name, "user.", 5))
-		return strncmp(name, "user.overlay.", 13) != 0;
+		return v->is_layer || strncmp(name, "user.overlay.", 13) != 0;
 	return !strcmp(name, "security.capability") || !strcmp(name, "system.posix_acl_access") ||
 	       !strcmp(name, "system.posix_acl_default");
 }
@@ -46,8 +47,9 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	char path[MAGIC_PATH_MAX], small[1024];
 
-	bool none = ((const struct view *)fuse_req_userdata(req))->no_xattrs;
-	if (none || !is_shown(name)) {
+	const struct view *v = fuse_req_userdata(req);
+	bool none = v->no_xattrs;
+	if (none || !is_shown(v, name)) {
 		fuse_reply_err(req, none ? ENOSYS : ENODATA);
 		return;
 	}
@@ -72,13 +74,13 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 }
 
 /* Leaves only the names that are shown; returns their length. */
-static size_t keep_shown(char *names, size_t len)
+static size_t keep_shown(const struct view *v, char *names, size_t len)
 {
 	size_t kept = 0;
 
 	for (size_t at = 0, n; at < len; at += n) {
 		n = strnlen(names + at, len - at) + 1;
-		if (at + n > len || !is_shown(names + at))
+		if (at + n > len || !is_shown(v, names + at))
 			continue;
 		memmove(names + kept, names + at, n);
 		kept += n;
@@ -108,7 +110,7 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 		fuse_reply_err(req, errno);
 		return;
 	}
-	size_t kept = names ? keep_shown(names, (size_t)len) : 0;
+	size_t kept = names ? keep_shown(fuse_req_userdata(req), names, (size_t)len) : 0;
 	if (!size)
 		fuse_reply_xattr(req, kept);
 	else if (kept > size)

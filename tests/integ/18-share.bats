@@ -34,9 +34,8 @@ setup() {
 }
 
 @test "share: :ro can't be changed, nor made writable again" {
-	need_root ":ro shares"
 	local level
-	for level in user ns; do
+	for level in $(levels user ns); do
 		run_kennel run --net none --isolate "$level" --share "$T/real:ro" -- sh -c 'cd "$0"; cat file; echo x >file; touch new; mount -o remount,rw "$0"; mount -o remount,rw,bind "$0"; echo y >file; chmod 777 .; rm file' "$T/real"
 		is_equal "$stdout" outside
 		has "Read-only file system" "$stderr"
@@ -45,8 +44,16 @@ setup() {
 	done
 }
 
+@test "share: :ro of a file shows that one alone, and what comes in its place outside" {
+	background "$KENNEL" run --net none --mount "$T/real/file:/mnt/file:ro" -- sh -c 'cat /mnt/file; ls /mnt; mount -o remount,rw /mnt/file; mount -o remount,rw,bind /mnt/file; echo x >/mnt/file; until [ -e /run/go ]; do sleep 0.05; done'
+	wait_for 10 grep -q '^outside' "$T/out.$LIB_STARTED"
+	wait_for 10 grep -q "cannot create" "$T/err.$LIB_STARTED"
+	grep -qx file "$T/out.$LIB_STARTED"
+	is_equal "$(cat "$T/real/file")" outside
+	kill -TERM $!
+}
+
 @test "share: a single file, and one that is written in place" {
-	need_root ":ro shares"
 	run_kennel run --net none --share "$T/single" --share "$T/real/file:ro" -- sh -c 'cat "$0/single" "$0/real/file"; echo more >>"$0/single"; echo x >"$0/real/file"; echo x >"$0/real/new"' "$T"
 	is_equal "$stdout" $'single\noutside'
 	has "Read-only file system" "$stderr"
@@ -89,7 +96,6 @@ setup() {
 }
 
 @test "share: relative paths, and paths with colons and backslashes" {
-	need_root ":ro shares"
 	mkdir "$T/a:b" "$T/c\\d"
 	echo colon >"$T/a:b/file"
 	echo backslash >"$T/c\\d/file"
@@ -103,7 +109,6 @@ setup() {
 }
 
 @test "mount: elsewhere, where something is, is nothing, and is a file" {
-	need_root ":ro shares"
 	run_kennel run --net none --mount "$T/real:/mnt" --mount "$T/real:/new/deep/place" --mount "$T/single:/etc/issue" --mount "$T/single:/etc/new-file:ro" --mount "$T/real:/tmp/there" -- \
 		sh -c 'cat /mnt/file /new/deep/place/file /etc/issue /etc/new-file /tmp/there/file; echo x >/mnt/made; echo y >/etc/new-file; ls /tmp'
 	is_equal "$stdout" $'outside\noutside\nsingle\nsingle\noutside\nthere'

@@ -233,6 +233,53 @@ for call in (lambda: os.listdir("/usr/share/zoneinfo/Pacific"), lambda: open("/u
 	lacks /dev/fuse "$(ls -l "/proc/$MONITOR/fd")"
 }
 
+@test "user: each server of several killed is an error inside, not a hang" {
+	need_commands mksquashfs
+	mkdir -p "$T/layer/opt/of-layer" "$T/real" "$T/dir/opt/of-dir"
+	seq -f name-%g 200 | (cd "$T/layer/opt/of-layer" && xargs touch)
+	seq -f name-%g 200 | (cd "$T/dir/opt/of-dir" && xargs touch)
+	seq -f name-%g 200 | (cd "$T/real" && xargs touch)
+	mksquashfs "$T/layer" "$T/image" -quiet -no-progress >/dev/null
+	background "$KENNEL" run --net none --layer "$T/image" --layer "$T/dir" --share "$T/real:ro" -- python3 -c '
+import errno, os, signal, sys, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+print("ready", flush=True)
+signal.sigwait({signal.SIGUSR1})
+for name in sys.argv[1:]:
+    try:
+        print(len(os.listdir(name)), flush=True)
+    except OSError as e:
+        print(errno.errorcode[e.errno], flush=True)
+' /opt/of-layer /opt/of-dir "$T/real"
+	MONITOR=$!
+	local out=$T/out.$LIB_STARTED
+	wait_for 20 grep -q ready "$out"
+	is_equal "$(pgrep -P "$MONITOR" -f 'kennel-(view|image)' | wc -l)" 4
+	pgrep -P "$MONITOR" -f 'kennel-(view|image)' | xargs kill -KILL
+	kill -USR1 "$MONITOR"
+	wait_for 10 gone "$MONITOR"
+	cat "$out"
+	is_equal "$(tail -n +2 "$out" | grep -Ecx 'EIO|ENOTCONN|ECONNABORTED')" 3
+}
+
+@test "user: the image server can't do anything but read and serve" {
+	need_commands mksquashfs
+	mkdir "$T/layer"
+	echo text >"$T/layer/file"
+	mksquashfs "$T/layer" "$T/image" -quiet -no-progress >/dev/null
+	start --layer "$T/image" -- 'cat /file'
+	local image
+	image=$(pgrep -P "$MONITOR" -f kennel-image)
+	grep -q '^Seccomp:.2$' "/proc/$image/status"
+	grep -q '^NoNewPrivs:.1$' "/proc/$image/status"
+	# not to be traced
+	is_equal "$(stat -c %U "/proc/$image/fd")" root
+	run_kennel cp "$ID:/file" "$T/copy"
+	is_equal "$(cat "$T/copy")" text
+	kill -KILL "$MONITOR"
+	wait_for 10 gone "$image"
+}
+
 @test "user: list, info and what was replaced" {
 	start --hostname box -- ':'
 	run_kennel list
@@ -296,6 +343,15 @@ for call in (lambda: os.listdir("/usr/share/zoneinfo/Pacific"), lambda: open("/u
 	is_equal "$(ls -A "$T/real")" ""
 }
 
+@test "user: what a layer has in place of something closed is what is seen" {
+	mkdir -p "$T/layer/etc"
+	echo "of the layer" | tee "$T/layer/etc/shadow" >"$T/layer/etc/gshadow"
+	inside --layer "$T/layer" -- 'cat /etc/shadow /etc/gshadow; stat -c %u /etc/shadow; echo new >/etc/shadow; cat /etc/shadow'
+	is_status 0
+	is_equal "$stdout" $'of the layer\nof the layer\n'"$(id -u)"$'\nnew'
+	is_equal "$(cat "$T/layer/etc/shadow")" "of the layer"
+}
+
 @test "user: --device is what this user may open" {
 	inside --device /dev/fuse -- '[ -c /dev/fuse ] && exec 3<>/dev/fuse && echo open'
 	is_status 0
@@ -308,14 +364,14 @@ for call in (lambda: os.listdir("/usr/share/zoneinfo/Pacific"), lambda: open("/u
 }
 
 @test "user: what needs root is refused, with what helps" {
-	mkdir "$T/layer" "$T/real"
-	: >"$T/image"
-	run_kennel run --layer "$T/layer" -- true
-	refused yes "need root"
+	local level
+	truncate -s 1M "$T/image"
+	printf 'XFSB\0\0\20\0\0\0\0\0\0\0\1\0' | dd of="$T/image" conv=notrunc status=none
 	run_kennel run --base "$T/image" -- true
 	refused yes "$T/image"
-	run_kennel run --share "$T/real:ro" -- true
-	refused yes "$T/real"
+	has xfs "$stderr"
+	run_kennel run --share /proc/version:ro -- true
+	refused yes /proc/version
 	for level in fs ns; do
 		run_kennel run --isolate $level -- true
 		refused yes "isolation $level needs root"

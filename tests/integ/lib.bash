@@ -152,6 +152,15 @@ need_root() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root${1:+: $1}"
 }
 
+# levels LEVEL...: those of them that this user can have.
+levels() {
+	if [ "$(id -u)" -eq 0 ]; then
+		echo "$@"
+	else
+		echo user
+	fi
+}
+
 need_sandbox() {
 	[ "$(id -u)" -ne 0 ] || return 0
 	[ -w /dev/fuse ] || skip "no fuse device that this user may open"

@@ -42,6 +42,8 @@ static void fine(struct check_facts *f, bool root)
 		.cgroup_v2 = true,
 		.pasta_version = strdup("pasta 0.1"),
 		.has_blkid = true,
+		.has_squashfs = true,
+		.has_ext2fs = true,
 		.erofs_from_file = true,
 		.filter_built = true,
 		.apparmor_restricts = -1,
@@ -322,6 +324,8 @@ static void test_check_judge_packages_and_limits(void **state)
 	hint(&f.view_err, fail(&f.view_err, KENNEL_E_MISSING, "no view"), "install it");
 	hint(&f.runtime_err, fail(&f.runtime_err, KENNEL_E_NOTFOUND, "XDG_RUNTIME_DIR is not set"), "log in");
 	hint(&f.pasta_err, fail(&f.pasta_err, KENNEL_E_MISSING, "pasta is not installed"), "passt");
+	hint(&f.image_err, fail(&f.image_err, KENNEL_E_MISSING, "no reader"), "build it");
+	f.has_squashfs = f.has_ext2fs = false;
 	f.memfd_noexec = 2;
 	f.user_ns.errnum[CHECK_TRY_MEMORY_FILE] = EACCES;
 	f.filter_built = false;
@@ -333,6 +337,9 @@ static void test_check_judge_packages_and_limits(void **state)
 	expect(&c, "kennel-view", CHECK_MISSING, "no view", "install it");
 	expect(&c, "runtime directory", CHECK_MISSING, "not set", "log in");
 	expect(&c, "pasta", CHECK_WEAKER, "no network", "passt");
+	expect(&c, "kennel-image", CHECK_WEAKER, "no reader", "build it");
+	expect(&c, "libsquashfs", CHECK_WEAKER, "not installed", "libsquashfs1");
+	expect(&c, "libext2fs", CHECK_WEAKER, "not installed", "libext2fs2");
 	expect(&c, "programs in memory files", CHECK_MISSING, "is 2", "sysctl vm.memfd_noexec=1");
 	expect(&c, "system call filter", CHECK_MISSING, "none was built", "--isolate fs");
 	expect(&c, "open files", CHECK_MISSING, "32", "ulimit -n 1024");

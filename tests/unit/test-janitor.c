@@ -91,8 +91,7 @@ static _Noreturn void monitor(struct fixture *f, enum end end)
 	struct janitor_work work = { .monitor_pidfd = sys_pidfd_open(getpid(), 0),
 				     .registry_fd = f->dir_fd,
 				     .init_pidfd = -EBADF,
-				     .nat_pidfd = -EBADF,
-				     .view_pidfd = -EBADF };
+				     .nat_pidfd = -EBADF };
 	struct janitor *j = NULL;
 	int pid;
 
@@ -215,8 +214,7 @@ static void test_janitor_new_is_invisible_to_its_caller(void **state)
 	struct janitor_work work = { .monitor_pidfd = sys_pidfd_open(getpid(), 0),
 				     .registry_fd = f->dir_fd,
 				     .init_pidfd = -EBADF,
-				     .nat_pidfd = -EBADF,
-				     .view_pidfd = -EBADF };
+				     .nat_pidfd = -EBADF };
 	unsigned fds = count_fds();
 	sigset_t before, after;
 	struct janitor *j = NULL;
@@ -261,9 +259,7 @@ int __wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, int *pidf
 
 static void test_janitor_new_failure_is_told(void **state)
 {
-	struct janitor_work work = {
-		.monitor_pidfd = -EBADF, .init_pidfd = -EBADF, .nat_pidfd = -EBADF, .view_pidfd = -EBADF
-	};
+	struct janitor_work work = { .monitor_pidfd = -EBADF, .init_pidfd = -EBADF, .nat_pidfd = -EBADF };
 	_cleanup_error_ struct kennel_error *err = NULL;
 	struct janitor *j = NULL;
 	sigset_t before, after;

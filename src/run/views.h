@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/views.h - what an ordinary user's sandbox is shown through FUSE: the base, each layer, and what is
+ * shared read-only. One mount and one server each.
+ */
+#ifndef KENNEL_RUN_VIEWS_H
+#define KENNEL_RUN_VIEWS_H
+
+#include "run/sandbox.h"
+
+enum view_kind {
+	VIEW_BASE,
+	VIEW_LAYER,
+	VIEW_SHARE,
+};
+
+struct view_plan {
+	enum view_kind kind;
+	const char *name; /* what the user called it; borrowed */
+	int fd; /* the directory, or the image; the base's directory is borrowed from the launch */
+	const char *format; /* of the image; NULL: a directory. Constant text. */
+	char *only; /* of a share: the one file of the directory that is shown, or NULL */
+	int report_fd; /* the server's word */
+};
+
+/*
+ * Fills l->views, as the lowers of the root are, uppermost first, then shares; and base_fd where it is a
+ * directory.
+ */
+int views_open(struct launch *l, struct kennel_error **err) MUST_CHECK;
+void views_done(struct launch *l);
+/* Which view the share shows, if any, and what of it. */
+void views_choose_bind(struct launch *l, size_t share);
+/* Does a layer have something at rel, or hide the place from the base? Only root of the namespace may ask. */
+bool views_cover(const struct launch *l, const char *rel);
+
+#endif
