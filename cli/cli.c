@@ -183,3 +183,18 @@ void text_age(struct buf *b, uint64_t seconds)
 		i++;
 	buf_printf(b, "%llu%c", (unsigned long long)(seconds / steps[i].unit), steps[i].letter);
 }
+
+void text_size(struct buf *b, uint64_t bytes)
+{
+	static const char units[] = "BKMGTPE";
+	unsigned unit = 0;
+	uint64_t rest = 0;
+
+	for (; bytes >= 1024; bytes /= 1024, unit++)
+		rest = bytes % 1024 * 10 / 1024;
+	if (rest)
+		buf_printf(b, "%llu.%llu%c", (unsigned long long)bytes, (unsigned long long)rest,
+			   units[unit]);
+	else
+		buf_printf(b, "%llu%c", (unsigned long long)bytes, units[unit]);
+}

@@ -51,5 +51,7 @@ void text_pad(struct buf *b, const char *text, size_t width);
 void text_cut(struct buf *b, const char *text, size_t width);
 /* "5s", "3m", "2h", "4d" for a number of seconds. */
 void text_age(struct buf *b, uint64_t seconds);
+/* "0B", "1.5K", "20M", ... for a number of bytes. */
+void text_size(struct buf *b, uint64_t bytes);
 
 #endif

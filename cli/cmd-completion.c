@@ -4,9 +4,9 @@
  * standard output.
  *
  * What may stand somewhere is a list of words in the table ("nat none host"); some stand for more: "/" for
- * file names, "@sandbox" for running ids, "@help" for our commands, "@program" for a program with arguments
- * of its own. Each script has one function that knows these; the rest is generated. None needs
- * bash-completion or another framework.
+ * file names, "@sandbox" for running ids, "@container" for names of containers, "@help" for our commands,
+ * "@program" for a program with arguments of its own. Each script has one function that knows these; the
+ * rest is generated. None needs bash-completion or another framework.
  */
 #include <string.h>
 
@@ -76,6 +76,9 @@ static const char bash_head[] =
 	"\t\t@sandbox)\n"
 	"\t\t\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < \\\n"
 	"\t\t\t\t<(compgen -W \"$(kennel list -q 2>/dev/null)\" -- \"$cur\") ;;\n"
+	"\t\t@container)\n"
+	"\t\t\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < \\\n"
+	"\t\t\t\t<(compgen -W \"$(kennel list -kq 2>/dev/null)\" -- \"$cur\") ;;\n"
 	"\t\t@help)\n"
 	"\t\t\t_kennel_offer \"$_kennel_commands\" ;;\n"
 	"\t\t@program)\n"
@@ -169,23 +172,27 @@ static void bash_script(struct buf *b)
 }
 
 /* An action that begins with a space is called without the options of compadd that _arguments would add. */
-static const char zsh_head[] = "#compdef kennel\n"
-			       "# zsh completion for kennel, made by \"kennel completion zsh\"\n"
-			       "_kennel_offer() {\n"
-			       "\tlocal word\n"
-			       "\tlocal -a ids\n"
-			       "\tfor word in \"$@\"; do\n"
-			       "\t\tcase $word in\n"
-			       "\t\t/) _files ;;\n"
-			       "\t\t@sandbox)\n"
-			       "\t\t\tids=(${(f)\"$(_call_program sandboxes kennel list -q 2>/dev/null)\"})\n"
-			       "\t\t\tcompadd -a ids ;;\n"
-			       "\t\t@help) _kennel_commands ;;\n"
-			       "\t\t*) compadd -- $word ;;\n"
-			       "\t\tesac\n"
-			       "\tdone\n"
-			       "}\n"
-			       "\n";
+static const char zsh_head[] =
+	"#compdef kennel\n"
+	"# zsh completion for kennel, made by \"kennel completion zsh\"\n"
+	"_kennel_offer() {\n"
+	"\tlocal word\n"
+	"\tlocal -a ids\n"
+	"\tfor word in \"$@\"; do\n"
+	"\t\tcase $word in\n"
+	"\t\t/) _files ;;\n"
+	"\t\t@sandbox)\n"
+	"\t\t\tids=(${(f)\"$(_call_program sandboxes kennel list -q 2>/dev/null)\"})\n"
+	"\t\t\tcompadd -a ids ;;\n"
+	"\t\t@container)\n"
+	"\t\t\tids=(${(f)\"$(_call_program containers kennel list -kq 2>/dev/null)\"})\n"
+	"\t\t\tcompadd -a ids ;;\n"
+	"\t\t@help) _kennel_commands ;;\n"
+	"\t\t*) compadd -- $word ;;\n"
+	"\t\tesac\n"
+	"\tdone\n"
+	"}\n"
+	"\n";
 
 static const char zsh_main[] = "_kennel() {\n"
 			       "\tlocal curcontext=$curcontext state line\n"
@@ -305,6 +312,10 @@ static void fish_words(struct buf *b, const struct cmd *cmd, const char *words, 
 		buf_puts(b, ")'");
 	} else if (strcmp(words, OPT_WORDS_SANDBOX) == 0) {
 		buf_puts(b, " -x -a '(kennel list -q 2>/dev/null)'");
+	} else if (strcmp(words, OPT_WORDS_CONTAINER) == 0) {
+		buf_puts(b, " -x -a '(kennel list -kq 2>/dev/null)'");
+	} else if (strcmp(words, OPT_WORDS_SANDBOX " " OPT_WORDS_CONTAINER) == 0) {
+		buf_puts(b, " -x -a '(kennel list -q 2>/dev/null; kennel list -kq 2>/dev/null)'");
 	} else if (strcmp(words, OPT_WORDS_HELP) == 0) {
 		buf_puts(b, " -x -a '");
 		add_all_command_names(b, " ");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* cli/cmd-cp.c - "kennel cp": the library does all of it; a word is ID:PATH for the inside. */
+/* cli/cmd-cp.c - "kennel cp": the library does all of it; a word is ID:PATH or NAME:PATH for the inside. */
 #include <kennel/kennel.h>
 
 #include "cli/cmd.h"
@@ -20,8 +20,8 @@ const struct cmd cmd_cp = {
 	.name = "cp",
 	.summary = "copy a file or a tree into or out of a running sandbox",
 	.usage = "SOURCE TARGET",
-	.more = "One of the two is ID:PATH, a path inside; the other is a path of this machine. Write ./a:b "
-		"for a file of this machine that is called a:b.",
+	.more = "One of the two is ID:PATH or, of a container that runs, NAME:PATH: a path inside; the other "
+		"is a path of this machine. Write ./a:b for a file of this machine that is called a:b.",
 	.opts = cp_opts,
 	.min_operands = 2,
 	.max_operands = 2,

@@ -3,8 +3,10 @@
 #include <kennel/kennel.h>
 
 #include "cli/cmd.h"
+#include "cli/spec-opt.h"
 
 struct gc_args {
+	const char *path;
 	bool quiet;
 };
 
@@ -12,10 +14,17 @@ static int gc_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
 	const struct gc_args *args = p;
 	_cleanup_error_ struct kennel_error *err = NULL;
-	_cleanup_buf_ struct buf b = { 0 };
-	size_t n = 0;
+	_cleanup_buf_ struct buf b = { 0 }, path = { 0 };
+	const char *store = NULL;
+	size_t n = 0, half_made = 0;
 
-	if (kennel_gc(&n, &err) < 0)
+	int r = spec_opt_store(args->path, &path, &store, &err);
+	if (r == 0)
+		r = kennel_gc(&n, &err);
+	if (r == 0)
+		r = kennel_container_gc(store, &half_made, &err);
+	n += half_made;
+	if (r < 0)
 		return cli_error(cli, err);
 	if (args->quiet)
 		return 0;
@@ -27,6 +36,8 @@ static int gc_run(struct cli *cli, const void *p, const struct opt_input *in)
 }
 
 static const struct opt gc_opts[] = {
+	{ 'P', "path", "DIR", OPT_STRING, offsetof(struct gc_args, path),
+	  "where containers are, instead of your own place", OPT_WORDS_PATH },
 	{ 'q', "quiet", NULL, OPT_FLAG, offsetof(struct gc_args, quiet), "errors only", NULL },
 	OPT_HELP_ROW,
 	{ .type = OPT_END },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cli/cmd-info.c - "kennel info ID | --base": all that is known of one sandbox, or of what "the running
- * system" means here.
+ * cli/cmd-info.c - "kennel info ID | NAME | --base": all that is known of one sandbox or container, or of
+ * what "the running system" means here.
  *
  * A detail "mount" of the library is a line with tabs: verdict, path, file system, and for a mount that is
  * left out why.
@@ -12,16 +12,37 @@
 
 #include <kennel/kennel.h>
 
+#include "base/cleanup.h"
 #include "base/parse.h"
 #include "cli/cmd.h"
 #include "cli/facts.h"
 #include "cli/json.h"
+#include "cli/spec-opt.h"
 
 #define LABEL_WIDTH 12
 
 struct info_args {
+	const char *path;
 	bool base, json;
 };
+
+struct size {
+	bool known;
+	uint64_t bytes;
+};
+
+/* One of the two, or both for a container that runs. */
+struct facts {
+	struct kennel_list *container, *sandbox;
+	struct size size;
+};
+
+static void facts_done(struct facts *f)
+{
+	kennel_list_free(f->container);
+	kennel_list_free(f->sandbox);
+}
+#define _cleanup_facts_ __attribute__((cleanup(facts_done)))
 
 static const struct {
 	const char *verdict;    /* in the library's line */
@@ -116,33 +137,26 @@ static void add_replaced(struct buf *b, const struct kennel_list *list)
 
 static void add_size(struct buf *b, const char *label, const char *text)
 {
-	static const char units[] = "BKMGTPE";
 	_cleanup_buf_ struct buf line = { 0 };
-	uint64_t bytes, tenths;
-	unsigned unit = 0;
+	uint64_t bytes;
 
-	if (parse_u64(text, &bytes) < 0 || bytes > UINT64_MAX / 10) {
+	if (parse_u64(text, &bytes) < 0) {
 		add_label(b, label, text);
 		return;
 	}
-	for (tenths = bytes * 10; tenths >= 10240; tenths /= 1024)
-		unit++;
-	if (unit == 0 || tenths % 10 == 0)
-		buf_printf(&line, "at most %llu%c", (unsigned long long)tenths / 10, units[unit]);
-	else
-		buf_printf(&line, "at most %llu.%llu%c", (unsigned long long)tenths / 10,
-			   (unsigned long long)tenths % 10, units[unit]);
+	buf_puts(&line, "at most ");
+	text_size(&line, bytes);
 	add_label(b, label, buf_str(&line));
 }
 
-static void add_started(struct buf *b, const struct kennel_list *list)
+static void add_time(struct buf *b, const struct kennel_list *list, const char *label, const char *key)
 {
 	_cleanup_buf_ struct buf line = { 0 };
 	char when[64] = "";
 	uint64_t created;
 	struct tm tm;
 
-	if (parse_u64(fact_text(list, 0, "created"), &created) == 0) {
+	if (parse_u64(fact_text(list, 0, key), &created) == 0) {
 		time_t t = (time_t)created;
 		if (localtime_r(&t, &tm))
 			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
@@ -150,7 +164,7 @@ static void add_started(struct buf *b, const struct kennel_list *list)
 	buf_printf(&line, "%s, ", when);
 	text_age(&line, fact_age(list, 0));
 	buf_puts(&line, " ago");
-	add_label(b, "started", buf_str(&line));
+	add_label(b, label, buf_str(&line));
 }
 
 static void add_sandbox(struct buf *b, const struct kennel_list *list)
@@ -164,7 +178,7 @@ static void add_sandbox(struct buf *b, const struct kennel_list *list)
 	};
 
 	add_label(b, "id", fact_text(list, 0, "id"));
-	add_started(b, list);
+	add_time(b, list, "started", "created");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		add_label(b, rows[i].label, fact_text(list, 0, rows[i].key));
 	add_size(b, "changes", fact_text(list, 0, "size"));
@@ -205,12 +219,101 @@ static void add_json_details(struct buf *b, const struct kennel_list *list)
 	add_json_lines(b, list, "replaced", "replaced");
 }
 
+/* A container, running or not: what it is, what it is run with. */
+static void add_container(struct buf *b, const struct kennel_list *list, const struct size *size)
+{
+	const char *line, *damage = kennel_list_detail(list, 0, "damage", 0);
+	_cleanup_buf_ struct buf text = { 0 };
+
+	add_label(b, "name", fact_text(list, 0, "name"));
+	add_label(b, "state", fact_text(list, 0, "state"));
+	add_label(b, "place", fact_text(list, 0, "path"));
+	add_time(b, list, "last used", "used");
+	if (size->known)
+		text_size(&text, size->bytes);
+	add_label(b, "on disk", size->known ? buf_str(&text) : "-");
+	if (damage)
+		add_label(b, "damage", damage);
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "config", n)); n++) {
+		size_t key = strcspn(line, "\t");
+
+		buf_puts(b, n ? "  " : "configuration\n  ");
+		buf_printf(b, "%.*s = ", (int)key, line);
+		buf_safe(b, line + key + (line[key] == '\t'));
+		buf_puts(b, "\n");
+	}
+}
+
+static void add_json_config(struct buf *b, const struct kennel_list *list, const struct size *size)
+{
+	const char *line;
+
+	json_key(b, "bytes");
+	if (size->known)
+		buf_printf(b, "%llu", (unsigned long long)size->bytes);
+	else
+		buf_puts(b, "null");
+	json_member(b, "damage", kennel_list_detail(list, 0, "damage", 0), false);
+	json_key(b, "config");
+	buf_puts(b, "[");
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "config", n)); n++) {
+		_cleanup_free_ char *key = strndup(line, strcspn(line, "\t"));
+
+		buf_puts(b, n ? ", {" : "{");
+		json_member(b, "key", key, false);
+		json_member(b, "value", line + strcspn(line, "\t") + 1, false);
+		buf_puts(b, "}");
+	}
+	buf_puts(b, "]");
+}
+
+/* The one that is a name is meant before the other, whose id begins like that. */
+static int read_word(const char *store, const char *word, struct facts *f, struct kennel_error **err)
+{
+	int r = kennel_container_list(store, word, &f->container, NULL);
+
+	if (r < 0 && store) /* only containers are in a store */
+		return kennel_container_list(store, word, &f->container, err);
+	if (r < 0)
+		return kennel_list_read(word, &f->sandbox, err);
+	f->size.known = kennel_container_measure(store, word, &f->size.bytes, NULL) == 0;
+	if (strcmp(fact_text(f->container, 0, "state"), "running") == 0)
+		(void)!kennel_list_read(fact_text(f->container, 0, "id"), &f->sandbox, NULL);
+	return 0;
+}
+
+static void add_facts(struct buf *b, const struct facts *f, bool base)
+{
+	if (f->container)
+		add_container(b, f->container, &f->size);
+	if (!f->sandbox)
+		return;
+	if (!base)
+		add_sandbox(b, f->sandbox);
+	add_mounts(b, f->sandbox);
+	add_layers(b, f->sandbox);
+	add_replaced(b, f->sandbox);
+}
+
+static void add_facts_json(struct buf *b, const struct facts *f, bool base)
+{
+	buf_puts(b, "{");
+	if (!base)
+		fact_json(b, f->sandbox ? f->sandbox : f->container, 0);
+	if (f->container)
+		add_json_config(b, f->container, &f->size);
+	if (f->sandbox)
+		add_json_details(b, f->sandbox);
+	buf_puts(b, "}\n");
+}
+
 static int info_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
 	const struct info_args *args = p;
 	_cleanup_error_ struct kennel_error *err = NULL;
-	_cleanup_buf_ struct buf b = { 0 };
-	struct kennel_list *list = NULL;
+	_cleanup_buf_ struct buf b = { 0 }, path = { 0 };
+	_cleanup_facts_ struct facts f = { 0 };
+	const char *store = NULL;
 	int r;
 
 	if (args->base == (in->n_operands > 0)) {
@@ -219,23 +322,16 @@ static int info_run(struct cli *cli, const void *p, const struct opt_input *in)
 		(void)hint(&err, r, "\"kennel list\" shows the ids; --base is about this machine");
 		return cli_error(cli, err);
 	}
-	r = args->base ? kennel_base_read(&list, &err) : kennel_list_read(in->operands[0], &list, &err);
+	r = spec_opt_store(args->path, &path, &store, &err);
+	if (r == 0)
+		r = args->base ? kennel_base_read(&f.sandbox, &err) :
+				 read_word(store, in->operands[0], &f, &err);
 	if (r < 0)
 		return cli_error(cli, err);
-	if (args->json) {
-		buf_puts(&b, "{");
-		if (!args->base)
-			fact_json(&b, list, 0);
-		add_json_details(&b, list);
-		buf_puts(&b, "}\n");
-	} else {
-		if (!args->base)
-			add_sandbox(&b, list);
-		add_mounts(&b, list);
-		add_layers(&b, list);
-		add_replaced(&b, list);
-	}
-	kennel_list_free(list);
+	if (args->json)
+		add_facts_json(&b, &f, args->base);
+	else
+		add_facts(&b, &f, args->base);
 	return cli_out(cli, &b);
 }
 
@@ -243,6 +339,8 @@ static int info_run(struct cli *cli, const void *p, const struct opt_input *in)
 static const struct opt info_opts[] = {
 	{ 0, "base", NULL, OPT_FLAG, ARG(base),
 	  "what a copy of this machine would hold: its mounts and layers", NULL },
+	{ 'P', "path", "DIR", OPT_STRING, ARG(path), "where containers are, instead of your own place",
+	  OPT_WORDS_PATH },
 	{ 0, "json", NULL, OPT_FLAG, ARG(json), "one object, for programs", NULL },
 	OPT_HELP_ROW,
 	{ .type = OPT_END },
@@ -250,11 +348,11 @@ static const struct opt info_opts[] = {
 
 const struct cmd cmd_info = {
 	.name = "info",
-	.summary = "show one sandbox, or what a copy of this machine would hold",
-	.usage = "[OPTION]... ID | --base",
+	.summary = "show one sandbox or container, or what a copy of this machine would hold",
+	.usage = "[OPTION]... ID | NAME | --base",
 	.opts = info_opts,
 	.max_operands = 1,
-	.operand_words = OPT_WORDS_SANDBOX,
+	.operand_words = OPT_WORDS_SANDBOX " " OPT_WORDS_CONTAINER,
 	.args_size = sizeof(struct info_args),
 	.run = info_run,
 };

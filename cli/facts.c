@@ -5,6 +5,7 @@
  */
 #include "cli/facts.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "base/parse.h"
@@ -14,14 +15,23 @@ static const struct fact {
 	const char *key;
 	bool numeric;
 } facts[] = {
-	{ "id", false },   { "isolate", false }, { "created", true }, { "pid", true },
-	{ "init", true },  { "base", false },    { "command", false }, { "root", false },
-	{ "net", false },  { "hostname", false }, { "idmap", false }, { "size", true },
+	{ "id", false },   { "isolate", false },  { "created", true },	{ "pid", true },
+	{ "init", true },  { "base", false },	  { "command", false }, { "root", false },
+	{ "net", false },  { "hostname", false }, { "idmap", false },	{ "size", true },
+	{ "name", false }, { "state", false },	  { "path", false },	{ "used", true },
 };
+
+/* What is in the list of running ones runs. */
+static const char *value_of(const struct kennel_list *list, size_t i, const char *key)
+{
+	const char *value = kennel_list_value(list, i, key);
+
+	return !value && strcmp(key, "state") == 0 ? "running" : value;
+}
 
 const char *fact_text(const struct kennel_list *list, size_t i, const char *key)
 {
-	const char *value = kennel_list_value(list, i, key);
+	const char *value = value_of(list, i, key);
 
 	return value && *value ? value : "-";
 }
@@ -30,13 +40,14 @@ uint64_t fact_age(const struct kennel_list *list, size_t i)
 {
 	uint64_t created, now = (uint64_t)time(NULL);
 
-	if (parse_u64(fact_text(list, i, "created"), &created) < 0 || created > now)
-		return 0;       /* the clock was set back meanwhile */
-	return now - created;
+	if (parse_u64(fact_text(list, i, "created"), &created) < 0 &&
+	    parse_u64(fact_text(list, i, "used"), &created) < 0)
+		return 0;
+	return created > now ? 0 : now - created; /* the clock was set back meanwhile */
 }
 
 void fact_json(struct buf *b, const struct kennel_list *list, size_t i)
 {
 	for (size_t f = 0; f < ARRAY_SIZE(facts); f++)
-		json_member(b, facts[f].key, kennel_list_value(list, i, facts[f].key), facts[f].numeric);
+		json_member(b, facts[f].key, value_of(list, i, facts[f].key), facts[f].numeric);
 }

@@ -9,7 +9,7 @@
 
 /* The text of a fact, "-" where the sandbox does not have it. */
 const char *fact_text(const struct kennel_list *list, size_t i, const char *key);
-/* Seconds since the sandbox was started. */
+/* Seconds since the sandbox was started or, for a container that is stopped, since it was last used. */
 uint64_t fact_age(const struct kennel_list *list, size_t i);
 /* All facts as members of a JSON object that the caller has opened. */
 void fact_json(struct buf *b, const struct kennel_list *list, size_t i);

@@ -37,6 +37,7 @@ struct opt {
 
 #define OPT_WORDS_PATH "/"              /* names of files and directories */
 #define OPT_WORDS_SANDBOX "@sandbox"    /* ids of running sandboxes */
+#define OPT_WORDS_CONTAINER "@container" /* names of containers */
 #define OPT_WORDS_PROGRAM "@program"    /* a program and its arguments */
 #define OPT_WORDS_HELP "@help"          /* names of our own commands */
 

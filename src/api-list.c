@@ -20,6 +20,36 @@ static int list_new(struct kennel_list **ret, struct kennel_error **err)
 	return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 
+/* Leaves those that id means: the name of a container, or the beginning of an id. */
+static void choose(struct kennel_list *l, const char *id)
+{
+	bool named = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = registry_get(&l->entries[i], "name", 0);
+
+		named |= name && strcmp(name, id) == 0;
+	}
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = registry_get(&l->entries[i], "name", 0);
+		bool chosen = named ? name && strcmp(name, id) == 0 :
+				      strncmp(l->entries[i].id, id, strlen(id)) == 0;
+		struct registry_entry e = l->entries[i];
+
+		if (chosen) {
+			l->entries[i] = l->entries[n];
+			l->entries[n++] = e;
+		}
+	}
+	for (size_t i = n; i < l->n; i++) {
+		free(l->entries[i].id);
+		strv_done(&l->entries[i].keys);
+		strv_done(&l->entries[i].values);
+	}
+	l->n = n;
+}
+
 int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd = registry_open(err);
@@ -30,7 +60,9 @@ int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_err
 	int r = list_new(&l, err);
 	if (r < 0)
 		return r;
-	r = registry_list(dir_fd, id, &l->entries, &l->n, NULL, err);
+	r = registry_list(dir_fd, NULL, &l->entries, &l->n, NULL, err);
+	if (r == 0 && id)
+		choose(l, id);
 	if (r == 0 && id && l->n == 0)
 		r = hint(err, fail(err, KENNEL_E_NOTFOUND, "no sandbox \"%s\" is running", id),
 			 "\"kennel list\" shows those that are");
@@ -55,7 +87,7 @@ const char *kennel_list_value(const struct kennel_list *list, size_t index, cons
 {
 	if (index >= list->n)
 		return NULL;
-	if (strcmp(key, "id") == 0)
+	if (strcmp(key, "id") == 0 && !list->id_is_value)
 		return list->entries[index].id;
 	return registry_get(&list->entries[index], key, 0);
 }

@@ -11,6 +11,7 @@
 struct kennel_list {
 	struct registry_entry *entries; /* of malloc, as the ids are */
 	size_t n;
+	bool id_is_value;               /* "id" is a fact like others: the entry's own id is something else */
 };
 
 #endif

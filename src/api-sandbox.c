@@ -4,18 +4,12 @@
 
 #include <kennel/kennel.h>
 
+#include "api-spec.h"
 #include "base/cleanup.h"
-#include "conf/spec.h"
 #include "delta/layout.h"
 #include "run/rootless.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
-
-struct kennel_spec {
-	struct spec *spec;
-	void (*write)(void *data, enum kennel_log_level level, const char *text);
-	void *data;
-};
 
 struct kennel_sandbox {
 	struct sandbox *sb;
@@ -114,6 +108,11 @@ int kennel_sandbox_signal(struct kennel_sandbox *sb, int sig, struct kennel_erro
 const char *kennel_sandbox_id(const struct kennel_sandbox *sb)
 {
 	return sb->sb->id;
+}
+
+const char *kennel_sandbox_container(const struct kennel_sandbox *sb)
+{
+	return sb->sb->keep ? sb->sb->keep->c.name : NULL;
 }
 
 int kennel_sandbox_is_interactive(const struct kennel_sandbox *sb)

@@ -3,7 +3,7 @@
 #ifndef KENNEL_KENNEL_H
 #define KENNEL_KENNEL_H
 
-#include <kennel/delta.h>
+#include <kennel/container.h>
 #include <kennel/error.h>
 #include <kennel/sandbox.h>
 

@@ -142,6 +142,14 @@ KENNEL_PUBLIC int kennel_sandbox_signal(struct kennel_sandbox *sb, int sig, stru
 KENNEL_PUBLIC const char *kennel_sandbox_id(const struct kennel_sandbox *sb);
 
 /**
+ * kennel_sandbox_container() - name of the container that it is
+ * @sb: started sandbox; borrowed
+ *
+ * Return: text owned by @sb, or NULL for a throwaway. Since 0.1.
+ */
+KENNEL_PUBLIC const char *kennel_sandbox_container(const struct kennel_sandbox *sb);
+
+/**
  * kennel_sandbox_is_interactive() - does it have a terminal of its own?
  * @sb: started sandbox; borrowed
  *
@@ -190,7 +198,7 @@ KENNEL_PUBLIC int kennel_exit_code(const struct kennel_error *err);
 
 /**
  * kennel_list_read() - the sandboxes of this user that run now
- * @id:  NULL for all, or an id or an unambiguous beginning of one
+ * @id:  NULL for all, or the name of a container that runs, or an id or an unambiguous beginning of one
  * @ret: the list, the caller's; end it with kennel_list_free()
  * @err: error out, owned by the caller, or NULL
  *
@@ -213,7 +221,8 @@ KENNEL_PUBLIC size_t kennel_list_count(const struct kennel_list *list);
  * @index: 0 to kennel_list_count() - 1
  * @key:   "id", "isolate", "created" (seconds since 1970), "pid" (of the monitor), "init" (pid of its first
  *         process as seen here), "base", "command" (shell-quoted), "root" (a path at which root sees its
- *         files), "net", "hostname", "idmap" ("BASE:COUNT" or "no"), "size" (bytes of the delta at most)
+ *         files), "net", "hostname", "idmap" ("BASE:COUNT" or "no"), "size" (bytes of the delta at most); of
+ *         a container also "name" and "path" (its directory)
  *
  * Return: text owned by @list, or NULL for a fact that it does not have. Since 0.1.
  */

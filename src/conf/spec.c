@@ -372,6 +372,12 @@ static int add_device(struct spec *s, const struct key *k, const char *value, st
 	r = clean_target(fields.items[0], &path, err);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < s->n_configured_devices; i++)
+		if (strcmp(s->devices[i].path, path) == 0) {
+			device.path = s->devices[i].path;
+			s->devices[i] = device;
+			return 0;
+		}
 	struct spec_device *devices = reallocarray(s->devices, s->n_devices + 1, sizeof(*devices));
 	if (!devices)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
@@ -613,6 +619,7 @@ void spec_mark_configured(struct spec *s)
 {
 	strv_done(&s->given);
 	s->n_configured = s->n_mounts;
+	s->n_configured_devices = s->n_devices;
 	s->configured_caps = s->cap_add | s->cap_drop;
 }
 

@@ -66,6 +66,7 @@ struct spec {
 	struct strv given;              /* key, value, key, value, ...: all that spec_set() took */
 	/* Of what follows spec_mark_configured() overrules what came before. */
 	size_t n_configured;            /* mounts */
+	size_t n_configured_devices;
 	uint64_t configured_caps;
 };
 

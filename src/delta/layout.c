@@ -171,11 +171,107 @@ static int look_at_lower(const struct delta_spot *spot, struct stat *ret, struct
 	return error_set(err, kennel_error_code(why), errnum, "look at \"%s\"", spot->rel);
 }
 
-static bool is_there(int dir_fd, const char *name)
+static bool is_opaque(int dir_fd, const char *name, bool user_xattr)
 {
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char value;
+
+	return fd >= 0 &&
+	       fgetxattr(fd, user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque", &value, 1) == 1 &&
+	       value == 'y';
+}
+
+static bool has_content(int dir_fd, const char *name, const struct stat *st, const void *data, size_t size)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_free_ char *there = malloc(size + 1);
+
+	return fd >= 0 && there && st->st_size == (off_t)size && read(fd, there, size + 1) == (ssize_t)size &&
+	       (size == 0 || memcmp(there, data, size) == 0);
+}
+
+/*
+ * What a sandbox put into a directory of ours stays. Return: 1 it is gone, 0 it is a directory with something
+ * in it, -1 with errno.
+ */
+static int take_out(int dir_fd, const char *name, const struct stat *st)
+{
+	if (unlinkat(dir_fd, name, S_ISDIR(st->st_mode) ? AT_REMOVEDIR : 0) == 0)
+		return 1;
+	return errno == ENOTEMPTY || errno == EEXIST ? 0 : -1;
+}
+
+/*
+ * The place in the upper, of which an earlier start may have made the same or something else. Return: 1 it is
+ * free (now), 0 what is there stays, 2 it is just what is wanted, or a negative code.
+ */
+static int make_room(const struct delta_spot *spot, int dir_fd, const char *name, enum manifest_kind kind,
+		     const void *data, size_t size, struct kennel_error **err)
+{
+	const struct delta_before *b = spot->before;
 	struct stat st;
 
-	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 1 : fail_errno(err, "look at \"%s\" in the delta", spot->rel);
+	if (!b)
+		return 0;
+	bool opaque = S_ISDIR(st.st_mode) && is_opaque(dir_fd, name, spot->user_xattr);
+	const struct manifest_planted *p = manifest_plants_find(b->planted, spot->mount, spot->rel);
+	bool ours = p && p->kind != MANIFEST_PLACE && manifest_planted_is_same(p, &st, opaque);
+	if (ours && p->kind == kind && (kind != MANIFEST_FILE || has_content(dir_fd, name, &st, data, size)))
+		return 2;
+	bool younger = b->unclean &&
+		       (st.st_ctim.tv_sec > b->since.tv_sec ||
+			(st.st_ctim.tv_sec == b->since.tv_sec && st.st_ctim.tv_nsec > b->since.tv_nsec));
+	if (!ours && !younger)
+		return 0;
+	int r = take_out(dir_fd, name, &st);
+	return r < 0 ? fail_errno(err, "refresh \"%s\" in the delta", spot->rel) : r;
+}
+
+/* No longer hides what is below it. */
+static int show_below(int dir_fd, const char *name, bool user_xattr)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fremovexattr(fd, user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque");
+}
+
+int delta_unplant(int upper_fd, unsigned mount, bool user_xattr, const struct manifest_plants *before,
+		  const struct manifest_plants *now, struct kennel_error **err)
+{
+	for (size_t i = 0; i < before->n; i++) {
+		const struct manifest_planted *p = &before->items[i];
+		const char *slash = strrchr(p->rel, '/'), *name = slash ? slash + 1 : p->rel;
+		_cleanup_free_ char *dir = slash ? strndup(p->rel, (size_t)(slash - p->rel)) : strdup(".");
+		struct stat st;
+
+		if (p->mount != mount || p->kind == MANIFEST_PLACE ||
+		    manifest_plants_find(now, mount, p->rel))
+			continue;
+		if (!dir)
+			return fail(err, KENNEL_E_NOMEM, "out of memory");
+		_cleanup_close_ int dir_fd = path_pin_plain(upper_fd, dir, O_DIRECTORY, NULL);
+		if (dir_fd < 0 || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue; /* the sandbox took it away */
+		bool opaque = S_ISDIR(st.st_mode) && is_opaque(dir_fd, name, user_xattr);
+		if (!manifest_planted_is_same(p, &st, opaque))
+			continue;
+		int r = take_out(dir_fd, name, &st);
+		if (r == 0)
+			r = show_below(dir_fd, name, user_xattr);
+		if (r < 0)
+			return fail_errno(err, "take \"%s\" out of the delta", p->rel);
+	}
+	return 0;
+}
+
+static int again(const struct delta_spot *spot, int dir_fd, const char *name, enum manifest_kind kind,
+		 struct kennel_error **err)
+{
+	int r = remember(spot, dir_fd, name, kind, err);
+
+	return r < 0 ? r : 1;
 }
 
 int delta_plant_file(const struct delta_spot *spot, const void *data, size_t size, mode_t mode,
@@ -185,6 +281,10 @@ int delta_plant_file(const struct delta_spot *spot, const void *data, size_t siz
 	const char *name;
 
 	int r = make_parents(spot, &dir_fd, &name, err);
+	if (r > 0)
+		r = make_room(spot, dir_fd, name, MANIFEST_FILE, data, size, err);
+	if (r == 2)
+		return again(spot, dir_fd, name, MANIFEST_FILE, err);
 	if (r <= 0)
 		return r;
 	_cleanup_close_ int fd =
@@ -226,9 +326,14 @@ int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t 
 	int r = look_at_lower(spot, &st, err);
 	if (r > 0)
 		r = make_parents(spot, &dir_fd, &name, err);
-	if (r <= 0 || is_there(dir_fd, name))
-		return MIN(r, 0);
-	if (S_ISDIR(st.st_mode))
+	const enum manifest_kind kind = r > 0 && S_ISDIR(st.st_mode) ? MANIFEST_OPAQUE : MANIFEST_FILE;
+	if (r > 0)
+		r = make_room(spot, dir_fd, name, kind, data, size, err);
+	if (r == 2)
+		return again(spot, dir_fd, name, kind, err);
+	if (r <= 0)
+		return r;
+	if (kind == MANIFEST_OPAQUE)
 		return plant_empty_dir(spot, dir_fd, name, &st, err);
 	_cleanup_close_ int fd =
 		openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -256,8 +361,12 @@ int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)
 	int r = look_at_lower(spot, &st, err);
 	if (r > 0)
 		r = make_parents(spot, &dir_fd, &name, err);
-	if (r <= 0 || is_there(dir_fd, name))
-		return MIN(r, 0);
+	if (r > 0)
+		r = make_room(spot, dir_fd, name, MANIFEST_WHITEOUT, NULL, 0, err);
+	if (r == 2)
+		return again(spot, dir_fd, name, MANIFEST_WHITEOUT, err);
+	if (r <= 0)
+		return r;
 	if (mknodat(dir_fd, name, S_IFCHR, makedev(0, 0)) < 0)
 		return fail_errno(err, "leave out \"%s\"", spot->rel);
 	r = remember(spot, dir_fd, name, MANIFEST_WHITEOUT, err);

@@ -31,6 +31,16 @@ int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root,
 		    int *ret_work_fd, struct kennel_error **err) MUST_CHECK;
 
 /*
+ * What an earlier start put in: where that is still what it was, the same stays, other things take its place;
+ * what the sandbox made of it stays in any case.
+ */
+struct delta_before {
+	const struct manifest_plants *planted;  /* sorted */
+	bool unclean;                           /* an earlier start was killed half-way */
+	struct timespec since;                  /* then what is younger than this is its work */
+};
+
+/*
  * Where something goes in an upper directory: rel is relative, clean; lower_fd is the root of the lower that
  * it stands over.
  */
@@ -45,6 +55,7 @@ struct delta_spot {
 	const char *rel;
 	bool user_xattr;
 	struct manifest_plants *planted;        /* gets what was put in; NULL: not remembered */
+	const struct delta_before *before;      /* of a delta that was kept; else NULL */
 	/*
 	 * NULL, or what the lower has at rel and at all its parents, sorted by rel: then the lower is not
 	 * asked. (A view server that is just starting takes long to answer.)
@@ -69,6 +80,13 @@ int delta_plant_instead(const struct delta_spot *spot, const void *data, size_t 
 			struct kennel_error **err) MUST_CHECK;
 /* Makes it disappear. Return as above. */
 int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * Takes out what was planted before and is not in now (sorted), if it is still what it was. upper_fd is the
+ * mount's.
+ */
+int delta_unplant(int upper_fd, unsigned mount, bool user_xattr, const struct manifest_plants *before,
+		  const struct manifest_plants *now, struct kennel_error **err) MUST_CHECK;
 
 /* Does the file system of fd keep user.* xattrs? (tmpfs: Linux 6.6) */
 bool delta_has_user_xattr(int dir_fd);

@@ -169,6 +169,12 @@ static void early(struct child_at *at)
 	for (unsigned i = 0; i < p->n_cgroup_fds; i++)
 		if (write(p->cgroup_fds[i], "0", 1) != 1)
 			die(at, CHILD_STEP_CGROUP);
+	/*
+	 * The working directory goes along into the new mount namespace: the delta's place in our own copy
+	 * of the mounts, found without looking up a name.
+	 */
+	if (p->rootless && p->keep_fd >= 0 && fchdir(p->keep_fd) < 0)
+		die(at, CHILD_STEP_DELTA);
 	if (sys_unshare(p->unshare_flags) < 0 ||
 	    (p->net_ns_fd >= 0 && sys_setns(p->net_ns_fd, CLONE_NEWNET) < 0))
 		die(at, CHILD_STEP_NAMESPACES);
@@ -233,8 +239,11 @@ static void make_own_trees(struct child_at *at)
 		if (i < p->overlays[0].n_lowers)
 			s->lower_fds[i] = s->view_fds[i];
 	}
-	s->delta_fd = s->scratch_fd = mount_new_tmpfs(p->delta_size, p->delta_inodes);
-	if (s->delta_fd < 0)
+	s->scratch_fd = mount_new_tmpfs(p->delta_size, p->delta_inodes);
+	s->delta_fd = p->keep_fd < 0 ?
+			      s->scratch_fd :
+			      sys_open_tree(AT_FDCWD, "delta", SYS_OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+	if (s->scratch_fd < 0 || s->delta_fd < 0)
 		die(at, CHILD_STEP_DELTA);
 	say_ready(at);
 	wait_for_go(at);

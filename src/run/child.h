@@ -131,6 +131,7 @@ struct child_plan {
 	unsigned n_views; /* the lowers of the root, uppermost first; then what is shared read-only */
 	bool tap;                       /* and the tap device for nat */
 	const char *delta_size, *delta_inodes;  /* decimal; iff rootless */
+	int keep_fd;                    /* an ordinary user's container, which has "delta" in it; or -EBADF */
 	int death_signal;
 	bool loopback;
 	const char *hostname;

@@ -109,13 +109,10 @@ int clone_early(struct launch *l, struct kennel_error **err)
 	if (r < 0)
 		return r;
 	c->parent_pidfd = l->sb->work.monitor_pidfd;
-	c->net_ns_fd = -EBADF;
+	c->net_ns_fd = c->keep_fd = -EBADF;
 	c->loopback = l->spec->net != SPEC_NET_HOST;
 	c->unshare_flags = CLONE_NEWNS | CLONE_NEWCGROUP | (c->loopback ? CLONE_NEWNET : 0);
-	if (l->spec->hostname)
-		snprintf(l->early_hostname, sizeof(l->early_hostname), "%s", l->spec->hostname);
-	else
-		snprintf(l->early_hostname, sizeof(l->early_hostname), "kennel-%s", l->sb->id);
+	plan_default_hostname(l->spec, l->sb->id, l->early_hostname);
 	c->hostname = l->early_hostname;
 	c->hostname_len = strlen(c->hostname);
 	return clone_child(l, CLONE_NEWUSER | PLAN_NS_FLAGS, err);

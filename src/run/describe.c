@@ -64,8 +64,8 @@ static int add_mounts(const struct launch *l, struct manifest *m, struct kennel_
 					 l->shared->upper_fds[i] >= 0 && l->shared->lower_fds[lower] >= 0;
 
 		if (has_place)
-			r = manifest_add_mount(m, (unsigned)i, p->overlays[i].target, p->overlays[i].fstype,
-					       NULL, err);
+			r = manifest_add_mount(m, l->delta_index[i], p->overlays[i].target,
+					       p->overlays[i].fstype, NULL, err);
 	}
 	return r;
 }
@@ -82,6 +82,10 @@ int describe_start(const struct launch *l, struct buf *b, struct kennel_error **
 		.user_xattr = l->shared->user_xattr,
 	};
 
+	/* In memory the inside's own file system has its ids; on disk they are those of the machine. */
+	m.shifted = sb->rootless && sb->keep;
+	if (m.shifted)
+		m.ids = sb->user_map;
 	if (spec->base_layers.n)
 		m.root_layers = (struct strv){ .items = l->root_layers, .n = l->n_root_layers };
 	if (sb->rootless)
@@ -91,6 +95,8 @@ int describe_start(const struct launch *l, struct buf *b, struct kennel_error **
 		r = manifest_plants_add(&m.planted, 0, new_places[i], MANIFEST_PLACE, NULL, err);
 	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
 		r = add_places(&m, spec->mounts[i].target, err);
+	if (r == 0 && sb->keep)
+		r = keep_carry_over(sb->keep, &m, err);
 	if (r == 0) {
 		manifest_format(&m, b);
 		for (size_t i = 0; i < sb->planted.n; i++)

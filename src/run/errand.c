@@ -8,10 +8,14 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "idmap/user.h"
+#include "ns/ns.h"
 #include "sys/sys.h"
 
 #define ANSWER_MAX (16u << 20)
@@ -111,4 +115,76 @@ int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, stru
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return r < 0 ? r : take_answer(&in, out, err);
+}
+
+/*
+ * In the process that the namespace begins with: says how it went, then waits to be killed, or for our end.
+ */
+static _Noreturn void begin_namespace(int say_fd, int hold_fd)
+{
+	int errnum = sys_unshare(CLONE_NEWUSER) < 0 ? errno : 0;
+	char byte;
+
+	if (write(say_fd, &errnum, sizeof(errnum)) == (ssize_t)sizeof(errnum))
+		(void)!read(hold_fd, &byte, 1);
+	_exit(0);
+}
+
+static int map_namespace(pid_t pid, int say_fd, int *ret_fd, struct kennel_error **err)
+{
+	struct idmap_user map;
+	char name[32];
+	int errnum;
+
+	if (read(say_fd, &errnum, sizeof(errnum)) != (ssize_t)sizeof(errnum))
+		return fail(err, KENNEL_E_IO, "the process that makes a user namespace ended without a word");
+	if (errnum)
+		return ns_explain_failure(CLONE_NEWUSER, errnum, err);
+	snprintf(name, sizeof(name), "/proc/%d", pid);
+	_cleanup_close_ int proc_fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc_fd < 0)
+		return fail_errno(err, "open \"%s\"", name);
+	int r = idmap_pick_user(&map, err);
+	if (r == 0)
+		r = idmap_user_write(pid, proc_fd, &map, err);
+	if (r < 0)
+		return r;
+	*ret_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
+	return *ret_fd < 0 ? fail_errno(err, "open the user namespace") : 0;
+}
+
+static int new_namespace(int *ret_fd, struct kennel_error **err)
+{
+	int say[2], hold[2], status;
+
+	if (pipe2(say, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	_cleanup_close_ int say_read_fd = say[0];
+	_cleanup_close_ int say_fd = say[1];
+	if (pipe2(hold, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	_cleanup_close_ int hold_read_fd = hold[0];
+	_cleanup_close_ int hold_fd = hold[1];
+	pid_t pid = fork();
+	if (pid < 0)
+		return fail_errno(err, "start a process in a user namespace");
+	if (pid == 0) {
+		close_fd(hold_fd);
+		begin_namespace(say_fd, hold_read_fd);
+	}
+	replace_fd(&say_fd, -EBADF);
+	int r = map_namespace(pid, say_read_fd, ret_fd, err);
+	replace_fd(&hold_fd, -EBADF);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return r;
+}
+
+int errand_alone(errand_fn work, void *data, struct buf *out, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = -EBADF;
+
+	int r = new_namespace(&fd, err);
+	return r < 0 ? wrap(err, r, "become root over the ids of this user") :
+		       errand_run(fd, work, data, out, err);
 }

@@ -160,6 +160,7 @@ static struct delta_spot root_spot(struct launch *l, const char *rel)
 		.rel = rel,
 		.user_xattr = l->shared->user_xattr,
 		.planted = &l->sb->planted,
+		.before = launch_before(l),
 	};
 }
 

@@ -63,6 +63,10 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 		}
 	if (w->id)
 		unlinkat(w->registry_fd, w->id, 0);
+	if (w->lock_fd > 0) {
+		sys_close_range(0, (unsigned)w->lock_fd - 1, 0);
+		sys_close_range((unsigned)w->lock_fd + 1, ~0U, 0);
+	}
 	_exit(0);
 }
 

@@ -29,6 +29,7 @@ struct janitor_work {
 	int nat_pidfd;          /* -EBADF: none */
 	const int *view_pidfds; /* of an ordinary user's view servers */
 	unsigned n_views;
+	int lock_fd;            /* of a container: let go of when its mounts are gone; -EBADF: none */
 	unsigned n_dirs;        /* control groups to remove, those included that are just being made */
 	struct {
 		int parent_fd;

@@ -72,13 +72,17 @@ static void launch_done(struct launch *l)
 				close_fd(l->shared->view_fds[i]);
 		}
 		close_fd(l->shared->tap_fd);
-		/* An ordinary user's, of a start that failed before it became the sandbox's. */
+		/* An ordinary user's, of a start that failed before they became the sandbox's. */
+		if (l->shared->scratch_fd != l->shared->delta_fd &&
+		    l->shared->scratch_fd != l->sb->scratch_fd)
+			close_fd(l->shared->scratch_fd);
 		if (l->shared->delta_fd != l->sb->delta_fd)
 			close_fd(l->shared->delta_fd);
 		close_fd(l->shared->init_fd);
 		munmap(l->shared, l->shared_size);
 	}
 	free(l->child_overlays);
+	free(l->delta_index);
 	free(l->child_binds);
 	free(l->cgroup_fds);
 	free(l->dev_binds);
@@ -293,6 +297,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->user_ns = sb->mapped;
 	c->rootless = sb->rootless;
 	c->n_views = l->n_views;
+	c->keep_fd = sb->rootless && sb->keep ? sb->keep->c.dir_fd : -EBADF;
 	c->tap = sb->rootless && p->net == SPEC_NET_NAT && net_nat_available();
 	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);
 	snprintf(l->delta_inodes, sizeof(l->delta_inodes), "%llu", (unsigned long long)p->inodes);
@@ -412,6 +417,10 @@ static void put_entry(struct launch *l, struct buf *b)
 	const struct plan *p = sb->plan;
 	char text[64];
 
+	if (sb->keep) {
+		registry_put(b, "name", sb->keep->c.name);
+		registry_put(b, "path", sb->keep->c.path);
+	}
 	registry_put(b, "isolate", spec_isolate_name(p->isolate));
 	snprintf(text, sizeof(text), "%lld", (long long)time(NULL));
 	registry_put(b, "created", text);
@@ -526,7 +535,7 @@ static int equip(struct launch *l, struct kennel_error **err)
 			*err = take_ptr(&nat_err);
 		return r;
 	}
-	return 0;
+	return keep_note(l, err);
 }
 
 /*
@@ -614,13 +623,16 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	}
 	sb->log = log ? *log : (struct log_sink){ 0 };
 	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
+	sb->scratch_fd = -EBADF;
 	sb->user_ns_fd = sb->mount_ns_fd = sb->view_hold_fd = -EBADF;
 	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = -EBADF;
+	sb->work.lock_fd = -EBADF;
 	return sb;
 }
 
-static int start_at(const struct spec *spec, const struct log_sink *log, enum spec_isolate level,
-		    bool *ret_refused, struct sandbox **ret, struct kennel_error **err)
+static int start_at(const struct spec *spec, const struct log_sink *log, struct keep *keep,
+		    enum spec_isolate level, bool *ret_refused, struct sandbox **ret,
+		    struct kennel_error **err)
 {
 	char cwd[4096];
 	struct plan_facts facts;
@@ -628,6 +640,8 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 
 	if (!sb)
 		return -KENNEL_E_NOMEM;
+	sb->keep = keep;
+	sb->work.lock_fd = keep ? keep->c.lock_fd : -EBADF;
 	struct launch l = {
 		.sb = sb,
 		.spec = spec,
@@ -643,6 +657,8 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	};
 	sb->registry_fd = sb->work.registry_fd = registry_open(err);
 	int r = sb->registry_fd < 0 ? sb->registry_fd : registry_make_id(sb->registry_fd, sb->id, err);
+	if (r == 0)
+		keep_say(keep, sb->id);
 	sb->rootless = geteuid() != 0;
 	if (r == 0)
 		r = idmap_is_initial(&sb->initial_user_ns, err);
@@ -650,6 +666,14 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 		sb->work.monitor_pidfd = sys_pidfd_open(getpid(), 0);
 		if (sb->work.monitor_pidfd < 0)
 			r = fail_errno(err, "open a descriptor of this process");
+	}
+	/*
+	 * Before this thread is in another mount namespace (stage.c), in which the delta's mount is a
+	 * foreign one.
+	 */
+	if (r == 0 && keep && !sb->rootless) {
+		sb->delta_fd = keep_clone_delta(keep, err);
+		r = MIN(sb->delta_fd, 0);
 	}
 	if (r == 0 && pack_can_clone_early(&l, level))
 		r = clone_early(&l, err);
@@ -665,6 +689,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, enum sp
 	*ret_refused = l.level_refused && sb->initial_user_ns;
 	launch_done(&l);
 	if (r < 0) {
+		sb->keep = NULL; /* the caller's: there may be a second attempt */
 		sandbox_free(sb);
 		return r;
 	}
@@ -684,26 +709,40 @@ static int hint_at_limit(int r, struct kennel_error **err)
 	return r;
 }
 
-int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret,
-		  struct kennel_error **err)
+static int start(const struct spec *spec, const struct log_sink *log, struct keep *keep, struct sandbox **ret,
+		 struct kennel_error **err)
 {
 	bool refused = false;
 
-	int r = spec_check(spec, err);
-	if (r == 0)
-		r = hint_at_limit(start_at(spec, log, SPEC_ISOLATE_USER, &refused, ret, err), err);
+	int r = hint_at_limit(start_at(spec, log, keep, SPEC_ISOLATE_USER, &refused, ret, err), err);
 	if (r == 0 || !refused || spec->isolate != SPEC_ISOLATE_AUTO || geteuid() != 0)
 		return r;
 	/* Nobody asked for a level: the strongest one that works, and one line that says so. */
 	log_warn(log, "isolation ns instead of user: %s",
 		 err && *err ? kennel_error_message(*err) : "the kernel refused");
 	error_clear(err);
-	return hint_at_limit(start_at(spec, log, SPEC_ISOLATE_NS, &refused, ret, err), err);
+	return hint_at_limit(start_at(spec, log, keep, SPEC_ISOLATE_NS, &refused, ret, err), err);
+}
+
+int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret,
+		  struct kennel_error **err)
+{
+	struct keep *keep = NULL;
+
+	int r = spec_check(spec, err);
+	if (r == 0 && spec->keep)
+		r = keep_open(spec, log, &keep, err);
+	if (r == 0)
+		r = start(keep ? keep->spec : spec, log, keep, ret, err);
+	if (r < 0)
+		keep_free(keep, true);
+	return r;
 }
 
 /* Ends what runs, and removes what has a name. Twice does no harm. */
 static void end(struct sandbox *sb)
 {
+	keep_say(sb->keep, NULL);
 	if (sb->init_pidfd >= 0 && !sb->ended) {
 		siginfo_t info;
 
@@ -744,6 +783,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	close_fd(sb->entry_fd);
 	close_fd(sb->registry_fd);
 	close_fd(sb->delta_fd);
+	close_fd(sb->scratch_fd);
 	close_fd(sb->init_pidfd);
 	close_fd(sb->master_fd);
 	close_fd(sb->user_ns_fd);
@@ -752,6 +792,8 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	manifest_plants_done(&sb->planted);
 	plan_free(sb->plan);
 	mount_table_done(&sb->mounts);
+	/* Last: its lock says that the delta is nobody's, and mounts over it may just be going. */
+	keep_free(sb->keep, false);
 	free(sb);
 	return NULL;
 }

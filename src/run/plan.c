@@ -239,15 +239,29 @@ static int plan_hide(struct plan *p, const struct spec *spec, const struct plan_
 	return r;
 }
 
+/* The name of a container is one of a host, but for its underscores and the length of a label. */
+void plan_default_hostname(const struct spec *spec, const char *id, char ret[PLAN_HOSTNAME_SIZE])
+{
+	if (spec->hostname)
+		snprintf(ret, PLAN_HOSTNAME_SIZE, "%s", spec->hostname);
+	else if (spec->keep)
+		snprintf(ret, PLAN_HOSTNAME_SIZE, "%.63s", spec->keep);
+	else
+		snprintf(ret, PLAN_HOSTNAME_SIZE, "kennel-%s", id);
+	for (char *p = ret; spec->keep && !spec->hostname && *p; p++)
+		if (*p == '_')
+			*p = '-';
+}
+
 static int plan_hostname(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
 			 struct kennel_error **err)
 {
+	char name[PLAN_HOSTNAME_SIZE];
+
 	if (p->isolate == SPEC_ISOLATE_FS)
 		return 0;
-	if (spec->hostname)
-		p->hostname = strdup(spec->hostname);
-	else if (asprintf(&p->hostname, "kennel-%s", facts->id) < 0)
-		p->hostname = NULL;
+	plan_default_hostname(spec, facts->id, name);
+	p->hostname = strdup(name);
 	return p->hostname ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 

@@ -194,8 +194,9 @@ static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kenn
 		.lower_fd = l->shared->lower_fds[o->first_lower + o->n_lowers - 1],
 		.rel = p->overlays[i].target + (under ? skip + 1 : 1),
 		.user_xattr = l->shared->user_xattr,
-		.mount = (unsigned)under,
+		.mount = l->delta_index[under],
 		.planted = &l->sb->planted,
+		.before = launch_before(l),
 	};
 	r = delta_plant_file(&spot, buf_str(&content), content.len, st.st_mode & 0777, err);
 	replace_fd(&l->shared->lower_fds[l->child_overlays[i].first_lower], -EBADF);
@@ -282,8 +283,8 @@ static int prepare_overlay(struct launch *l, size_t i, int delta_fd, struct kenn
 		return 0;               /* plant_file_mounts() */
 	if (!S_ISDIR(st.st_mode) && i > 0)
 		return leave_out(l, i, "a mounted device or socket", err);
-	r = delta_add_mount(delta_fd, (unsigned)i, &st, &l->shared->upper_fds[i], &l->shared->work_fds[i],
-			    err);
+	r = delta_add_mount(delta_fd, l->delta_index[i], &st, &l->shared->upper_fds[i],
+			    &l->shared->work_fds[i], err);
 	return r < 0 ? wrap(err, r, "prepare the delta of \"%s\"", l->sb->plan->overlays[i].target) : 0;
 }
 
@@ -318,8 +319,9 @@ int prepare_hidden(struct launch *l, struct kennel_error **err)
 			.upper_fd = l->shared->upper_fds[h->overlay],
 			.rel = h->rel,
 			.user_xattr = l->shared->user_xattr,
-			.mount = h->overlay,
+			.mount = l->delta_index[h->overlay],
 			.planted = &l->sb->planted,
+			.before = launch_before(l),
 		};
 		int r = 0;
 
@@ -338,6 +340,13 @@ int prepare_hidden(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
+/* A kept delta lies on disk; what is new with each start stays in memory all the same. */
+static int open_kept_delta(struct launch *l, int scratch_fd, struct kennel_error **err)
+{
+	l->sb->scratch_fd = scratch_fd;
+	return keep_begin(l, err);
+}
+
 static int make_delta(struct launch *l, struct kennel_error **err)
 {
 	char size[32], inodes[32];
@@ -347,6 +356,8 @@ static int make_delta(struct launch *l, struct kennel_error **err)
 	int fd = mount_new_tmpfs(size, inodes);
 	if (fd < 0)
 		return fail_errno(err, "make a delta of %s bytes in memory", size);
+	if (l->sb->keep)
+		return open_kept_delta(l, fd, err);
 	l->sb->delta_fd = fd;
 	if (delta_has_user_xattr(fd))
 		return 0;
@@ -376,39 +387,60 @@ static int plant_file_mounts(struct launch *l, struct kennel_error **err)
 	return r;
 }
 
+static int shift_delta(struct launch *l, int scratch_fd, struct kennel_error **err)
+{
+	const struct sandbox *sb = l->sb;
+	const struct sys_mount_attr attr = {
+		.attr_set = SYS_MOUNT_ATTR_IDMAP,
+		.userns_fd = sb->shifted ? (uint64_t)l->user_ns_fd : 0,
+	};
+
+	if (!sb->shifted)
+		return 0;
+	if (sys_mount_setattr(scratch_fd, "", AT_EMPTY_PATH, &attr) < 0) {
+		l->level_refused = true;
+		return hint(err, fail_errno(err, "show the delta in memory with shifted ids"),
+			    "Linux 6.3 or later can; or use --isolate ns");
+	}
+	if (sb->keep && sys_mount_setattr(sb->delta_fd, "", AT_EMPTY_PATH, &attr) < 0) {
+		l->level_refused = true;
+		return hint(err,
+			    fail_errno(err, "show the changes in \"%s\" with shifted ids", sb->keep->c.path),
+			    "use --isolate ns, or name a directory on ext4, xfs or btrfs with --path");
+	}
+	return 0;
+}
+
 int prepare_trees(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 	struct plan *p = sb->plan;
 
 	int r = make_delta(l, err);
+	const int scratch_fd = sb->scratch_fd >= 0 ? sb->scratch_fd : sb->delta_fd;
+	if (r == 0)
+		r = keep_place_mounts(l, err);
 	for (size_t i = 0; i < p->n_overlays && r == 0; i++)
 		r = prepare_overlay(l, i, sb->delta_fd, err);
 	if (r == 0)
 		r = prepare_hidden(l, err);
 	if (r == 0)
-		r = furnish_scratch(l, sb->delta_fd, err);
+		r = furnish_scratch(l, scratch_fd, err);
 	if (r == 0)
-		r = furnish_files(l, sb->delta_fd, err);
+		r = furnish_files(l, scratch_fd, err);
 	if (r == 0)
 		r = plant_file_mounts(l, err);
+	if (r == 0)
+		r = keep_unplant(l, err);
 	for (size_t i = 0; i < p->n_overlays && r == 0; i++)
 		r = shift_overlay(l, i, err);
 	if (r < 0)
 		return r;
-	sb->n_mounts = (unsigned)p->n_overlays;
-
+	for (size_t i = 0; i < p->n_overlays; i++)
+		sb->n_mounts = MAX(sb->n_mounts, l->delta_index[i] + 1);
 	/* Last, for through an idmapped mount we could make no more files: our own ids do not exist in it. */
-	const struct sys_mount_attr attr = {
-		.attr_set = sb->shifted ? SYS_MOUNT_ATTR_IDMAP : 0,
-		.userns_fd = sb->shifted ? (uint64_t)l->user_ns_fd : 0,
-	};
-	if (sb->shifted && sys_mount_setattr(sb->delta_fd, "", AT_EMPTY_PATH, &attr) < 0) {
-		l->level_refused = true;
-		return hint(err, fail_errno(err, "show the delta in memory with shifted ids"),
-			    "Linux 6.3 or later can; or use --isolate ns");
-	}
+	r = shift_delta(l, scratch_fd, err);
 	l->shared->delta_fd = sb->delta_fd;
-	l->shared->scratch_fd = sb->delta_fd;
-	return 0;
+	l->shared->scratch_fd = scratch_fd;
+	return r;
 }

@@ -74,6 +74,7 @@ static int help_apt(struct launch *l, struct kennel_error **err)
 		.rel = "etc/apt/apt.conf.d/zz-kennel",
 		.user_xattr = true,
 		.planted = &l->sb->planted,
+		.before = launch_before(l),
 	};
 
 	if (idmap_user_has_range(&l->sb->user_map))
@@ -91,7 +92,12 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 	int delta_fd = s->delta_fd;
 	struct stat st;
 
+	/* Of a new container it is still the user's own. */
+	if (l->sb->keep && fchownat(delta_fd, "", 0, 0, AT_EMPTY_PATH) < 0)
+		return fail_errno(err, "give the delta to the root of the inside");
 	s->user_xattr = delta_has_user_xattr(delta_fd);
+	if (!s->user_xattr && l->sb->keep)
+		return keep_fail_xattr(l->sb->keep, err);
 	if (!s->user_xattr)
 		return hint(
 			err,
@@ -106,11 +112,13 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 	if (r == 0)
 		r = unreadable_plant(l, err);           /* after --hide, which may name the same places */
 	if (r == 0)
-		r = furnish_scratch(l, delta_fd, err);
+		r = furnish_scratch(l, s->scratch_fd, err);
 	if (r == 0)
-		r = furnish_files(l, delta_fd, err);
+		r = furnish_files(l, s->scratch_fd, err);
 	if (r == 0)
 		r = help_apt(l, err);
+	if (r == 0)
+		r = keep_unplant(l, err);
 	s->upper_fds[0] = s->work_fds[0] = -EBADF;      /* numbers of this process: the child opens its own */
 	if (r < 0)
 		return r;
@@ -149,6 +157,10 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 	for (unsigned i = 0; i < l->n_views && r == 0; i++)
 		replace_fd(&l->shared->fuse_fds[i], -EBADF);
 	if (r == 0)
+		r = keep_place_mounts(l, err);
+	if (r == 0)
+		r = keep_begin(l, err);
+	if (r == 0)
 		r = errand_run(l->user_ns_fd, fill_delta, l, &planted, err);
 	if (r == 0)
 		r = viewer_check(l, err);
@@ -159,6 +171,8 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 		return r;
 	sb->n_mounts = 1;
 	sb->delta_fd = l->shared->delta_fd;
+	if (sb->keep)
+		sb->scratch_fd = l->shared->scratch_fd;
 	sb->user_ns_fd = fcntl(l->user_ns_fd, F_DUPFD_CLOEXEC, 3);
 	return sb->user_ns_fd < 0 ? fail_errno(err, "duplicate a descriptor") : 0;
 }

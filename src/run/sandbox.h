@@ -24,6 +24,7 @@
 #include "net/nat.h"
 #include "run/child.h"
 #include "run/janitor.h"
+#include "run/keep.h"
 #include "run/plan.h"
 #include "run/registry.h"
 
@@ -47,8 +48,10 @@ struct sandbox {
 	int registry_fd;                /* the runtime directory */
 	int entry_fd;                   /* holds the lock of our entry */
 	int delta_fd;                   /* root of the delta, ids as on disk */
-	unsigned n_mounts;              /* with a place in the delta */
+	unsigned n_mounts;              /* places in the delta: the highest index and one */
 	struct manifest_plants planted; /* what kennel put into the delta */
+	int scratch_fd;                 /* of a kept one: /tmp, /run, /dev stay in memory; else -EBADF */
+	struct keep *keep;              /* the container that it is; NULL: thrown away */
 
 	struct janitor_work work;
 	struct janitor *janitor;
@@ -72,8 +75,9 @@ struct launch {
 	struct child_plan child;
 	struct child_shared *shared;
 	size_t shared_size;             /* with the room for the packed plan */
-	char early_hostname[72];        /* of a child that was cloned before the plan */
+	char early_hostname[PLAN_HOSTNAME_SIZE];        /* of a child that was cloned before the plan */
 	struct child_overlay *child_overlays;
+	unsigned *delta_index;          /* of each overlay, in the delta: see keep_place_mounts() */
 	struct child_bind *child_binds;
 	char **child_strings;           /* owned strings of the child's plan */
 	size_t n_child_strings;
@@ -101,6 +105,12 @@ struct launch {
 	/* the failure is one of this isolation level: a weaker one may work */
 	bool level_refused;
 };
+
+/* What is in a kept delta already; NULL for a throwaway. */
+static inline const struct delta_before *launch_before(const struct launch *l)
+{
+	return l->sb->keep ? &l->sb->keep->before : NULL;
+}
 
 /* prepare.c: before and after the child exists. */
 int prepare_layers(struct launch *l, struct kennel_error **err) MUST_CHECK;

@@ -195,6 +195,7 @@ int unreadable_plant(struct launch *l, struct kennel_error **err)
 			.rel = l->unreadable->items[i].path + 1,
 			.user_xattr = true,
 			.planted = &l->sb->planted,
+			.before = launch_before(l),
 			.known = l->known,
 			.n_known = l->n_known,
 		};

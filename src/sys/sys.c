@@ -8,6 +8,7 @@
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -221,6 +222,23 @@ int sys_memfd_create(const char *name, unsigned flags)
 int sys_renameat2(int old_dir, const char *old_name, int new_dir, const char *new_name, unsigned flags)
 {
 	return (int)syscall(SYS_renameat2, old_dir, old_name, new_dir, new_name, flags);
+}
+
+int sys_fs_uuid(int fd, uint8_t ret_uuid[16])
+{
+	struct {
+		uint8_t len, uuid[16];
+	} u = { 0 };
+
+	/* _IOR(0x15, 0, struct fsuuid2) of linux/fs.h */
+	if (ioctl(fd, 0x80111500, &u) < 0)
+		return -1;
+	if (u.len != sizeof(u.uuid)) {
+		errno = ENODATA;
+		return -1;
+	}
+	memcpy(ret_uuid, u.uuid, sizeof(u.uuid));
+	return 0;
 }
 
 int sys_fgetfsmagic(int fd, long *ret_magic)

@@ -113,6 +113,8 @@ int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_umount2(const char *path, int flags);
 int sys_memfd_create(const char *name, unsigned flags);
 int sys_renameat2(int old_dir, const char *old_name, int new_dir, const char *new_name, unsigned flags);
+/* FS_IOC_GETFSUUID (Linux 6.9) */
+int sys_fs_uuid(int fd, uint8_t ret_uuid[16]);
 int sys_fgetfsmagic(int fd, long *ret_magic);                           /* statfs f_type */
 
 /* devices, terminals, network: every ioctl that we use, by name */

@@ -251,5 +251,5 @@ host_same() {
 
 # The ids of what runs now.
 sandbox_ids() {
-	"$KENNEL" list --json | jq -r '.[]?.id // .sandboxes[]?.id'
+	"$KENNEL" list --json | jq -r '.[].id // empty'
 }

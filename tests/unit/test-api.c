@@ -292,6 +292,7 @@ static void test_run_carries_the_terminal(void **state)
 
 	refuse_user();
 	struct kennel_sandbox *plain = start(&(struct wish){ .command = "exit 0" });
+	assert_null(kennel_sandbox_container(plain));
 	assert_int_equal(kennel_sandbox_is_interactive(plain), 0);
 	kennel_sandbox_free(plain);
 

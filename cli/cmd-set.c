@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cli/cmd-set.c - "kennel set": single settings of a container, with the options of "run". What is to be
+ * unset goes first, wherever it stands, so that "--unset share --share /x" says what it looks like.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <kennel/kennel.h>
+
+#include "base/cleanup.h"
+#include "cli/cmd.h"
+#include "cli/spec-opt.h"
+
+struct set_args {
+	const char *path;
+};
+
+static int set(const struct set_args *args, const struct opt_input *in, struct kennel_spec *spec,
+	       struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+	_cleanup_free_ const char **unset = calloc(in->n_settings + 1, sizeof(*unset));
+	const char *store = NULL;
+	size_t n = 0;
+	int r = unset ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+
+	if (r == 0 && !in->n_settings)
+		r = hint(err, fail(err, KENNEL_E_INVALID, "nothing to set"),
+			 "name options of \"kennel run\", or --unset KEY; see \"kennel config %s\"",
+			 in->operands[0]);
+	for (size_t i = 0; i < in->n_settings && r == 0; i++) {
+		if (strcmp(in->settings[i].name, "unset") == 0)
+			unset[n++] = in->settings[i].value;
+		else
+			r = spec_opt_set(spec, &in->settings[i], err);
+	}
+	if (r == 0)
+		r = spec_opt_store(args->path, &b, &store, err);
+	return r < 0 ? r : kennel_container_set(store, in->operands[0], unset, spec, err);
+}
+
+static int set_run(struct cli *cli, const void *args, const struct opt_input *in)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct kennel_spec *spec = NULL;
+
+	int r = kennel_spec_new(&spec, &err);
+	if (r == 0)
+		r = set(args, in, spec, &err);
+	kennel_spec_free(spec);
+	return r < 0 ? cli_error(cli, err) : 0;
+}
+
+static const struct opt set_opts[] = {
+	SPEC_OPT_HEADING("Where it is, and what goes"),
+	{ 'P', "path", "DIR", OPT_STRING, offsetof(struct set_args, path),
+	  "where containers are, instead of your own place", OPT_WORDS_PATH },
+	{ 0, "unset", "KEY[=VALUE]", OPT_SETTING, 0,
+	  "drop a setting, or one value of a list; may be repeated", NULL },
+	SPEC_OPT_ROWS,
+	OPT_HELP_ROW,
+	{ .type = OPT_END },
+};
+
+const struct cmd cmd_set = {
+	.name = "set",
+	.summary = "change the configuration of a container",
+	.usage = "[OPTION]... NAME",
+	.more = "Options that may be repeated add to what is there, others take its place. A running one "
+		"goes on as it was started.",
+	.opts = set_opts,
+	.min_operands = 1,
+	.max_operands = 1,
+	.missing = "name the container; \"kennel list\" shows them",
+	.operand_words = OPT_WORDS_CONTAINER,
+	.args_size = sizeof(struct set_args),
+	.run = set_run,
+};

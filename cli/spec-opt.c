@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cli/spec-opt.c - see spec-opt.h. */
+#include "cli/spec-opt.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+/* Settings that begin with a path of the host, and what has to be escaped in what we put in front of it. */
+static const struct host_path {
+	const char *name;
+	const char *escape; /* the first ends the path */
+} host_paths[] = { { "base", "" }, { "layer", "" }, { "share", ":\\" }, { "mount", ":\\" }, { "path", "" } };
+
+static const struct host_path *find_host_path(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(host_paths); i++)
+		if (strcmp(host_paths[i].name, name) == 0)
+			return &host_paths[i];
+	return NULL;
+}
+
+static bool is_system_base(const char *name, const char *value)
+{
+	return strcmp(name, "base") == 0 &&
+	       (strcmp(value, "system") == 0 || strncmp(value, "system:", strlen("system:")) == 0);
+}
+
+/*
+ * Takes leading "." and ".." components off *path, which ends at end or NUL; the latter also off dir
+ * (length *len).
+ */
+static void eat_dots(const char **path, char end, const char *dir, size_t *len)
+{
+	for (;;) {
+		const char *p = *path;
+		size_t dots = strspn(p, ".");
+
+		if (dots == 0 || dots > 2 || (p[dots] && p[dots] != '/' && p[dots] != end))
+			return;
+		if (dots == 2)
+			while (*len > 0 && dir[--*len] != '/')
+				;
+		p += dots;
+		*path = p + strspn(p, "/");
+	}
+}
+
+static int make_absolute(const char *path, const char *escape, struct buf *ret, struct kennel_error **err)
+{
+	_cleanup_free_ char *dir = getcwd(NULL, 0);
+	if (!dir)
+		return fail_errno(err, "find the current directory, which \"%s\" is relative to", path);
+	if (dir[0] != '/')
+		return fail(err, KENNEL_E_NOTFOUND, "\"%s\" is relative to a directory that has no path here",
+			    path);
+
+	size_t len = strlen(dir);
+	eat_dots(&path, escape[0], dir, &len);
+	for (size_t i = 0; i < len; i++) {
+		if (strchr(escape, dir[i]))
+			buf_puts(ret, "\\");
+		buf_add(ret, &dir[i], 1);
+	}
+	buf_puts(ret, "/");
+	buf_puts(ret, path);
+	return buf_check(ret, err);
+}
+
+static int set_env(struct kennel_spec *spec, const struct opt_setting *setting, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+	const char *name = setting->value;
+
+	if (*name && !strchr(name, '=')) {
+		const char *value = getenv(name);
+
+		if (!value) /* as with the other tools that have this: nothing to hand on */
+			return 0;
+		buf_printf(&b, "%s=%s", name, value);
+		int r = buf_check(&b, err);
+		if (r < 0)
+			return r;
+	}
+	return kennel_spec_set(spec, setting->name, b.len ? b.data : name, err);
+}
+
+int spec_opt_set(struct kennel_spec *spec, const struct opt_setting *setting, struct kennel_error **err)
+{
+	const struct host_path *host = find_host_path(setting->name);
+	_cleanup_buf_ struct buf b = { 0 };
+	const char *value = setting->value;
+
+	if (strcmp(setting->name, "env") == 0)
+		return set_env(spec, setting, err);
+	if (host && value[0] && value[0] != '/' && !is_system_base(setting->name, value)) {
+		int r = make_absolute(value, host->escape, &b, err);
+		if (r < 0)
+			return wrap(err, r, "%s", setting->name);
+		value = buf_str(&b);
+	}
+	return kennel_spec_set(spec, setting->name, value, err);
+}
+
+int spec_opt_absolute(const char *path, struct buf *ret, struct kennel_error **err)
+{
+	if (path[0] != '/')
+		return make_absolute(path, "", ret, err);
+	buf_puts(ret, path);
+	return buf_check(ret, err);
+}
+
+int spec_opt_store(const char *path, struct buf *b, const char **ret, struct kennel_error **err)
+{
+	int r = path ? spec_opt_absolute(path, b, err) : 0;
+
+	if (r < 0)
+		return wrap(err, r, "path");
+	*ret = path ? buf_str(b) : NULL;
+	return 0;
+}

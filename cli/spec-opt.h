@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cli/spec-opt.h - the options that say what a sandbox is: of "run", and of "create" and "set", which save
+ * them.
+ *
+ * Options are handed to the library as they were typed, with two exceptions that only the caller's process
+ * can decide: a path of the host is made absolute, and "--env NAME" takes the value from our own
+ * environment. A relative path is put behind getcwd(), which holds no symbolic link, and leading ".." are
+ * taken off that: exact. A ".." after a name is left in, and the spec refuses it, because only the kernel
+ * knows where a link leads.
+ */
+#ifndef KENNEL_CLI_SPEC_OPT_H
+#define KENNEL_CLI_SPEC_OPT_H
+
+#include <kennel/kennel.h>
+
+#include "base/buf.h"
+#include "cli/opt.h"
+
+/* clang-format off */
+#define SPEC_OPT_HEADING(text) { .type = OPT_HEADING, .help = text }
+
+#define SPEC_OPT_ROWS \
+	SPEC_OPT_HEADING("What it sees"), \
+	{ 'b', "base", "BASE", OPT_SETTING, 0, \
+	  "what lies underneath: system (the running one), system:LAYER,..., a directory or an image file", \
+	  "system " OPT_WORDS_PATH }, \
+	{ 'l', "layer", "PATH", OPT_SETTING, 0, \
+	  "put a directory or an image on top of the base; may be repeated", OPT_WORDS_PATH }, \
+	{ 0, "without", "PATH", OPT_SETTING, 0, "leave out this mount or directory", OPT_WORDS_PATH }, \
+	{ 0, "hide", "PATH", OPT_SETTING, 0, "show an empty directory there", OPT_WORDS_PATH }, \
+	{ 's', "share", "PATH[:ro]", OPT_SETTING, 0, "the real thing, not a copy: changes there stay", \
+	  OPT_WORDS_PATH }, \
+	{ 0, "mount", "SRC:DST[:ro]", OPT_SETTING, 0, "the real SRC, seen at DST", OPT_WORDS_PATH }, \
+	{ 0, "size", "SIZE", OPT_SETTING, 0, \
+	  "room for changes in memory, e.g. 2G (default: half of the memory)", NULL }, \
+	SPEC_OPT_HEADING("Walls"), \
+	{ 0, "isolate", "LEVEL", OPT_SETTING, 0, "fs, ns or user (default: the strongest that works here)", \
+	  "fs ns user" }, \
+	{ 0, "idmap", "IDS", OPT_SETTING, 0, \
+	  "the ids outside for those inside: auto, no, BASE or BASE:COUNT", \
+	  "auto no" }, \
+	{ 0, "cap-add", "CAP", OPT_SETTING, 0, "keep a capability, e.g. NET_ADMIN, or ALL", NULL }, \
+	{ 0, "cap-drop", "CAP", OPT_SETTING, 0, "drop a capability, or ALL", NULL }, \
+	{ 0, "no-new-privs", NULL, OPT_SETTING, 0, "setuid programs and file capabilities give nothing", \
+	  NULL }, \
+	{ 0, "device", "PATH[:rwm]", OPT_SETTING, 0, \
+	  "allow a device: read, write, make (default: all three)", \
+	  OPT_WORDS_PATH }, \
+	{ 'n', "net", "MODE", OPT_SETTING, 0, "nat (default), none or host", "nat none host" }, \
+	{ 0, "hostname", "NAME", OPT_SETTING, 0, "its host name", NULL }, \
+	SPEC_OPT_HEADING("Limits"), \
+	{ 'm', "memory", "SIZE", OPT_SETTING, 0, "memory of all its processes, e.g. 512M", NULL }, \
+	{ 0, "pids", "N", OPT_SETTING, 0, "number of processes", NULL }, \
+	{ 0, "cpus", "N", OPT_SETTING, 0, "processors it may keep busy, e.g. 1.5", NULL }, \
+	SPEC_OPT_HEADING("The command"), \
+	{ 'u', "user", "USER[:GROUP]", OPT_SETTING, 0, "run as this user of the inside (default: root)", \
+	  NULL }, \
+	{ 'w', "workdir", "PATH", OPT_SETTING, 0, "start in this directory (default: where you are)", \
+	  OPT_WORDS_PATH }, \
+	{ 'e', "env", "NAME[=VALUE]", OPT_SETTING, 0, \
+	  "set a variable, or hand on your own; may be repeated", \
+	  NULL }
+/* clang-format on */
+
+/* Hands one option on to a spec. */
+int spec_opt_set(struct kennel_spec *spec, const struct opt_setting *setting, struct kennel_error **err)
+	MUST_CHECK;
+
+/* Appends a path of the machine, made absolute. */
+int spec_opt_absolute(const char *path, struct buf *ret, struct kennel_error **err) MUST_CHECK;
+
+/* The store that -P names: *ret is NULL, for the own place, or lies in b. */
+int spec_opt_store(const char *path, struct buf *b, const char **ret, struct kennel_error **err) MUST_CHECK;
+
+#endif

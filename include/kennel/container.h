@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kennel/container.h - sandboxes that are kept: make, configure, find, rename and remove them.
+ *
+ * A container has a name, a configuration and a delta with its changes. It lives in a store, a directory;
+ * everywhere below NULL as the store is the user's own: /var/lib/kennel for root, else $XDG_DATA_HOME/kennel
+ * or ~/.local/share/kennel. It is run by kennel_sandbox_start() with a spec that has the key "keep" (and
+ * "path", for another store). Each change happens or does not, also if the process is killed in the middle
+ * of it.
+ */
+#ifndef KENNEL_CONTAINER_H
+#define KENNEL_CONTAINER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <kennel/error.h>
+#include <kennel/sandbox.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * kennel_container_create() - make a container without starting it
+ * @store: directory, absolute; made if it is not there; NULL for the user's own
+ * @name:  a letter or digit, then up to 63 letters, digits, ".", "_" and "-"; not eight hexadecimal digits
+ * @spec:  becomes its configuration; borrowed. "quiet", "tty" and the command do not belong to it
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * Return: 0, -KENNEL_E_EXISTS, -KENNEL_E_INVALID (the name), -KENNEL_E_UNSUPPORTED (no changes can lie in the
+ * store's file system), or another negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_create(const char *store, const char *name, const struct kennel_spec *spec,
+					  struct kennel_error **err);
+
+/**
+ * kennel_container_list() - the containers of a store
+ * @store: directory, or NULL for the user's own; one that is not there holds none
+ * @name:  NULL for all, or one
+ * @ret:   the list, the caller's; end it with kennel_list_free(). kennel_list_value() has "name", "path",
+ *         "state" ("running" or "stopped"), "id" (of the sandbox, if it runs), "base" and "used" (seconds
+ *         since 1970: when it was last started or made);
+ *         kennel_list_detail() has "config": one line "KEY<tab>VALUE" a setting, and
+ *         "damage": why its configuration can't be read, if so
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * Return: 0; -KENNEL_E_NOTFOUND where @name was given. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_list(const char *store, const char *name, struct kennel_list **ret,
+					struct kennel_error **err);
+
+/**
+ * kennel_container_measure() - what a container takes on disk
+ * @store:     directory, or NULL for the user's own
+ * @name:      its name
+ * @ret_bytes: bytes of all its files
+ * @err:       error out, owned by the caller, or NULL
+ *
+ * Looks at each of its files.
+ * Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_measure(const char *store, const char *name, uint64_t *ret_bytes,
+					   struct kennel_error **err);
+
+/**
+ * kennel_container_read_config() - the text of its configuration
+ * @store:    directory, or NULL for the user's own
+ * @name:     its name
+ * @ret_text: the text, of malloc(); the caller's
+ * @err:      error out, owned by the caller, or NULL
+ *
+ * The text is what stands in the file, right or wrong.
+ * Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_read_config(const char *store, const char *name, char **ret_text,
+					       struct kennel_error **err);
+
+/**
+ * kennel_container_write_config() - replace its configuration
+ * @store: directory, or NULL for the user's own
+ * @name:  its name
+ * @old:   the text that the new one was made from; NULL for whatever stands there
+ * @text:  the new one; nothing changes unless it is right
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * A running sandbox goes on as it was started.
+ * Return: 0; -KENNEL_E_INVALID with "FILE:LINE: ..."; -KENNEL_E_BUSY where it is no longer @old. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_write_config(const char *store, const char *name, const char *old,
+						const char *text, struct kennel_error **err);
+
+/**
+ * kennel_container_set() - change single settings of its configuration
+ * @store: directory, or NULL for the user's own
+ * @name:  its name
+ * @unset: NULL-terminated list of "KEY", to drop all settings of it, or "KEY=VALUE", to drop one; or NULL
+ * @spec:  what is set then; keys that hold lists get one more, others are replaced; borrowed
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * Lines and comments that the changes don't concern stay as they are.
+ * Return: 0; -KENNEL_E_NOTFOUND for something to unset that is not there; -KENNEL_E_INVALID where the whole
+ * would not be right; then nothing has changed. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_set(const char *store, const char *name, const char *const *unset,
+				       const struct kennel_spec *spec, struct kennel_error **err);
+
+/**
+ * kennel_container_rename() - give it another name
+ * @store:    directory, or NULL for the user's own
+ * @name:     its name
+ * @new_name: the new one
+ * @err:      error out, owned by the caller, or NULL
+ *
+ * Return: 0; -KENNEL_E_BUSY while it runs; -KENNEL_E_EXISTS. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_rename(const char *store, const char *name, const char *new_name,
+					  struct kennel_error **err);
+
+/**
+ * enum kennel_remove_flags - how kennel_container_remove() goes about it
+ * @KENNEL_REMOVE_END: end the sandbox first if it runs
+ */
+enum kennel_remove_flags { KENNEL_REMOVE_END = 1 << 0 };
+
+/**
+ * kennel_container_remove() - remove a container with all its changes
+ * @store: directory, or NULL for the user's own
+ * @name:  its name
+ * @flags: enum kennel_remove_flags
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * The container is gone with the first step; an error about a file that can't be removed comes afterwards.
+ * Return: 0; -KENNEL_E_BUSY while it runs; -KENNEL_E_NOTFOUND. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_remove(const char *store, const char *name, unsigned flags,
+					  struct kennel_error **err);
+
+/**
+ * kennel_container_gc() - remove what killed processes left in a store
+ * @store:       directory, or NULL for the user's own
+ * @ret_removed: how many containers that were being made or removed; may be NULL
+ * @err:         error out, owned by the caller, or NULL
+ *
+ * Return: 0 or a negative code; what could be removed is gone in any case. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_gc(const char *store, size_t *ret_removed, struct kennel_error **err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

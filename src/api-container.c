@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * api-container.c - the public face of container/: what of a spec is saved, who wipes whose files, lists.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <kennel/kennel.h>
+
+#include "api-list.h"
+#include "api-spec.h"
+#include "base/cleanup.h"
+#include "conf/config.h"
+#include "container/container.h"
+#include "run/keep.h"
+#include "sys/sys.h"
+
+#define END_MS 5000 /* for a process that was killed */
+
+/* Leftovers go on the way; that one can't go is for "gc" to tell. */
+static int open_store(const char *path, bool make, struct store *ret, struct kennel_error **err)
+{
+	int r = store_open(path, make, ret, err);
+
+	if (r > 0)
+		(void)!store_sweep(ret, keep_wipe, NULL, NULL, NULL);
+	return r;
+}
+
+static int open_container(const char *path, const char *name, struct store *ret_store, struct container *ret,
+			  struct kennel_error **err)
+{
+	int r = open_store(path, false, ret_store, err);
+
+	return r < 0 ? r : container_open(ret_store, name, ret, err);
+}
+
+int kennel_container_create(const char *path, const char *name, const struct kennel_spec *spec,
+			    struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_buf_ struct buf text = { 0 };
+
+	int r = container_new_config(spec->spec, &text, err);
+	if (r == 0)
+		r = open_store(path, true, &store, err);
+	if (r >= 0)
+		r = store_check_file_system(&store, err);
+	if (r == 0)
+		r = container_create(&store, name, &text, err);
+	return r < 0 ? wrap(err, r, "make the container \"%s\"", name) : 0;
+}
+
+static int put(struct registry_entry *e, const char *key, const char *value, struct kennel_error **err)
+{
+	int r = strv_add(&e->keys, key, err);
+
+	return r < 0 ? r : strv_add(&e->values, value, err);
+}
+
+static int put_config(struct registry_entry *e, const struct container *c, struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	_cleanup_config_ struct config config = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	_cleanup_free_ char *file = NULL;
+
+	if (asprintf(&file, "%s/" CONTAINER_CONFIG, c->path) < 0) {
+		file = NULL;
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	int r = container_read(c, CONTAINER_CONFIG, &text, &why);
+	if (r >= 0)
+		r = config_parse(file, buf_str(&text), text.len, &config, &why);
+	if (r < 0)
+		return put(e, "damage", kennel_error_message(why), err);
+	const char *base = config_get(&config, "base");
+	r = put(e, "base", base ? base : "system", err);
+	for (size_t i = 0; i < config.n && r == 0; i++) {
+		r = strv_add(&e->keys, "config", err);
+		if (r == 0)
+			r = strv_addf(&e->values, err, "%s\t%s", config.items[i].key, config.items[i].value);
+	}
+	return r;
+}
+
+static int put_container(struct registry_entry *e, const struct container *c, struct kennel_error **err)
+{
+	struct container_holder h;
+	char used[32];
+	struct stat st;
+
+	bool runs = container_is_held(c, &h) && h.id[0];
+	int r = put(e, "name", c->name, err);
+	if (r == 0)
+		r = put(e, "path", c->path, err);
+	if (r == 0)
+		r = put(e, "state", runs ? "running" : "stopped", err);
+	if (r == 0 && runs)
+		r = put(e, "id", h.id, err);
+	if (r == 0 && fstatat(c->dir_fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		snprintf(used, sizeof(used), "%lld", (long long)st.st_mtim.tv_sec);
+		r = put(e, "used", used, err);
+	}
+	return r < 0 ? r : put_config(e, c, err);
+}
+
+/* Return: 1 added, 0 it is gone meanwhile, or a negative code. */
+static int add_container(struct kennel_list *l, const struct store *s, const char *name, bool must,
+			 struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+
+	int r = container_open(s, name, &c, &why);
+	if (r < 0) {
+		if (r == -KENNEL_E_NOTFOUND && !must)
+			return 0;
+		if (err)
+			*err = take_ptr(&why);
+		return r;
+	}
+	struct registry_entry *grown = reallocarray(l->entries, l->n + 1, sizeof(*grown));
+	if (!grown)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	l->entries = grown;
+	struct registry_entry *e = &grown[l->n++];
+	*e = (struct registry_entry){ .id = strdup(name) };
+	r = e->id ? put_container(e, &c, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+	return r < 0 ? r : 1;
+}
+
+int kennel_container_list(const char *path, const char *name, struct kennel_list **ret,
+			  struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_strv_ struct strv names = { 0 };
+	struct kennel_list *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	l->id_is_value = true;
+	int r = open_store(path, false, &store, err);
+	if (r > 0 && !name)
+		r = store_names(&store, &names, err);
+	if (r >= 0 && name)
+		r = add_container(l, &store, name, true, err);
+	for (size_t i = 0; i < names.n && r >= 0; i++)
+		r = add_container(l, &store, names.items[i], false, err);
+	if (r < 0) {
+		kennel_list_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+int kennel_container_measure(const char *path, const char *name, uint64_t *ret_bytes,
+			     struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+
+	int r = open_container(path, name, &store, &c, err);
+	if (r == 0)
+		r = keep_measure(c.dir_fd, ret_bytes, err);
+	return r < 0 ? wrap(err, r, "measure the container \"%s\"", name) : 0;
+}
+
+int kennel_container_read_config(const char *path, const char *name, char **ret_text,
+				 struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_buf_ struct buf text = { 0 };
+
+	int r = open_container(path, name, &store, &c, err);
+	if (r == 0)
+		r = container_read(&c, CONTAINER_CONFIG, &text, err);
+	if (r < 0)
+		return r;
+	*ret_text = strdup(buf_str(&text));
+	return *ret_text ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+/* c is locked for a change. */
+static int replace_config(struct container *c, const struct buf *before, const struct buf *after,
+			  struct kennel_error **err)
+{
+	_cleanup_free_ char *file = NULL;
+
+	if (asprintf(&file, "%s/" CONTAINER_CONFIG, c->path) < 0) {
+		file = NULL;
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	if (before->len == after->len && memcmp(buf_str(before), buf_str(after), after->len) == 0)
+		return 0;
+	int r = config_check(file, buf_str(after), after->len, err);
+	if (r == 0)
+		r = container_check_base(c, file, before, after, err);
+	return r < 0 ? r : container_write(c, CONTAINER_CONFIG, after, err);
+}
+
+int kennel_container_write_config(const char *path, const char *name, const char *old, const char *text,
+				  struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_buf_ struct buf before = { 0 }, after = { 0 };
+
+	int r = open_container(path, name, &store, &c, err);
+	if (r == 0)
+		r = container_begin_change(&c, err);
+	if (r == 0)
+		r = container_read(&c, CONTAINER_CONFIG, &before, err);
+	if (r >= 0 && old && strcmp(old, buf_str(&before)) != 0)
+		r = hint(err,
+			 fail(err, KENNEL_E_BUSY, "the configuration of \"%s\" was changed meanwhile", name),
+			 "look at it with \"kennel config %s\" and do it again", name);
+	if (r < 0)
+		return r;
+	buf_puts(&after, text);
+	r = buf_check(&after, err);
+	return r < 0 ? r : replace_config(&c, &before, &after, err);
+}
+
+static int unset_one(const char *file, struct buf *text, const char *what, struct kennel_error **err)
+{
+	const char *equals = strchr(what, '=');
+	_cleanup_free_ char *key = strndup(what, strcspn(what, "="));
+	struct suggestion near = { 0 };
+	size_t n = 0;
+
+	if (!key)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	enum spec_use use = spec_key_use(key);
+	if (use == SPEC_USE_UNKNOWN || use == SPEC_USE_ONCE) {
+		int r = fail(err, KENNEL_E_INVALID, "there is no key \"%s\" to unset", key);
+
+		spec_offer_keys(&near, key);
+		return near.best ? hint(err, r, "did you mean \"%s\"?", near.best) :
+				   hint(err, r,
+					"keys are the long options of \"kennel run\" without their dashes");
+	}
+	const struct config_change change = { CONFIG_UNSET, key, equals ? equals + 1 : NULL };
+	int r = config_edit(file, text, &change, &n, err);
+	if (r == 0 && n == 0)
+		r = hint(err, fail(err, KENNEL_E_NOTFOUND, "\"%s\" is not set", what),
+			 "\"kennel config\" shows what is");
+	return r;
+}
+
+int kennel_container_set(const char *path, const char *name, const char *const *unset,
+			 const struct kennel_spec *spec, struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_buf_ struct buf before = { 0 }, after = { 0 };
+
+	int r = open_container(path, name, &store, &c, err);
+	if (r == 0)
+		r = container_begin_change(&c, err);
+	if (r == 0)
+		r = container_read(&c, CONTAINER_CONFIG, &before, err);
+	if (r < 0)
+		return r;
+	buf_add(&after, buf_str(&before), before.len);
+	r = buf_check(&after, err);
+	for (; r == 0 && unset && *unset; unset++)
+		r = unset_one(c.path, &after, *unset, err);
+	if (r == 0)
+		r = container_put_given(c.path, spec->spec, &after, err);
+	if (r == 0)
+		r = replace_config(&c, &before, &after, err);
+	return r < 0 ? wrap(err, r, "change the container \"%s\"", name) : 0;
+}
+
+int kennel_container_rename(const char *path, const char *name, const char *new_name,
+			    struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+
+	int r = open_container(path, name, &store, &c, err);
+	if (r == 0)
+		r = container_lock(&c, NULL, err);
+	if (r == 0)
+		r = container_rename(&c, &store, new_name, err);
+	return r < 0 ? wrap(err, r, "rename the container \"%s\"", name) : 0;
+}
+
+/* The monitor's end is the sandbox's; its janitor holds the lock until nothing of it is left. */
+static int end_holder(struct container *c, const struct container_holder *h, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = sys_pidfd_open(h->pid, 0);
+	struct container_holder now;
+
+	/* Still the same one: the pid was read before there was a descriptor. */
+	if (fd < 0 || !container_is_held(c, &now) || now.pid != h->pid)
+		return 0;
+	if (sys_pidfd_send_signal(fd, SIGKILL, 0) < 0)
+		return errno == ESRCH ? 0 : fail_errno(err, "end the sandbox %s", h->id);
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+	(void)!poll(&ended, 1, END_MS);
+	return 0;
+}
+
+static int lock_to_remove(struct container *c, unsigned flags, struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	struct container_holder h = { 0 };
+
+	int r = container_lock(c, &h, &why);
+	if (r == -KENNEL_E_BUSY && h.id[0] && (flags & KENNEL_REMOVE_END)) {
+		r = end_holder(c, &h, err);
+		return r < 0 ? r : container_lock(c, NULL, err);
+	}
+	if (r == -KENNEL_E_BUSY && h.id[0])
+		(void)hint(&why, r, "end it first, or use --force");
+	if (r < 0 && err)
+		*err = take_ptr(&why);
+	return r;
+}
+
+/* Its name is gone. Who is killed in the middle of this leaves the rest to the next one. */
+static int remove_retired(const struct container *c, const struct store *s, const char *temp,
+			  struct kennel_error **err)
+{
+	_cleanup_free_ char *shown = NULL;
+
+	if (asprintf(&shown, "%s/%s", s->path, temp) < 0) {
+		shown = NULL;
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	int r = keep_wipe(NULL, c->dir_fd, shown, err);
+	if (r == 0 && unlinkat(s->fd, temp, AT_REMOVEDIR) < 0)
+		r = fail_errno(err, "remove \"%s\"", shown);
+	return r;
+}
+
+int kennel_container_remove(const char *path, const char *name, unsigned flags, struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+	char temp[STORE_TEMP_SIZE];
+
+	if (flags & ~(unsigned)KENNEL_REMOVE_END)
+		return fail(err, KENNEL_E_INVALID, "unknown flags %#x", flags);
+	int r = open_container(path, name, &store, &c, err);
+	if (r == 0)
+		r = lock_to_remove(&c, flags, err);
+	if (r == 0)
+		r = container_retire(&c, &store, temp, err);
+	if (r == 0)
+		r = remove_retired(&c, &store, temp, err);
+	return r < 0 ? wrap(err, r, "remove the container \"%s\"", name) : 0;
+}
+
+int kennel_container_gc(const char *path, size_t *ret_removed, struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	size_t n = 0;
+
+	int r = store_open(path, false, &store, err);
+	if (r > 0)
+		r = store_sweep(&store, keep_wipe, NULL, &n, err);
+	if (ret_removed)
+		*ret_removed = n;
+	return MIN(r, 0);
+}

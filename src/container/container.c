@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* container/container.c - see container.h. Every multi-step change stands here. */
+#include "container/container.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "conf/config.h"
+#include "conf/name.h"
+#include "sys/sys.h"
+
+#define MANIFEST_MAX (64u << 20)
+
+static int fill_names(const struct store *s, const char *name, struct container *c, struct kennel_error **err)
+{
+	c->name = strdup(name);
+	if (asprintf(&c->path, "%s/%s", s->path, name) < 0)
+		c->path = NULL;
+	return c->name && c->path ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+static int fail_not_there(const struct store *s, const char *name, struct kennel_error **err)
+{
+	return hint(err,
+		    fail(err, KENNEL_E_NOTFOUND, "there is no container \"%s\" in \"%s\"", name, s->path),
+		    "\"kennel list\" shows those that are there; \"kennel run -k %s\" makes it", name);
+}
+
+static int check_private(const struct container *c, struct kennel_error **err)
+{
+	struct stat st;
+
+	if (fstat(c->dir_fd, &st) < 0)
+		return fail_errno(err, "look at \"%s\"", c->path);
+	if (st.st_uid != geteuid() || (st.st_mode & 077))
+		return hint(err, fail(err, KENNEL_E_PERM, "\"%s\" is open to other users", c->path),
+			    "look at what it holds; then chmod 700 it if all is well");
+	return 0;
+}
+
+int container_open(const struct store *s, const char *name, struct container *ret, struct kennel_error **err)
+{
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+	struct stat st;
+
+	int r = name_check(name, err);
+	if (r < 0)
+		return r;
+	if (s->fd < 0)
+		return fail_not_there(s, name, err);
+	r = fill_names(s, name, &c, err);
+	if (r < 0)
+		return r;
+	c.store_fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+	if (c.store_fd < 0)
+		return fail_errno(err, "duplicate a descriptor");
+	c.dir_fd = openat(s->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (c.dir_fd < 0 && errno == ENOENT)
+		return fail_not_there(s, name, err);
+	if (c.dir_fd < 0)
+		return fail_errno(err, "open the container \"%s\"", name);
+	r = check_private(&c, err);
+	if (r < 0)
+		return r;
+	if (fstatat(c.dir_fd, CONTAINER_CONFIG, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return hint(err, fail_errno(err, "\"%s\" is no container: its configuration", c.path),
+			    "remove it by hand if you don't know what it is");
+	*ret = c;
+	c = (struct container)CONTAINER_NONE;
+	return 0;
+}
+
+void container_done(struct container *c)
+{
+	free(c->name);
+	free(c->path);
+	close_fd(c->store_fd);
+	close_fd(c->dir_fd);
+	close_fd(c->lock_fd);
+	*c = (struct container)CONTAINER_NONE;
+}
+
+static int write_all(int fd, const struct buf *text)
+{
+	for (size_t at = 0; at < text->len;) {
+		ssize_t n = write(fd, text->data + at, text->len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		at += (size_t)n;
+	}
+	return 0;
+}
+
+/* A whole file on disk, under a name that nobody looks for. */
+static int write_file(int dir_fd, const char *name, const struct buf *text, const char *shown,
+		      struct kennel_error **err)
+{
+	_cleanup_close_ int fd =
+		openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 || write_all(fd, text) < 0 || fsync(fd) < 0)
+		return fail_errno(err, "write \"%s/%s\"", shown, name);
+	return 0;
+}
+
+/*
+ * A directory that sweepers keep their hands off. Between its making and its locking one may have removed
+ * it, for it looked like one that somebody left: then another try.
+ */
+static int make_locked(const struct store *s, char name[STORE_TEMP_SIZE], struct kennel_error **err)
+{
+	for (;;) {
+		int r = store_temp_name(s, STORE_NEW, name, err);
+		if (r < 0)
+			return r;
+		if (mkdirat(s->fd, name, 0700) < 0)
+			return fail_errno(err, "make a directory in \"%s\"", s->path);
+		_cleanup_close_ int fd = openat(s->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		struct stat st;
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0)
+			return fail_errno(err, "lock a directory in \"%s\"", s->path);
+		if (!st.st_nlink)
+			continue;
+		/*
+		 * Else root inside could not work in it: a parent may hand on a group that is not there
+		 * inside.
+		 */
+		if (fchown(fd, (uid_t)-1, getegid()) < 0)
+			return fail_errno(err, "make a directory in \"%s\"", s->path);
+		return take_fd(&fd);
+	}
+}
+
+static int make_delta(int dir_fd, struct kennel_error **err)
+{
+	if (mkdirat(dir_fd, "delta", 0700) < 0 ||
+	    fchownat(dir_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(err, "make the delta");
+	return 0;
+}
+
+static int fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
+{
+	int r = make_delta(dir_fd, err);
+
+	if (r == 0)
+		r = write_file(dir_fd, "lock", &(struct buf){ 0 }, shown, err);
+	if (r == 0)
+		r = write_file(dir_fd, CONTAINER_CONFIG, config, shown, err);
+	if (r == 0 && fsync(dir_fd) < 0)
+		r = fail_errno(err, "write \"%s\"", shown);
+	return r;
+}
+
+int container_create(const struct store *s, const char *name, const struct buf *config,
+		     struct kennel_error **err)
+{
+	char temp[STORE_TEMP_SIZE];
+
+	int r = name_check(name, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = make_locked(s, temp, err);
+	if (fd < 0)
+		return fd;
+	r = fill(fd, s->path, config, err);
+	if (r == 0 && sys_renameat2(s->fd, temp, s->fd, name, RENAME_NOREPLACE) < 0) {
+		if (errno == EEXIST)
+			r = hint(err,
+				 fail(err, KENNEL_E_EXISTS, "there is a container \"%s\" in \"%s\" already",
+				      name, s->path),
+				 "choose another name, or remove that one with \"kennel rm %s\"", name);
+		else
+			r = fail_errno(err, "name the container \"%s\"", name);
+	}
+	if (r < 0) {
+		(void)!container_wipe(fd, s->path, NULL);
+		(void)!unlinkat(s->fd, temp, AT_REMOVEDIR);
+		return r;
+	}
+	/* It is there in any case; on a disk that fails now it may be gone after a crash. */
+	return fsync(s->fd) < 0 ? fail_errno(err, "write \"%s\"", s->path) : 0;
+}
+
+int container_begin_change(struct container *c, struct kennel_error **err)
+{
+	struct stat there, ours;
+
+	if (flock(c->dir_fd, LOCK_EX) < 0)
+		return fail_errno(err, "lock the container \"%s\"", c->name);
+	if (fstat(c->dir_fd, &ours) == 0 && fstatat(c->store_fd, c->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    there.st_ino == ours.st_ino && there.st_dev == ours.st_dev)
+		return 0;
+	return fail(err, KENNEL_E_NOTFOUND, "the container \"%s\" was removed or renamed meanwhile", c->name);
+}
+
+int container_read(const struct container *c, const char *file, struct buf *ret, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = openat(c->dir_fd, file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fail_errno(err, "open \"%s/%s\"", c->path, file);
+	int r = buf_read_fd(ret, fd, MANIFEST_MAX, err);
+	return r < 0 ? wrap(err, r, "read \"%s/%s\"", c->path, file) : 1;
+}
+
+int container_write(const struct container *c, const char *file, const struct buf *text,
+		    struct kennel_error **err)
+{
+	char temp[32];
+
+	snprintf(temp, sizeof(temp), ".%s-new", file);
+	int r = write_file(c->dir_fd, temp, text, c->path, err);
+	if (r == 0 && renameat(c->dir_fd, temp, c->dir_fd, file) < 0)
+		r = fail_errno(err, "replace \"%s/%s\"", c->path, file);
+	if (r < 0) {
+		(void)!unlinkat(c->dir_fd, temp, 0);
+		return r;
+	}
+	return fsync(c->dir_fd) < 0 ? fail_errno(err, "write \"%s\"", c->path) : 0;
+}
+
+int container_open_delta(const struct container *c, struct kennel_error **err)
+{
+	int fd = openat(c->dir_fd, "delta", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(err, "open \"%s/delta\"", c->path) : fd;
+}
+
+int container_retire(struct container *c, const struct store *s, char ret_temp[STORE_TEMP_SIZE],
+		     struct kennel_error **err)
+{
+	int r = container_begin_change(c, err);
+	if (r == 0)
+		r = store_temp_name(s, STORE_REMOVED, ret_temp, err);
+	if (r < 0)
+		return r;
+	if (sys_renameat2(s->fd, c->name, s->fd, ret_temp, RENAME_NOREPLACE) < 0)
+		return fail_errno(err, "remove the container \"%s\"", c->name);
+	/* Before anything in it goes: after a crash it is there with all of its files, or not at all. */
+	return fsync(s->fd) < 0 ? fail_errno(err, "write \"%s\"", s->path) : 0;
+}
+
+int container_rename(struct container *c, const struct store *s, const char *new_name,
+		     struct kennel_error **err)
+{
+	int r = name_check(new_name, err);
+
+	if (r == 0)
+		r = container_begin_change(c, err);
+	if (r < 0)
+		return r;
+	if (sys_renameat2(s->fd, c->name, s->fd, new_name, RENAME_NOREPLACE) < 0) {
+		if (errno == EEXIST)
+			return hint(err,
+				    fail(err, KENNEL_E_EXISTS,
+					 "there is a container \"%s\" in \"%s\" already", new_name, s->path),
+				    "choose another name, or remove that one with \"kennel rm %s\"",
+				    new_name);
+		return fail_errno(err, "rename the container \"%s\"", c->name);
+	}
+	return fsync(s->fd) < 0 ? fail_errno(err, "write \"%s\"", s->path) : 0;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * container/container.h - a container: a sandbox whose changes stay, and its configuration.
+ *
+ *   STORE/NAME/         mode 0700; a lock (flock) on it is held for the length of one change of what follows
+ *     config            what it is run with (conf/config.h)
+ *     manifest          over which base the delta lies (delta/manifest.h); not there before the first start
+ *     delta/            DELTA/0/upper, DELTA/0/work, ... (delta/layout.h)
+ *     lock              locked (flock) while it runs; then it says who: "ID PID"
+ *
+ * Killed at any moment, a change has happened or it has not. A container is filled under a temporary name and
+ * then renamed; config and manifest are written aside and renamed; a container that goes is renamed first and
+ * emptied then. What has a temporary name is swept by whoever comes next (store.h).
+ */
+#ifndef KENNEL_CONTAINER_CONTAINER_H
+#define KENNEL_CONTAINER_CONTAINER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "conf/spec.h"
+#include "container/store.h"
+
+struct container {
+	char *name;
+	char *path; /* STORE/NAME, for people */
+	int store_fd;
+	int dir_fd;
+	int lock_fd; /* holds the lock of a running one, or -EBADF */
+};
+
+#define CONTAINER_NONE \
+	{ \
+		.store_fd = -EBADF, .dir_fd = -EBADF, .lock_fd = -EBADF \
+	}
+
+/* Return: 0; NOTFOUND with a hint; PERM where others could have written in it. */
+int container_open(const struct store *s, const char *name, struct container *ret, struct kennel_error **err)
+	MUST_CHECK;
+void container_done(struct container *c);
+
+/* Makes one with this configuration and an empty delta. Return: 0, or EXISTS and others. */
+int container_create(const struct store *s, const char *name, const struct buf *config,
+		     struct kennel_error **err) MUST_CHECK;
+
+/* Who runs it. */
+struct container_holder {
+	char id[16]; /* "": nobody, or somebody who is just leaving */
+	pid_t pid;
+};
+
+/*
+ * Takes the lock of a running one. Waits a few seconds for somebody who is leaving or was killed; refuses
+ * (BUSY) where it runs. ret_holder may be NULL.
+ */
+int container_lock(struct container *c, struct container_holder *ret_holder, struct kennel_error **err)
+	MUST_CHECK;
+/* Says who we are, for those who find it locked. An id of NULL: we are leaving. */
+int container_say(const struct container *c, const char *id, struct kennel_error **err) MUST_CHECK;
+/* Is it locked, and by whom? Return: 1, or 0. */
+bool container_is_held(const struct container *c, struct container_holder *ret);
+
+/* Only one at a time may change config, manifest or the name. Ends with container_done(). */
+int container_begin_change(struct container *c, struct kennel_error **err) MUST_CHECK;
+
+#define CONTAINER_CONFIG "config"
+#define CONTAINER_MANIFEST "manifest"
+
+/* A file of it. Return: 1, 0 it is not there, or a negative code. */
+int container_read(const struct container *c, const char *file, struct buf *ret, struct kennel_error **err)
+	MUST_CHECK;
+/* Replaces it: after a crash there is the old or the new one. */
+int container_write(const struct container *c, const char *file, const struct buf *text,
+		    struct kennel_error **err) MUST_CHECK;
+
+/* Its delta, O_PATH: an ordinary user's belongs to an id of the user's range. */
+int container_open_delta(const struct container *c, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * Takes its name away, so that it is not there any more: it is *ret_temp in the store from then on, and the
+ * caller empties and removes it. c must be locked (container_lock()).
+ */
+int container_retire(struct container *c, const struct store *s, char ret_temp[STORE_TEMP_SIZE],
+		     struct kennel_error **err) MUST_CHECK;
+int container_rename(struct container *c, const struct store *s, const char *new_name,
+		     struct kennel_error **err) MUST_CHECK;
+
+/* configure.c: the configuration of a new one, from all that a spec was given. Appends. */
+int container_new_config(const struct spec *spec, struct buf *text, struct kennel_error **err) MUST_CHECK;
+/* The same into one that is there: lists get longer, the rest is replaced. */
+int container_put_given(const char *file, const struct spec *spec, struct buf *text,
+			struct kennel_error **err) MUST_CHECK;
+/* Once it was started, base and layers are what its changes lie over, and stay what they are. */
+int container_check_base(const struct container *c, const char *file, const struct buf *before,
+			 const struct buf *after, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * Removes all that is in a directory, following no link, however deep. What can't be removed (an immutable
+ * file) stays; the first one is told, with shown in front of its path.
+ */
+int container_wipe(int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;
+
+/* What the files below a directory take on disk, in bytes; hard links once. */
+int container_measure(int dir_fd, uint64_t *ret, struct kennel_error **err) MUST_CHECK;
+
+static inline void cleanup_containerp(struct container *c)
+{
+	container_done(c);
+}
+#define _cleanup_container_ __attribute__((cleanup(cleanup_containerp)))
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/keep.c - see keep.h.
+ *
+ * What a start plants (resolv.conf, hosts, hidden places) is noted in the manifest before the sandbox runs,
+ * so that it is told from what the sandbox did. A start that is killed between the two leaves the file
+ * "starting": what is younger than that in the planted places is its work, for no sandbox ran since.
+ */
+#include "run/keep.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "conf/config.h"
+#include "run/errand.h"
+#include "run/sandbox.h"
+#include "sys/sys.h"
+
+#define STARTING "starting"
+
+static int open_made(struct keep *k, const struct spec *asked, struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	_cleanup_buf_ struct buf config = { 0 };
+
+	int r = container_open(&k->store, asked->keep, &k->c, &why);
+	if (r != -KENNEL_E_NOTFOUND) {
+		if (r < 0 && err)
+			*err = take_ptr(&why);
+		return r;
+	}
+	r = container_new_config(asked, &config, err);
+	if (r == 0)
+		r = container_create(&k->store, asked->keep, &config, err);
+	if (r == 0)
+		k->made = true;
+	if (r == 0)
+		r = container_open(&k->store, asked->keep, &k->c, err);
+	return r;
+}
+
+static int check_same(const struct keep *k, const char *what, bool same, struct kennel_error **err)
+{
+	if (same)
+		return 0;
+	return hint(err,
+		    fail(err, KENNEL_E_INVALID, "the %s of the container \"%s\" can't be changed", what,
+			 k->c.name),
+		    "leave the option out, or make another container; \"kennel config %s\" shows what it has",
+		    k->c.name);
+}
+
+static bool same_list(const struct strv *a, const struct strv *b)
+{
+	for (size_t i = 0; i < a->n && a->n == b->n; i++)
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	return a->n == b->n;
+}
+
+static bool was_given(const struct spec *s, const char *key)
+{
+	for (size_t i = 0; i < s->given.n; i += 2)
+		if (strcmp(s->given.items[i], key) == 0)
+			return true;
+	return false;
+}
+
+/* Options that say what the changes lie over may be repeated, but say nothing new. */
+static int check_asked(const struct keep *k, const struct spec *asked, struct kennel_error **err)
+{
+	const struct spec *s = k->spec;
+	const char *a = asked->base_path ? asked->base_path : "", *b = s->base_path ? s->base_path : "";
+
+	int r = was_given(asked, "base") ?
+			check_same(k, "base",
+				   strcmp(a, b) == 0 && same_list(&asked->base_layers, &s->base_layers),
+				   err) :
+			0;
+	if (r == 0 && was_given(asked, "layer"))
+		r = check_same(k, "list of layers", same_list(&asked->layers, &s->layers), err);
+	return r;
+}
+
+/* Lists would get it twice. */
+static bool is_configured(const struct config *c, const char *key, const char *value)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->items[i].key, key) == 0 && strcmp(c->items[i].value, value) == 0)
+			return true;
+	return false;
+}
+
+static int add_asked(struct keep *k, const struct config *config, const struct spec *asked,
+		     struct kennel_error **err)
+{
+	int r = 0;
+
+	spec_mark_configured(k->spec);
+	for (size_t i = 0; i < asked->given.n && r == 0; i += 2) {
+		const char *key = asked->given.items[i], *value = asked->given.items[i + 1];
+
+		if (strcmp(key, "base") != 0 && strcmp(key, "layer") != 0 &&
+		    !is_configured(config, key, value))
+			r = spec_set(k->spec, key, value, err);
+	}
+	for (size_t i = 0; i < asked->command.n && r == 0; i++)
+		r = strv_add(&k->spec->command, asked->command.items[i], err);
+	return r < 0 ? r : spec_check(k->spec, err);
+}
+
+static int read_config(struct keep *k, const struct spec *asked, struct kennel_error **err)
+{
+	_cleanup_config_ struct config config = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	_cleanup_free_ char *file = NULL;
+
+	k->spec = spec_new(err);
+	if (!k->spec)
+		return -KENNEL_E_NOMEM;
+	if (asprintf(&file, "%s/" CONTAINER_CONFIG, k->c.path) < 0) {
+		file = NULL;
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	int r = container_read(&k->c, CONTAINER_CONFIG, &text, err);
+	if (r >= 0)
+		r = config_parse(file, buf_str(&text), text.len, &config, err);
+	if (r == 0)
+		r = config_apply(file, &config, k->spec, err);
+	if (r < 0)
+		return hint_default(err, r, "put it right with \"kennel config --edit\"");
+	r = check_asked(k, asked, err);
+	return r < 0 ? r : add_asked(k, &config, asked, err);
+}
+
+static int check_manifest(const struct keep *k, const struct log_sink *log, struct kennel_error **err)
+{
+	const char *base = k->spec->base_path ? k->spec->base_path : "system";
+
+	if (strcmp(base, k->manifest.base) != 0 || !same_list(&k->spec->layers, &k->manifest.layers))
+		return hint(
+			err,
+			fail(err, KENNEL_E_INVALID,
+			     "the changes of \"%s\" lie over the base \"%s\", not over \"%s\" as configured",
+			     k->c.name, k->manifest.base, base),
+			"put base and layers back with \"kennel config --edit\", or make another container");
+	if (k->manifest.base_id && k->base_id && strcmp(k->manifest.base_id, k->base_id) != 0)
+		log_warn(log, "the base of \"%s\" is another one than when its changes were made", k->c.name);
+	return 0;
+}
+
+static int read_manifest(struct keep *k, const struct log_sink *log, struct kennel_error **err)
+{
+	int r = keep_base_id(k->spec, &k->base_id, err);
+
+	if (r == 0)
+		r = container_read(&k->c, CONTAINER_MANIFEST, &k->manifest_text, err);
+	if (r <= 0)
+		return r;
+	r = manifest_parse(buf_str(&k->manifest_text), &k->manifest, err);
+	if (r < 0)
+		return wrap(err, r, "\"%s/" CONTAINER_MANIFEST "\"", k->c.path);
+	return check_manifest(k, log, err);
+}
+
+int keep_open(const struct spec *asked, const struct log_sink *log, struct keep **ret,
+	      struct kennel_error **err)
+{
+	struct keep *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	k->store = (struct store)STORE_NONE;
+	k->c = (struct container)CONTAINER_NONE;
+	k->delta_fd = -EBADF;
+	int r = store_open(asked->store, true, &k->store, err);
+	if (r >= 0)
+		r = store_check_file_system(&k->store, err);
+	if (r == 0)
+		r = open_made(k, asked, err);
+	if (r == 0)
+		r = container_lock(&k->c, NULL, err);
+	if (r == 0)
+		r = read_config(k, asked, err);
+	if (r == 0)
+		r = read_manifest(k, log, err);
+	if (r == 0) {
+		k->delta_fd = container_open_delta(&k->c, err);
+		r = MIN(k->delta_fd, 0);
+	}
+	manifest_plants_sort(&k->manifest.planted);
+	k->before.planted = &k->manifest.planted;
+	if (r < 0) {
+		keep_free(k, true);
+		return wrap(err, r, "container \"%s\"", asked->keep);
+	}
+	*ret = k;
+	return 0;
+}
+
+static void take_back(struct keep *k)
+{
+	char temp[STORE_TEMP_SIZE];
+
+	/* Whatever fails here is a leftover: it is swept another time. */
+	if (container_retire(&k->c, &k->store, temp, NULL) == 0 &&
+	    keep_wipe(NULL, k->c.dir_fd, k->c.path, NULL) == 0)
+		(void)!unlinkat(k->store.fd, temp, AT_REMOVEDIR);
+}
+
+struct keep *keep_free(struct keep *k, bool failed)
+{
+	if (!k)
+		return NULL;
+	if (failed && k->made && k->c.lock_fd >= 0)
+		take_back(k);
+	spec_free(k->spec);
+	close_fd(k->delta_fd);
+	buf_done(&k->manifest_text);
+	manifest_done(&k->manifest);
+	free(k->base_id);
+	container_done(&k->c); /* and its lock */
+	store_done(&k->store);
+	free(k);
+	return NULL;
+}
+
+void keep_say(const struct keep *k, const char *id)
+{
+	/* Only a remark for others: the lock itself counts. */
+	if (k && k->c.lock_fd >= 0)
+		(void)!container_say(&k->c, id, NULL);
+}
+
+int keep_begin(struct launch *l, struct kennel_error **err)
+{
+	struct keep *k = l->sb->keep;
+	struct stat st;
+
+	if (!k)
+		return 0;
+	if (fstatat(k->c.dir_fd, STARTING, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		k->before.unclean = true;
+		k->before.since = st.st_ctim;
+		return 0;
+	}
+	_cleanup_close_ int fd =
+		openat(k->c.dir_fd, STARTING, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* Having been looked at, its time is not given to anything that comes later. */
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail_errno(err, "make \"%s/" STARTING "\"", k->c.path);
+	return 0;
+}
+
+int keep_fail_xattr(const struct keep *k, struct kennel_error **err)
+{
+	return hint(err,
+		    fail(err, KENNEL_E_UNSUPPORTED,
+			 "the file system of \"%s\" keeps no user xattrs, which the changes of a copy need",
+			 k->store.path),
+		    "name a directory on ext4, xfs, btrfs or, since Linux 6.6, tmpfs with --path");
+}
+
+int keep_clone_delta(const struct keep *k, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = sys_open_tree(k->delta_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+
+	if (fd < 0)
+		return fail_errno(err, "open \"%s/delta\"", k->c.path);
+	/* A new one is asked once; later its manifest says so. */
+	if (!k->manifest_text.len && !delta_has_user_xattr(fd))
+		return keep_fail_xattr(k, err);
+	return take_fd(&fd);
+}
+
+int keep_unplant(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	int r = 0;
+
+	if (!sb->keep)
+		return 0;
+	manifest_plants_sort(&sb->planted);
+	for (unsigned i = 0; i < l->child.n_overlays && r == 0; i++)
+		if (l->shared->upper_fds[i] >= 0)
+			r = delta_unplant(l->shared->upper_fds[i], l->delta_index[i], l->shared->user_xattr,
+					  &sb->keep->manifest.planted, &sb->planted, err);
+	return r;
+}
+
+static bool has_mount(const struct manifest *m, unsigned index)
+{
+	for (size_t i = 0; i < m->n_mounts; i++)
+		if (m->mounts[i].index == index)
+			return true;
+	return false;
+}
+
+static int compare_mounts(const void *a, const void *b)
+{
+	const struct manifest_mount *x = a, *y = b;
+
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+int keep_carry_over(const struct keep *k, struct manifest *m, struct kennel_error **err)
+{
+	const struct manifest *old = &k->manifest;
+	int r = 0;
+
+	/* One that could not be had this time: its changes are still there, and its number is taken. */
+	for (size_t i = 0; i < old->n_mounts && r == 0; i++) {
+		char name[32];
+		struct stat st;
+
+		snprintf(name, sizeof(name), "%u/upper", old->mounts[i].index);
+		if (!has_mount(m, old->mounts[i].index) &&
+		    (geteuid() != 0 || fstatat(k->delta_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0))
+			r = manifest_add_mount(m, old->mounts[i].index, old->mounts[i].target,
+					       old->mounts[i].fstype, old->mounts[i].uuid, err);
+	}
+	if (m->n_mounts)
+		qsort(m->mounts, m->n_mounts, sizeof(*m->mounts), compare_mounts);
+	/* Where something was mounted once there is an empty directory now, which is no change either. */
+	manifest_plants_sort(&m->planted);
+	for (size_t i = 0, n = old->planted.n; i < n && r == 0; i++) {
+		const struct manifest_planted *p = &old->planted.items[i];
+
+		if (p->kind == MANIFEST_PLACE && !manifest_plants_find(&m->planted, p->mount, p->rel)) {
+			r = manifest_plants_add(&m->planted, p->mount, p->rel, MANIFEST_PLACE, NULL, err);
+			manifest_plants_sort(&m->planted);
+		}
+	}
+	if (r == 0 && k->base_id) {
+		m->base_id = strdup(k->base_id);
+		r = m->base_id ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	return r;
+}
+
+int keep_note(struct launch *l, struct kennel_error **err)
+{
+	struct keep *k = l->sb->keep;
+	_cleanup_buf_ struct buf text = { 0 };
+
+	if (!k)
+		return 0;
+	int r = describe_start(l, &text, err);
+	if (r == 0 && (text.len != k->manifest_text.len ||
+		       memcmp(buf_str(&text), buf_str(&k->manifest_text), text.len) != 0))
+		r = container_write(&k->c, CONTAINER_MANIFEST, &text, err);
+	if (r == 0 && unlinkat(k->c.dir_fd, STARTING, 0) < 0 && errno != ENOENT)
+		r = fail_errno(err, "remove \"%s/" STARTING "\"", k->c.path);
+	return r < 0 ? wrap(err, r, "note how the container is started") : 0;
+}
+
+struct inside {
+	int dir_fd;
+	const char *shown;
+};
+
+static int wipe_inside(void *data, struct buf *out, struct kennel_error **err)
+{
+	const struct inside *in = data;
+
+	return container_wipe(in->dir_fd, in->shown, err);
+}
+
+int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err)
+{
+	struct inside in = { .dir_fd = dir_fd, .shown = shown };
+
+	/* What was never started has an empty delta, and nothing that is not our own. */
+	if (geteuid() == 0 || unlinkat(dir_fd, "delta", AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return container_wipe(dir_fd, shown, err);
+	return errand_alone(wipe_inside, &in, NULL, err);
+}
+
+static int measure_inside(void *data, struct buf *out, struct kennel_error **err)
+{
+	const struct inside *in = data;
+	uint64_t bytes = 0;
+
+	int r = container_measure(in->dir_fd, &bytes, err);
+	buf_add(out, &bytes, sizeof(bytes));
+	return r < 0 ? r : buf_check(out, err);
+}
+
+int keep_measure(int dir_fd, uint64_t *ret, struct kennel_error **err)
+{
+	struct inside in = { .dir_fd = dir_fd };
+	_cleanup_buf_ struct buf out = { 0 };
+
+	if (geteuid() == 0)
+		return container_measure(dir_fd, ret, err);
+	int r = errand_alone(measure_inside, &in, &out, err);
+	if (r == 0)
+		memcpy(ret, out.data, sizeof(*ret));
+	return r;
+}

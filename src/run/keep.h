@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/keep.h - a start of a container: its delta instead of one in memory, its configuration under what was
+ * asked for, its manifest before and after.
+ *
+ *   keep_open()          before the plan: makes it if it is not there, takes its lock, reads everything
+ *   keep_begin()         before anything is planted: from now on a killed start is noticed
+ *   keep_place_mounts()  which place of the delta belongs to which mount
+ *   keep_note()          after the planting, before the sandbox runs: the new manifest
+ */
+#ifndef KENNEL_RUN_KEEP_H
+#define KENNEL_RUN_KEEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "conf/spec.h"
+#include "container/container.h"
+#include "delta/layout.h"
+#include "delta/manifest.h"
+
+struct launch;
+
+struct keep {
+	struct store store;
+	struct container c;
+	struct spec *spec; /* configuration, and over it what was asked for */
+	bool made; /* by this start: goes again if it fails */
+	int delta_fd; /* O_PATH, on disk */
+	struct buf manifest_text; /* as it was found; empty: never started */
+	struct manifest manifest;
+	char *base_id; /* of the base as it is now; NULL: unknown */
+	struct delta_before before;
+};
+
+/* asked: with a "keep". Remarks go to log. */
+int keep_open(const struct spec *asked, const struct log_sink *log, struct keep **ret,
+	      struct kennel_error **err) MUST_CHECK;
+/* Lets go of it. A start that failed takes the container along that it made. */
+struct keep *keep_free(struct keep *k, bool failed);
+
+/* Says in the lock who runs it. id NULL: it is over. */
+void keep_say(const struct keep *k, const char *id);
+
+int keep_begin(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* Opens the delta as a mount of its own. Return: descriptor, or a negative code. */
+int keep_clone_delta(const struct keep *k, struct kennel_error **err) MUST_CHECK;
+/* What to say where the file system can't hold a delta. */
+int keep_fail_xattr(const struct keep *k, struct kennel_error **err);
+int keep_place_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int keep_unplant(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* What of the old manifest still holds, into the new one. */
+int keep_carry_over(const struct keep *k, struct manifest *m, struct kennel_error **err) MUST_CHECK;
+int keep_note(struct launch *l, struct kennel_error **err) MUST_CHECK;
+
+/* Is a store_wipe_fn: whoever the files belong to. */
+int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;
+int keep_measure(int dir_fd, uint64_t *ret, struct kennel_error **err) MUST_CHECK;
+
+/* keep-base.c: what tells a base from another one, now; NULL where nothing does. The caller's. */
+int keep_base_id(const struct spec *spec, char **ret, struct kennel_error **err) MUST_CHECK;
+
+#endif
