@@ -4,6 +4,7 @@
 #define KENNEL_KENNEL_H
 
 #include <kennel/container.h>
+#include <kennel/delta.h>
 #include <kennel/error.h>
 #include <kennel/sandbox.h>
 

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * api-delta.c - the public face of src/delta/: whose changes are meant, and reading them.
+ *
+ * What can be meant is a list of openers: a kind of thing that has a delta adds its own.
+ */
+#include "api-delta.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kennel/kennel.h>
+
+#include "api-running.h"
+#include "base/cleanup.h"
+#include "delta/diff.h"
+#include "path/path.h"
+#include "run/registry.h"
+
+#define SAME(a, b) _Static_assert((int)(a) == (int)(b), "public and internal values are the same")
+SAME(KENNEL_ADDED, DELTA_ADDED);
+SAME(KENNEL_CHANGED, DELTA_CHANGED);
+SAME(KENNEL_DELETED, DELTA_DELETED);
+SAME(KENNEL_RETYPED, DELTA_RETYPED);
+SAME(KENNEL_CHANGE_CONTENT, DELTA_CONTENT);
+SAME(KENNEL_CHANGE_MODE, DELTA_MODE);
+SAME(KENNEL_CHANGE_OWNER, DELTA_OWNER);
+SAME(KENNEL_CHANGE_XATTR, DELTA_XATTR);
+SAME(KENNEL_CHANGE_LINK, DELTA_LINK);
+SAME(KENNEL_CHANGE_TIME, DELTA_TIME);
+SAME(KENNEL_CHANGE_OPAQUE, DELTA_OPAQUE);
+SAME(KENNEL_CHANGE_HARDLINK, DELTA_HARDLINK);
+
+/* The descriptor of the delta that its monitor holds. */
+static int open_monitors_fd(const struct copy_sandbox *sb, const char *number, struct kennel_error **err)
+{
+	char name[64];
+	_cleanup_close_ int proc_fd = path_open_proc(err);
+
+	if (proc_fd < 0)
+		return proc_fd;
+	if (!number || !*number || strspn(number, "0123456789") != strlen(number) || strlen(number) > 9)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "the sandbox does not tell where its changes are"),
+			    "another version of kennel started it");
+	snprintf(name, sizeof(name), "%d/fd/%s", sb->monitor, number);
+	int fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open the changes of the sandbox") : fd;
+}
+
+static int open_entry(const struct kennel_list *list, const struct copy_sandbox *sb, int pidfd,
+		      struct delta_tree **ret, struct kennel_error **err)
+{
+	_cleanup_close_ int dir_fd = registry_open(err);
+	_cleanup_manifest_ struct manifest m = { 0 };
+	const char *text = kennel_list_value(list, 0, "manifest");
+
+	if (dir_fd < 0)
+		return dir_fd;
+	int r = manifest_parse(text ? text : "", &m, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = open_monitors_fd(sb, kennel_list_value(list, 0, "delta-fd"), err);
+	if (fd < 0)
+		return fd;
+	if (!registry_is_alive(dir_fd, kennel_list_value(list, 0, "id")))
+		return fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended");
+	return delta_tree_open(&m, take_fd(&fd), m.view || sb->mapped ? pidfd : -EBADF, ret, err);
+}
+
+/* A running sandbox, by its id. */
+static int open_running(const char *what, struct delta_tree **ret, struct kennel_error **err)
+{
+	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
+	struct kennel_list *list = NULL;
+	struct copy_sandbox sb;
+
+	int r = running_open(what, &sb, &pidfd, &root_fd, &list, err);
+	if (r < 0)
+		return r;
+	r = open_entry(list, &sb, pidfd, ret, err);
+	kennel_list_free(list);
+	return r < 0 ? r : 1;
+}
+
+/*
+ * Kinds of things that have a delta, tried in this order. Return of each: 1 opened, -KENNEL_E_NOTFOUND it is
+ * no such thing, or another negative code.
+ */
+static int (*const openers[])(const char *what, struct delta_tree **ret, struct kennel_error **err) = {
+	open_running,
+};
+
+int kennel_delta_open(const char *what, struct kennel_delta **ret, struct kennel_error **err)
+{
+	_cleanup_free_ struct kennel_delta *d = calloc(1, sizeof(*d));
+	int r = -KENNEL_E_NOTFOUND;
+
+	if (!d)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < ARRAY_SIZE(openers) && r == -KENNEL_E_NOTFOUND; i++) {
+		error_clear(err);
+		r = openers[i](what, &d->tree, err);
+	}
+	if (r < 0)
+		return r;
+	*ret = take_ptr(&d);
+	return 0;
+}
+
+struct kennel_delta *kennel_delta_free(struct kennel_delta *delta)
+{
+	if (delta)
+		delta_tree_free(delta->tree);
+	free(delta);
+	return NULL;
+}
+
+struct visitor {
+	int (*visit)(void *data, const struct kennel_change *change);
+	void *data;
+};
+
+static int visit_public(void *data, const struct delta_change *c, struct kennel_error **err)
+{
+	const struct visitor *v = data;
+	const struct kennel_change change = {
+		.size = sizeof(change),
+		.path = c->path,
+		.kind = (enum kennel_change_kind)c->kind,
+		.bits = c->bits,
+		.before = c->kind == DELTA_ADDED ? NULL : &c->before,
+		.after = c->kind == DELTA_DELETED ? NULL : &c->after,
+		.link_to = c->link_to,
+	};
+
+	return v->visit(v->data, &change);
+}
+
+/* What a person typed. *ret is the caller's. */
+static int clean(const char *path, char **ret, struct kennel_error **err)
+{
+	if (path[0] != '/')
+		return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" is not an absolute path", path),
+			    "paths are those inside of the sandbox");
+	return path_clean(path, ret, err);
+}
+
+int kennel_delta_diff(struct kennel_delta *delta, const char *below, unsigned flags,
+		      int (*visit)(void *data, const struct kennel_change *change), void *data,
+		      struct kennel_error **err)
+{
+	struct visitor v = { visit, data };
+	_cleanup_free_ char *path = NULL;
+
+	if (flags & ~(unsigned)KENNEL_DELTA_ALL)
+		return fail(err, KENNEL_E_INVALID, "unknown flags %#x", flags);
+	int r = below ? clean(below, &path, err) : 0;
+	if (r < 0)
+		return r;
+	delta->tree->all = flags & KENNEL_DELTA_ALL;
+	return delta_diff(delta->tree, path, visit_public, &v, err);
+}
+
+unsigned delta_locate(const struct manifest *m, const char *path, const char **ret_rel)
+{
+	unsigned best = 0;
+	size_t len = 0;
+
+	for (unsigned i = 1; i < m->n_mounts; i++)
+		if (path_is_below(path, m->mounts[i].target) && strlen(m->mounts[i].target) > len) {
+			best = i;
+			len = strlen(m->mounts[i].target);
+		}
+	*ret_rel = path + len + (path[len] == '/');
+	return best;
+}
+
+int kennel_delta_read_file(struct kennel_delta *delta, const char *path, int after, struct kennel_error **err)
+{
+	_cleanup_free_ char *p = NULL;
+	const char *rel;
+	struct stat st;
+
+	int r = clean(path, &p, err);
+	if (r < 0)
+		return r;
+	unsigned mount = delta_locate(&delta->tree->manifest, p, &rel);
+	const enum delta_side side = after ? DELTA_AFTER : DELTA_BEFORE;
+	/* Looked at first: to open a device can do things. */
+	_cleanup_close_ int pin_fd = delta_tree_pin(delta->tree, side, mount, rel, O_PATH, err);
+	if (pin_fd < 0)
+		return pin_fd;
+	if (fstat(pin_fd, &st) < 0)
+		return fail_errno(err, "look at \"%s\"", path);
+	if (!S_ISREG(st.st_mode))
+		return fail(err, KENNEL_E_TYPE, "\"%s\" is not a regular file", path);
+	return delta_tree_pin(delta->tree, side, mount, rel, O_RDONLY, err);
+}
+
+int kennel_delta_read_link(struct kennel_delta *delta, const char *path, int after, char **ret,
+			   struct kennel_error **err)
+{
+	_cleanup_free_ char *p = NULL;
+	const char *rel;
+
+	int r = clean(path, &p, err);
+	if (r < 0)
+		return r;
+	unsigned mount = delta_locate(&delta->tree->manifest, p, &rel);
+	return delta_tree_readlink(delta->tree, after ? DELTA_AFTER : DELTA_BEFORE, mount, rel, ret, err);
+}

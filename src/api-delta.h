@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api-delta.h - what a kennel_delta is, for the other files of the public API. */
+#ifndef KENNEL_API_DELTA_H
+#define KENNEL_API_DELTA_H
+
+#include <kennel/delta.h>
+
+#include "delta/tree.h"
+
+struct kennel_delta {
+	struct delta_tree *tree;
+};
+
+/*
+ * Which mount a clean absolute path lies in, and where below it. Pure.
+ */
+unsigned delta_locate(const struct manifest *m, const char *path, const char **ret_rel);
+
+#endif

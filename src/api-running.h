@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api-running.h - a running sandbox by its id, held so that it can't become another one. */
+#ifndef KENNEL_API_RUNNING_H
+#define KENNEL_API_RUNNING_H
+
+#include <kennel/kennel.h>
+
+#include "run/copy.h"
+
+/*
+ * Its first process as a pidfd, its root directory, and its entry as a list of one (unless ret_list is NULL).
+ * All are the caller's. Return: 0, or a negative code: NOTFOUND there is none.
+ */
+int running_open(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *ret_root_fd,
+		 struct kennel_list **ret_list, struct kennel_error **err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* delta/lower.c - see lower.h. */
+#include "delta/lower.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "base/cleanup.h"
+
+int lower_begin(struct lower *l, const struct delta_tree *t, unsigned mount, struct kennel_error **err)
+{
+	const struct delta_lower *from = &t->lowers[mount];
+
+	*l = (struct lower){ .tree = t, .mount = mount };
+	l->trees = calloc(from->n + 1, sizeof(*l->trees));
+	if (!l->trees)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < from->n; i++) {
+		int fd = openat(from->fds[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return fail_errno(err, "open \"%s\" of the base", t->manifest.mounts[mount].target);
+		int r = dirs_begin(&l->trees[l->n++], fd, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void lower_done(struct lower *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		dirs_done(&l->trees[i]);
+	free(l->trees);
+	*l = (struct lower){ 0 };
+}
+
+static bool has_current(const struct lower *l, size_t tree)
+{
+	return l->trees[tree].n == l->depth + 1;
+}
+
+bool lower_is_there(const struct lower *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (has_current(l, i))
+			return true;
+	return false;
+}
+
+static bool is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+}
+
+/* A directory that a view shows empty, whatever there is. */
+static bool is_absent(const struct lower *l, const char *name)
+{
+	const struct manifest *m = &l->tree->manifest;
+
+	if (!m->view || !l->n || !has_current(l, 0))
+		return false;
+	const struct buf *dir = &l->trees[0].path;
+	for (size_t i = 0; i < m->absent.n; i++) {
+		const char *rest = m->absent.items[i] + 1;
+
+		if (dir->len && (strncmp(rest, dir->data, dir->len) != 0 || rest[dir->len] != '/'))
+			continue;
+		if (strcmp(rest + dir->len + (dir->len > 0), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* In one tree. Return: 1, 0 nothing, or a negative code. */
+static int look_in(const struct lower *l, size_t tree, const char *name, struct stat *ret,
+		   struct kennel_error **err)
+{
+	if (fstatat(dirs_fd(&l->trees[tree]), name, ret, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	if (errno == EBADF)
+		return fail(err, KENNEL_E_BUSY, "a directory of the base was moved while it was looked at");
+	return errno == ENOENT || errno == EACCES ? 0 : fail_errno(err, "look at \"%s\" of the base", name);
+}
+
+int lower_look(const struct lower *l, const char *name, struct stat *ret, struct kennel_error **err)
+{
+	if (is_absent(l, name)) {
+		*ret = (struct stat){ .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
+		return 1;
+	}
+	for (size_t i = 0; i < l->n; i++) {
+		int r = has_current(l, i) ? look_in(l, i, name, ret, err) : 0;
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
+		if (l->tree->manifest.squash)
+			ret->st_uid = ret->st_gid = 0;
+		return !is_whiteout(ret);
+	}
+	return 0;
+}
+
+int lower_open(const struct lower *l, const char *name, int flags)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		int fd = has_current(l, i) ? openat(dirs_fd(&l->trees[i]), name,
+						    flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) :
+					     -1;
+
+		if (fd >= 0 || (has_current(l, i) && errno != ENOENT))
+			return fd;
+	}
+	errno = ENOENT;
+	return -1;
+}
+
+static bool is_opaque(const struct lower *l, int fd)
+{
+	char value;
+
+	return fgetxattr(fd, l->tree->manifest.user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque",
+			 &value, 1) == 1 &&
+	       value == 'y';
+}
+
+/*
+ * Into every tree that has it, down to one where it is something else, or says that it hides what is below.
+ */
+static int enter_trees(struct lower *l, const char *name, struct kennel_error **err)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct stat st;
+
+		if (!has_current(l, i))
+			continue;
+		int r = look_in(l, i, name, &st, err);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
+		if (!S_ISDIR(st.st_mode))
+			return 0;
+		int fd = dirs_open(&l->trees[i], name);
+		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES))
+			continue;
+		if (fd < 0)
+			return fail_errno(err, "open \"%s\" of the base", name);
+		bool last = l->n > 1 && is_opaque(l, fd);
+		r = dirs_enter(&l->trees[i], name, fd, err);
+		if (r < 0 || last)
+			return r;
+	}
+	return 0;
+}
+
+int lower_enter(struct lower *l, const char *name, bool hidden, struct kennel_error **err)
+{
+	int r = hidden || is_absent(l, name) ? 0 : enter_trees(l, name, err);
+
+	l->depth++;
+	return r;
+}
+
+void lower_leave(struct lower *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (has_current(l, i))
+			(void)!dirs_leave(&l->trees[i]); /* not found again: lower_look() says so */
+	l->depth--;
+}
+
+static int list_tree(const struct lower *l, size_t tree, struct strv *ret, struct kennel_error **err)
+{
+	int fd = openat(dirs_fd(&l->trees[tree]), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d) {
+		int r = fail_errno(err, "read a directory of the base");
+
+		close_fd(fd);
+		return r;
+	}
+	for (;;) {
+		errno = 0;
+		const struct dirent *e = readdir(d);
+		if (!e)
+			return errno ? fail_errno(err, "read a directory of the base") : 0;
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		int r = strv_add(ret, e->d_name, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* One after the other the same: dropped, and so is what an upper tree of the base has deleted. */
+static int keep_merged(const struct lower *l, struct strv *v, struct kennel_error **err)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		char *name = v->items[i];
+		bool twice = kept && strcmp(v->items[kept - 1], name) == 0;
+		struct stat st;
+		int r = twice ? 0 : lower_look(l, name, &st, err);
+
+		v->items[i] = NULL;
+		if (r > 0)
+			v->items[kept++] = name;
+		else
+			free(name);
+		if (r < 0)
+			return r;
+	}
+	v->n = kept;
+	return 0;
+}
+
+int lower_list(const struct lower *l, struct strv *ret, struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv v = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < l->n && r == 0; i++)
+		if (has_current(l, i))
+			r = list_tree(l, i, &v, err);
+	if (r == 0 && v.n) {
+		qsort(v.items, v.n, sizeof(*v.items), compare_names);
+		r = keep_merged(l, &v, err);
+	}
+	for (size_t i = 0; i < v.n && r == 0; i++)
+		r = strv_take(ret, take_ptr(&v.items[i]), err);
+	return r;
+}

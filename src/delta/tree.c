@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* delta/tree.c - see tree.h. */
+#include "delta/tree.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/pathname.h"
+#include "delta/dirs.h"
+#include "delta/lower.h"
+#include "layer/layer.h"
+#include "sys/sys.h"
+
+static int open_layer(const struct delta_tree *t, const char *path, struct kennel_error **err)
+{
+	_cleanup_free_ char *kind = NULL;
+	int fd;
+
+	/* An ordinary user mounts nothing; what lies on top of the directory is part of the view, too. */
+	if (t->manifest.view)
+		return layer_open_dir(path, err);
+	int r = layer_open(path, &fd, &kind, err);
+	return r < 0 ? r : fd;
+}
+
+/*
+ * The mount of this machine at a place, without what is mounted on it. Return: descriptor, -KENNEL_E_NOTFOUND
+ * it is not mounted, or another negative code.
+ */
+static int open_system(const struct delta_tree *t, const char *target, struct kennel_error **err)
+{
+	int fd = t->manifest.view ? -1 : sys_open_tree(AT_FDCWD, target, SYS_OPEN_TREE_CLONE);
+
+	/* Without the right to mount: as it is, with what is mounted on it. */
+	if (fd < 0 && (t->manifest.view || errno == EPERM || errno == EINVAL))
+		fd = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open \"%s\"", target) : fd;
+}
+
+static int add_lower(struct delta_lower *l, int fd)
+{
+	if (fd < 0)
+		return fd;
+	l->fds[l->n++] = fd;
+	return 0;
+}
+
+static int open_base(const struct delta_tree *t, struct delta_lower *l, struct kennel_error **err)
+{
+	const struct manifest *m = &t->manifest;
+	int r = 0;
+
+	if (strcmp(m->base, "system") != 0) {
+		r = add_lower(l, open_layer(t, m->base, err));
+		return r < 0 ? wrap(err, r, "open the base of the changes") : 0;
+	}
+	if (!m->root_layers.n)
+		return add_lower(l, open_system(t, "/", err));
+	for (size_t i = 0; i < m->root_layers.n && r == 0; i++)
+		r = add_lower(l, open_layer(t, m->root_layers.items[i], err));
+	return r < 0 ? wrap(err, r, "open a layer of this machine's root") : 0;
+}
+
+static int open_lower(struct delta_tree *t, size_t i, struct kennel_error **err)
+{
+	const struct manifest *m = &t->manifest;
+	struct delta_lower *l = &t->lowers[i];
+	int r = 0;
+
+	l->fds = calloc(1 + m->layers.n + m->root_layers.n, sizeof(*l->fds));
+	if (!l->fds)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t k = i == 0 ? m->layers.n : 0; k > 0 && r == 0; k--)
+		r = add_lower(l, open_layer(t, m->layers.items[k - 1], err));
+	if (r < 0)
+		return wrap(err, r, "open a layer of the base");
+	if (i == 0)
+		return open_base(t, l, err);
+	/* Whether anything was changed in a mount that is not there now is seen by who reads it. */
+	_cleanup_error_ struct kennel_error *why = NULL;
+	(void)!add_lower(l, open_system(t, m->mounts[i].target, &why));
+	return 0;
+}
+
+int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, struct delta_tree **ret,
+		    struct kennel_error **err)
+{
+	_cleanup_delta_tree_ struct delta_tree *t = calloc(1, sizeof(*t));
+	int r = 0;
+
+	if (!t) {
+		manifest_done(manifest);
+		close_fd(root_fd);
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	t->manifest = *manifest;
+	*manifest = (struct manifest){ 0 };
+	t->root_fd = root_fd;
+	manifest_plants_sort(&t->manifest.planted);
+	t->lowers = calloc(t->manifest.n_mounts, sizeof(*t->lowers));
+	if (!t->lowers)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < t->manifest.n_mounts && r == 0; i++)
+		r = open_lower(t, i, err);
+	if (r == 0 && user_ns_fd >= 0)
+		r = delta_reader_new(user_ns_fd, &t->reader, err);
+	if (r == 0)
+		*ret = take_ptr(&t);
+	return r;
+}
+
+struct delta_tree *delta_tree_free(struct delta_tree *t)
+{
+	if (!t)
+		return NULL;
+	delta_reader_free(t->reader);
+	for (size_t i = 0; t->lowers && i < t->manifest.n_mounts; i++) {
+		for (size_t k = 0; k < t->lowers[i].n; k++)
+			close_fd(t->lowers[i].fds[k]);
+		free(t->lowers[i].fds);
+	}
+	free(t->lowers);
+	close_fd(t->root_fd);
+	manifest_done(&t->manifest);
+	free(t);
+	return NULL;
+}
+
+struct job {
+	const struct delta_tree *tree;
+	unsigned mount;
+	const char *rel;
+	int flags;
+	unsigned rules;
+	struct delta_xattrs *xattrs;
+};
+
+static int fail_pin(const char *rel, struct kennel_error **err)
+{
+	if (errno == ELOOP || errno == ENOTDIR) /* a link where a directory was */
+		errno = ENOENT;
+	return fail_errno(err, "open \"%s\"", rel);
+}
+
+static int pin_after(void *data, struct kennel_error **err)
+{
+	const struct job *j = data;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%u/upper", j->tree->manifest.mounts[j->mount].index);
+	_cleanup_close_ int upper_fd =
+		openat(j->tree->root_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = upper_fd < 0			   ? -1 :
+		 j->flags & (O_PATH | O_DIRECTORY) ? dirs_pin(upper_fd, j->rel, j->flags) :
+						     dirs_open_file(upper_fd, j->rel);
+	return fd < 0 ? fail_pin(j->rel, err) : fd;
+}
+
+static unsigned rules_of(const struct delta_tree *t)
+{
+	return (t->manifest.user_xattr ? DELTA_XATTR_USER : 0) |
+	       (t->reader || geteuid() != 0 ? 0 : DELTA_XATTR_TRUSTED);
+}
+
+int delta_tree_xattrs_of(const struct delta_tree *t, int fd, struct delta_xattrs *ret,
+			 struct kennel_error **err)
+{
+	return delta_xattrs_read(fd, rules_of(t), ret, err);
+}
+
+static int xattrs_after(void *data, struct kennel_error **err)
+{
+	const struct job *j = data;
+	_cleanup_close_ int fd = pin_after(data, err);
+
+	return fd < 0 ? fd : delta_xattrs_read(fd, j->rules, j->xattrs, err);
+}
+
+/* Name by name, through all trees of the base. */
+static int pin_merged(const struct job *j, struct kennel_error **err)
+{
+	_cleanup_lower_ struct lower l = { 0 };
+	_cleanup_strv_ struct strv parts = { 0 };
+	struct stat st;
+
+	int r = lower_begin(&l, j->tree, j->mount, err);
+	if (r == 0)
+		r = strv_split(&parts, j->rel, '/', err);
+	for (size_t i = 0; i + 1 < parts.n && r == 0; i++)
+		r = lower_enter(&l, parts.items[i], false, err);
+	if (r < 0)
+		return r;
+	r = parts.n ? lower_look(&l, parts.items[parts.n - 1], &st, err) : 1;
+	if (r < 0)
+		return r;
+	errno = ENOENT;
+	int fd = r == 0 ? -1 : lower_open(&l, parts.n ? parts.items[parts.n - 1] : ".", j->flags);
+	return fd < 0 ? fail_pin(j->rel, err) : fd;
+}
+
+static int pin_before(const struct job *j, struct kennel_error **err)
+{
+	const struct delta_lower *l = &j->tree->lowers[j->mount];
+
+	if (l->n != 1 || j->tree->manifest.view)
+		return pin_merged(j, err);
+	int fd = j->flags & (O_PATH | O_DIRECTORY) ? dirs_pin(l->fds[0], j->rel, j->flags) :
+						     dirs_open_file(l->fds[0], j->rel);
+	return fd < 0 ? fail_pin(j->rel, err) : fd;
+}
+
+int delta_tree_pin(const struct delta_tree *t, enum delta_side side, unsigned mount, const char *rel,
+		   int flags, struct kennel_error **err)
+{
+	struct job j = { .tree = t, .mount = mount, .rel = rel, .flags = flags };
+
+	return side == DELTA_BEFORE ? pin_before(&j, err) : delta_reader_call(t->reader, pin_after, &j, err);
+}
+
+int delta_tree_readlink(const struct delta_tree *t, enum delta_side side, unsigned mount, const char *rel,
+			char **ret, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = delta_tree_pin(t, side, mount, rel, O_PATH, err);
+	char target[PATH_MAX + 1];
+
+	if (fd < 0)
+		return fd;
+	ssize_t n = readlinkat(fd, "", target, sizeof(target) - 1);
+	if (n < 0)
+		return fail_errno(err, "read the link \"%s\"", rel);
+	*ret = strndup(target, (size_t)n);
+	return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+int delta_tree_xattrs(const struct delta_tree *t, enum delta_side side, unsigned mount, const char *rel,
+		      struct delta_xattrs *ret, struct kennel_error **err)
+{
+	struct job j = {
+		.tree = t,
+		.mount = mount,
+		.rel = rel,
+		.flags = O_PATH,
+		.rules = rules_of(t),
+		.xattrs = ret,
+	};
+
+	if (side == DELTA_AFTER)
+		return delta_reader_call(t->reader, xattrs_after, &j, err);
+	_cleanup_close_ int fd = pin_before(&j, err);
+	return fd < 0 ? fd : delta_xattrs_read(fd, j.rules, ret, err);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * delta/tree.h - a delta that can be read: its manifest, its root, and the trees of the base below it.
+ *
+ * "mount" is a position in manifest.mounts everywhere here; the directory of its changes is
+ * manifest.mounts[mount].index "/upper". rel is a path below a mount, "" its root.
+ */
+#ifndef KENNEL_DELTA_TREE_H
+#define KENNEL_DELTA_TREE_H
+
+#include "delta/manifest.h"
+#include "delta/reader.h"
+#include "delta/xattr.h"
+
+struct delta_lower { /* of one mount: directories, the uppermost first */
+	int *fds;
+	size_t n; /* 0: the base does not have this mount any more */
+};
+
+struct delta_tree {
+	struct manifest manifest; /* planted ones are sorted */
+	int root_fd;
+	struct delta_lower *lowers; /* as manifest.mounts */
+	struct delta_reader *reader; /* NULL: this process reads the delta with its own rights */
+	bool all; /* delta_diff(): everything in a deleted tree, not only its top */
+};
+
+enum delta_side { DELTA_BEFORE, DELTA_AFTER };
+
+/*
+ * Takes manifest and root_fd, also on failure. user_ns_fd: whose root reads the delta (a descriptor of a user
+ * namespace or a pidfd, borrowed), or negative. Opens the trees of the base.
+ */
+int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, struct delta_tree **ret,
+		    struct kennel_error **err) MUST_CHECK;
+struct delta_tree *delta_tree_free(struct delta_tree *t);
+
+/*
+ * A file of the delta, or of the base as the sandbox saw it. flags: O_PATH, O_RDONLY (a regular file), or
+ * O_RDONLY | O_DIRECTORY; no link is followed. The ids that fstat() shows of the delta's are not those
+ * inside: struct delta_change has these. Return: descriptor, or a negative code (NOTFOUND).
+ */
+int delta_tree_pin(const struct delta_tree *t, enum delta_side side, unsigned mount, const char *rel,
+		   int flags, struct kennel_error **err) MUST_CHECK;
+/* Where its link leads; *ret is the caller's. */
+int delta_tree_readlink(const struct delta_tree *t, enum delta_side side, unsigned mount, const char *rel,
+			char **ret, struct kennel_error **err) MUST_CHECK;
+/* Its extended attributes as they are seen inside. */
+int delta_tree_xattrs(const struct delta_tree *t, enum delta_side side, unsigned mount, const char *rel,
+		      struct delta_xattrs *ret, struct kennel_error **err) MUST_CHECK;
+
+/* The same of an open file, or pin; not of the delta where it has a reader. */
+int delta_tree_xattrs_of(const struct delta_tree *t, int fd, struct delta_xattrs *ret,
+			 struct kennel_error **err) MUST_CHECK;
+
+static inline void cleanup_delta_treep(struct delta_tree **t)
+{
+	delta_tree_free(*t);
+}
+#define _cleanup_delta_tree_ __attribute__((cleanup(cleanup_delta_treep)))
+
+#endif

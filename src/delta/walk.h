@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * delta/walk.h - everything in an upper directory, one after the other.
+ *
+ * In the order of a tree: a directory, what is in it, then its next sibling; siblings by the bytes of their
+ * names. What vanishes meanwhile is left out.
+ */
+#ifndef KENNEL_DELTA_WALK_H
+#define KENNEL_DELTA_WALK_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "delta/dirs.h"
+
+struct walk_name {
+	size_t at; /* of the name, in delta_walk.names */
+	unsigned char type; /* DT_* */
+};
+
+struct walk_entry {
+	const char *rel; /* "a/b": below the upper */
+	size_t rel_len, name_at;
+	size_t depth; /* number of directories that it lies in, below the upper */
+	unsigned char type; /* DT_*, as readdir(3) says it; may be DT_UNKNOWN */
+	bool opaque; /* a directory that hides what is below */
+	struct stat st; /* unless plain */
+};
+
+struct delta_walk {
+	struct dirs dirs;
+	struct buf names; /* those of todo, one behind the other */
+	struct walk_name *todo; /* last in, first out; an empty name: go up */
+	size_t n, room;
+	struct buf rel;
+	const char *opaque; /* name of the xattr */
+	/* A path: only it, what is in it, and the directories that lead there. NULL: all. */
+	const char *below;
+	bool plain; /* neither sorted nor looked at, beyond what readdir(3) says */
+	int next_fd; /* of the directory that was returned last, and is to be entered */
+	bool moved; /* the current directory can't be found again */
+};
+
+/* Takes upper_fd, also on failure. All but these fields of *w are set by it: opaque, below, plain. */
+int delta_walk_begin(struct delta_walk *w, int upper_fd, struct kennel_error **err) MUST_CHECK;
+/* Return: 1, 0 at the end, or a negative code. The entry is good until the next call. */
+int delta_walk_next(struct delta_walk *w, struct walk_entry *ret, struct kennel_error **err) MUST_CHECK;
+/* The entry that was returned last was a directory: don't look into it. */
+void delta_walk_skip(struct delta_walk *w);
+void delta_walk_done(struct delta_walk *w);
+
+static inline void cleanup_delta_walkp(struct delta_walk *w)
+{
+	delta_walk_done(w);
+}
+#define _cleanup_walk_ __attribute__((cleanup(cleanup_delta_walkp)))
+
+#endif
