@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * idmap/user.c - see user.h. newuidmap and newgidmap are setuid programs of the distribution: each costs
- * about 2.6 ms, so they run side by side.
+ * about 2.6 ms, the longest wait of a start, so they run side by side, and the caller has other things to do.
  */
 #include "idmap/user.h"
 
 #include <fcntl.h>
 #include <pwd.h>
-#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -18,6 +18,7 @@
 #include "base/strv.h"
 #include "idmap/subid.h"
 #include "path/path.h"
+#include "sys/spawn.h"
 #include "sys/sys.h"
 
 #define FILE_MAX (4u << 20)
@@ -117,45 +118,72 @@ int idmap_user_words(uint32_t own, const struct idmap *range, struct strv *ret, 
 	return r;
 }
 
-static int spawn_helper(const char *name, pid_t target, uint32_t own, const struct idmap *range, pid_t *ret,
-			struct kennel_error **err)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_strv_ struct strv argv = { 0 };
-	char *const no_env[] = { NULL };
+struct helper {
+	const char *name;
+	char *path;
+	struct strv argv;
+	struct sys_spawn spawn;
+	pid_t pid; /* 0 not started, or waited for */
+};
 
-	int r = path_find_tool(name, &path, err);
+struct idmap_writing {
+	struct helper uids, gids;
+};
+
+static char *const no_env[] = { NULL };
+
+static int start_helper(struct helper *h, const char *name, pid_t target, uint32_t own,
+			const struct idmap *range, struct kennel_error **err)
+{
+	h->name = name;
+	int r = path_find_tool(name, &h->path, err);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return hint(err, fail(err, KENNEL_E_MISSING, "%s is not installed", name),
 			    "install the package uidmap (shadow-utils elsewhere)");
-	r = strv_add(&argv, path, err);
+	r = strv_add(&h->argv, h->path, err);
 	if (r == 0)
-		r = strv_addf(&argv, err, "%d", target);
+		r = strv_addf(&h->argv, err, "%d", target);
 	if (r == 0)
-		r = idmap_user_words(own, range, &argv, err);
+		r = idmap_user_words(own, range, &h->argv, err);
 	if (r < 0)
 		return r;
-	errno = posix_spawn(ret, path, NULL, NULL, argv.items, no_env);
-	return errno ? fail_errno(err, "run \"%s\"", path) : 0;
+	h->spawn = (struct sys_spawn){ .path = h->path, .argv = h->argv.items, .envp = no_env };
+	pid_t pid = sys_spawn(&h->spawn);
+	if (pid < 0)
+		return fail_errno(err, "run \"%s\"", h->path);
+	h->pid = pid;
+	return 0;
 }
 
-static int wait_helper(const char *name, pid_t pid, struct kennel_error **err)
+/* Its memory goes after it, for a process that was not waited for may still be using it. */
+static void helper_done(struct helper *h)
+{
+	while (h->pid > 0 && waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	sys_spawn_done(&h->spawn);
+	strv_done(&h->argv);
+	free(h->path);
+}
+
+static int wait_helper(struct helper *h, struct kennel_error **err)
 {
 	int status;
 
-	if (pid <= 0)
-		return 0;
-	while (waitpid(pid, &status, 0) < 0)
+	while (waitpid(h->pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return fail_errno(err, "wait for %s", name);
+			return fail_errno(err, "wait for %s", h->name);
+	h->pid = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
+	errno = h->spawn.errnum;
+	if (errno)
+		return fail_errno(err, "run \"%s\"", h->path);
 	return hint(
-		err, fail(err, KENNEL_E_PERM, "%s refused the map", name),
+		err, fail(err, KENNEL_E_PERM, "%s refused the map", h->name),
 		"the range in /etc/subuid and /etc/subgid must be yours, and %s must be setuid root or have its file capability",
-		name);
+		h->name);
 }
 
 static int write_file(int dir_fd, const char *name, const char *text, struct kennel_error **err)
@@ -185,18 +213,47 @@ static int write_single(int proc_pid_fd, const struct idmap_user *m, struct kenn
 	return r;
 }
 
-int idmap_user_write(pid_t pid, int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)
+int idmap_user_begin(pid_t pid, int proc_pid_fd, const struct idmap_user *map, struct idmap_writing **ret,
+		     struct kennel_error **err)
 {
-	pid_t u = 0, g = 0;
-
+	*ret = NULL;
 	if (!idmap_user_has_range(map))
 		return write_single(proc_pid_fd, map, err);
-	int r = spawn_helper("newuidmap", pid, map->uid, &map->uids, &u, err);
+	struct idmap_writing *w = calloc(1, sizeof(*w));
+	if (!w)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = start_helper(&w->uids, "newuidmap", pid, map->uid, &map->uids, err);
 	if (r == 0)
-		r = spawn_helper("newgidmap", pid, map->gid, &map->gids, &g, err);
-	int waited = wait_helper("newuidmap", u, r < 0 ? NULL : err);
+		r = start_helper(&w->gids, "newgidmap", pid, map->gid, &map->gids, err);
+	*ret = r < 0 ? idmap_writing_free(w) : w;
+	return r;
+}
+
+int idmap_user_end(struct idmap_writing *w, struct kennel_error **err)
+{
+	if (!w)
+		return 0;
+	int r = wait_helper(&w->uids, err);
+	return r < 0 ? r : wait_helper(&w->gids, err);
+}
+
+struct idmap_writing *idmap_writing_free(struct idmap_writing *w)
+{
+	if (!w)
+		return NULL;
+	helper_done(&w->uids);
+	helper_done(&w->gids);
+	free(w);
+	return NULL;
+}
+
+int idmap_user_write(pid_t pid, int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)
+{
+	struct idmap_writing *w;
+	int r = idmap_user_begin(pid, proc_pid_fd, map, &w, err);
+
 	if (r == 0)
-		r = waited;
-	waited = wait_helper("newgidmap", g, r < 0 ? NULL : err);
-	return r < 0 ? r : waited;
+		r = idmap_user_end(w, err);
+	idmap_writing_free(w);
+	return r;
 }

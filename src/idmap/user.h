@@ -51,4 +51,14 @@ int idmap_user_words(uint32_t own, const struct idmap *range, struct strv *ret, 
 int idmap_user_write(pid_t pid, int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)
 	MUST_CHECK;
 
+/*
+ * The same in two halves, with time for other work in between. The first may be all there is to do: then *ret
+ * is NULL, which the second takes. Freeing waits for those that still run.
+ */
+struct idmap_writing;
+int idmap_user_begin(pid_t pid, int proc_pid_fd, const struct idmap_user *map, struct idmap_writing **ret,
+		     struct kennel_error **err) MUST_CHECK;
+int idmap_user_end(struct idmap_writing *w, struct kennel_error **err) MUST_CHECK;
+struct idmap_writing *idmap_writing_free(struct idmap_writing *w);
+
 #endif

@@ -150,18 +150,36 @@ static void wait_for_go(struct child_at *at)
 		_exit(126);
 }
 
-static void say_ready(struct child_at *at)
+static void say(struct child_at *at, int32_t step)
 {
-	const struct child_report ready = { .step = CHILD_READY };
+	const struct child_report word = { .step = step };
 
-	if (write(at->p->report_fd, &ready, sizeof(ready)) != (ssize_t)sizeof(ready))
+	if (write(at->p->report_fd, &word, sizeof(word)) != (ssize_t)sizeof(word))
 		_exit(126);
+}
+
+/*
+ * Only who opened it in the namespace that mounts may mount it. First of all: the parent starts the servers
+ * meanwhile.
+ */
+static void open_fuse(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+
+	for (unsigned i = 0; i < p->n_views; i++) {
+		p->shared->fuse_fds[i] = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+		if (p->shared->fuse_fds[i] < 0)
+			die(at, CHILD_STEP_FUSE);
+	}
+	say(at, CHILD_OPENED);
 }
 
 static void early(struct child_at *at)
 {
 	const struct child_plan *p = at->p;
 
+	if (p->rootless)
+		open_fuse(at);
 	if (sys_setsid() < 0 && errno != EPERM)
 		die(at, CHILD_STEP_SESSION);
 	if (sys_keyctl_join_session(NULL) < 0 && errno != ENOSYS && errno != EDQUOT && errno != EPERM)
@@ -178,22 +196,11 @@ static void early(struct child_at *at)
 	if (sys_unshare(p->unshare_flags) < 0 ||
 	    (p->net_ns_fd >= 0 && sys_setns(p->net_ns_fd, CLONE_NEWNET) < 0))
 		die(at, CHILD_STEP_NAMESPACES);
-	if (p->rootless) {
-		/*
-		 * Only who opened it in the namespace that mounts may mount it; the parent starts the server
-		 * meanwhile.
-		 */
-		for (unsigned i = 0; i < p->n_views; i++) {
-			p->shared->fuse_fds[i] = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-			if (p->shared->fuse_fds[i] < 0)
-				die(at, CHILD_STEP_FUSE);
-		}
-		/* Whether that ends the start depends on whether nat was asked for: the parent knows. */
-		if (p->tap) {
-			p->shared->tap_fd = net_tap_new();
-			if (p->shared->tap_fd < 0)
-				p->shared->tap_errno = errno;
-		}
+	/* Whether that ends the start depends on whether nat was asked for: the parent knows. */
+	if (p->rootless && p->tap) {
+		p->shared->tap_fd = net_tap_new();
+		if (p->shared->tap_fd < 0)
+			p->shared->tap_errno = errno;
 	}
 	if (p->loopback && net_loopback_up() < 0)
 		die(at, CHILD_STEP_LOOPBACK);
@@ -245,7 +252,7 @@ static void make_own_trees(struct child_at *at)
 			      sys_open_tree(AT_FDCWD, "delta", SYS_OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
 	if (s->scratch_fd < 0 || s->delta_fd < 0)
 		die(at, CHILD_STEP_DELTA);
-	say_ready(at);
+	say(at, CHILD_READY);
 	wait_for_go(at);
 	s->upper_fds[0] = openat(s->delta_fd, "0/upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	s->work_fds[0] = openat(s->delta_fd, "0/work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

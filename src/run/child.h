@@ -59,8 +59,9 @@ enum child_step {
 	CHILD_STEP_INIT,
 };
 
-/* Not a failure: an ordinary user's child has done what the parent waits for. */
-#define CHILD_READY (-1)
+/* Not failures: an ordinary user's child has opened /dev/fuse; has made its mounts. */
+#define CHILD_OPENED (-1)
+#define CHILD_READY (-2)
 
 #define CHILD_TEXT_SIZE 160
 

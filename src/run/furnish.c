@@ -49,6 +49,15 @@ static bool is_default_node(const char *path)
 	return false;
 }
 
+/* What the host's nodes are bound over. */
+static int make_node_targets(int dev_fd, struct kennel_error **err)
+{
+	for (size_t i = 0; i < device_nodes_n; i++)
+		if (mknodat(dev_fd, device_nodes[i].name, S_IFREG | 0644, 0) < 0 && errno != EEXIST)
+			return fail_errno(err, "make /dev/%s", device_nodes[i].name);
+	return 0;
+}
+
 static int make_devices(struct launch *l, int dev_fd, struct kennel_error **err)
 {
 	for (size_t i = 0; i < device_nodes_n; i++) {
@@ -59,7 +68,7 @@ static int make_devices(struct launch *l, int dev_fd, struct kennel_error **err)
 			return r;
 		if (r == 0) {
 			l->shared->bind_devices = true;
-			return 0;
+			return make_node_targets(dev_fd, err);
 		}
 	}
 	for (size_t i = 0; i < l->spec->n_devices; i++) {
@@ -161,6 +170,8 @@ static struct delta_spot root_spot(struct launch *l, const char *rel)
 		.user_xattr = l->shared->user_xattr,
 		.planted = &l->sb->planted,
 		.before = launch_before(l),
+		.known = l->known,
+		.n_known = l->n_known,
 	};
 }
 

@@ -7,11 +7,14 @@
  * rights, shows "/" through FUSE: the numbers that it gives as owners are read as ids of the namespace, root
  * is root, and a kernel overlay goes on top.
  *
- *   child   opens /dev/fuse, makes the tap device
- *   parent  newuidmap, newgidmap                  go
+ *   child   opens /dev/fuse                       opened
+ *   parent  starts newuidmap, newgidmap, the view server, which waits (the device can't be read before it is
+ *           mounted), and looks up what the user can't read; then waits for the first two
+ *   child   makes its namespaces, the tap device
+ *   parent                                        go
  *   child   mounts view and delta                 ready
- *   parent  starts the view server (the device can't be read before it is mounted); meanwhile an errand as
- *           inner root fills the delta: what the user can't read, /dev, resolv.conf
+ *   parent  lets the server go; meanwhile an errand as inner root fills the delta: what the user can't read,
+ *           /dev, resolv.conf
  *   then    as for root
  *
  * What the user can't read is put into the delta as it would look, but empty: dpkg's locks and shadow must be
@@ -50,15 +53,15 @@ int rootless_check(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
-/* Waits for the child's CHILD_READY, or turns what it says instead into an error. */
-static int wait_ready(struct launch *l, struct kennel_error **err)
+/* Waits for that word of the child, or turns what it says instead into an error. */
+static int wait_word(struct launch *l, int32_t word, struct kennel_error **err)
 {
 	struct child_report r = { .index = -1 };
 
 	int n = report_read(l, &r, err);
 	if (n < 0)
 		return n;
-	return r.step == CHILD_READY ? 0 : report_failed(l, &r, err);
+	return r.step == word ? 0 : report_failed(l, &r, err);
 }
 
 /*
@@ -90,7 +93,7 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 	struct launch *l = data;
 	struct child_shared *s = l->shared;
 	int delta_fd = s->delta_fd;
-	struct stat st;
+	struct stat st = l->base_stat;
 
 	/* Of a new container it is still the user's own. */
 	if (l->sb->keep && fchownat(delta_fd, "", 0, 0, AT_EMPTY_PATH) < 0)
@@ -104,7 +107,7 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 			fail(err, KENNEL_E_UNSUPPORTED,
 			     "this kernel's tmpfs keeps no user xattrs, which an overlay in a user namespace needs"),
 			"Linux 6.6 or later has them");
-	if (fstat(s->lower_fds[l->child_overlays[0].n_lowers - 1], &st) < 0)
+	if (l->base_fd < 0 && fstat(s->lower_fds[l->child_overlays[0].n_lowers - 1], &st) < 0)
 		return hint(err, fail_errno(err, "look at the view of the base"), "its server has ended");
 	int r = delta_add_mount(delta_fd, 0, &st, &s->upper_fds[0], &s->work_fds[0], err);
 	if (r == 0)
@@ -132,14 +135,38 @@ static int go(struct launch *l, struct kennel_error **err)
 	return write(l->go_fd, "g", 1) == 1 ? 0 : fail_errno(err, "tell the sandbox to go on");
 }
 
+/* Begins the maps, and does what can be done until the child has them. */
+static int map_ids(struct launch *l, int proc_fd, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	struct idmap_writing *writing;
+
+	int r = wait_word(l, CHILD_OPENED, err);
+	if (r < 0)
+		return r;
+	r = idmap_user_begin(sb->init_pid, proc_fd, &sb->user_map, &writing, err);
+	if (r < 0)
+		return report_explain(l, r, err);
+	r = viewer_start(l, err);
+	if (r == 0)
+		r = unreadable_find(l, err);
+	if (r == 0) {
+		r = idmap_user_end(writing, err);
+		if (r < 0)
+			r = report_explain(l, r, err);
+	}
+	idmap_writing_free(writing);
+	return r;
+}
+
 int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 	_cleanup_buf_ struct buf planted = { 0 };
 
-	int r = idmap_user_write(sb->init_pid, proc_fd, &sb->user_map, err);
+	int r = map_ids(l, proc_fd, err);
 	if (r < 0)
-		return report_explain(l, r, err);
+		return r;
 	l->user_ns_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
 	if (l->user_ns_fd < 0)
 		return fail_errno(err, "open the user namespace");
@@ -148,11 +175,9 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 		l->net_ns_fd = openat(proc_fd, "ns/net", O_RDONLY | O_CLOEXEC);
 	r = go(l, err);
 	if (r == 0)
-		r = unreadable_find(l, err);            /* while the child mounts */
+		r = wait_word(l, CHILD_READY, err);
 	if (r == 0)
-		r = wait_ready(l, err);
-	if (r == 0)
-		r = viewer_start(l, err);
+		r = viewer_go(l, err);
 	/* whoever else holds them makes requests hang when a server dies */
 	for (unsigned i = 0; i < l->n_views && r == 0; i++)
 		replace_fd(&l->shared->fuse_fds[i], -EBADF);

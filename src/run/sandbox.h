@@ -94,9 +94,11 @@ struct launch {
 	const char **dev_binds;
 	struct view_plan *views; /* rootless: what is shown through FUSE, see views.h */
 	unsigned n_views;
+	int view_death_fd; /* the servers' end of the pipe that we hold, until they may go on */
 	struct unreadable *unreadable;  /* what the user can't read of the base */
-	struct delta_known *known;      /* those and their parents, as they are outside */
+	struct delta_known *known; /* those and their parents, and /etc, as they are outside */
 	size_t n_known;
+	struct stat base_stat; /* the same of the base itself, where there is base_fd */
 	struct buf *shadows;            /* made-up contents of shadow and gshadow */
 	char delta_size[24], delta_inodes[24];
 	int go_fd, report_fd;           /* our ends */

@@ -117,6 +117,14 @@ static int know_all(struct launch *l, struct kennel_error **err)
 {
 	size_t room = 0;
 
+	if (fstat(l->base_fd, &l->base_stat) < 0)
+		return fail_errno(err, "look at the base");
+	if (!idmap_user_has_range(&l->sb->user_map))
+		l->base_stat.st_uid = l->base_stat.st_gid = 0;
+	/* where our own files go; a second time among the parents does no harm */
+	int etc = know(l, &room, "etc", 3, err);
+	if (etc < 0)
+		return etc;
 	for (size_t i = 0; i < l->unreadable->n; i++) {
 		const char *rel = l->unreadable->items[i].path + 1,
 			   *before = i ? l->unreadable->items[i - 1].path + 1 : "";

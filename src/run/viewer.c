@@ -11,13 +11,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/strv.h"
 #include "run/views.h"
+#include "sys/spawn.h"
 #include "sys/sys.h"
 #include "view/view.h"
 
@@ -81,41 +81,17 @@ static int make_words(struct launch *l, const struct view_plan *v, const char *p
 		r = strv_add(argv, "--layer", err);
 	if (r == 0 && !idmap_user_has_range(&l->sb->user_map))
 		r = strv_add(argv, "--squash", err);
-	return r;
+	return r == 0 && !v->format ? strv_add(argv, "--wait", err) : r;
 }
 
-static int spawn(char *const argv[], const int sources[N_FDS], int first, pid_t *ret,
-		 struct kennel_error **err)
-{
-	char *const no_env[] = { NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
-
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-	int r = 0;
-	for (int i = 0; i < N_FDS && r == 0; i++)
-		r = posix_spawn_file_actions_adddup2(&actions, sources[i], first + i);
-	if (r == 0)
-		r = posix_spawn(ret, argv[0], &actions, &attr, argv, no_env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	errno = r == EBADF ? EMFILE : r;                /* the sources are open: a number beyond the limit */
-	return r ? fail_errno(err, "run \"%s\"", argv[0]) : 0;
-}
-
-static int start_one(struct launch *l, unsigned index, int death_fd, struct kennel_error **err)
+static int start_one(struct launch *l, unsigned index, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 	struct view_plan *v = &l->views[index];
 	_cleanup_strv_ struct strv argv = { 0 };
 	_cleanup_free_ char *path = NULL;
+	char *const no_env[] = { NULL };
 	int report[2];
-	pid_t pid;
 
 	int r = viewer_find_program(v->format ? VIEW_IMAGE_PROGRAM : VIEW_PROGRAM, &path, err);
 	if (r < 0)
@@ -128,17 +104,30 @@ static int start_one(struct launch *l, unsigned index, int death_fd, struct kenn
 	const int sources[N_FDS] = {
 		[FD_FUSE] = l->shared->fuse_fds[index],
 		[FD_SOURCE] = v->fd,
-		[FD_DEATH] = death_fd,
+		[FD_DEATH] = l->view_death_fd,
 		[FD_REPORT] = report_fd,
 	};
 	int first = 3;
 	for (int i = 0; i < N_FDS; i++)
 		first = MAX(first, sources[i] + 1);
 	r = make_words(l, v, path, first, &argv, err);
-	if (r == 0)
-		r = spawn(argv.items, sources, first, &pid, err);
 	if (r < 0)
 		return r;
+	struct sys_spawn spawn = {
+		.path = path,
+		.argv = argv.items,
+		.envp = no_env,
+		.sources = sources,
+		.n_sources = N_FDS,
+		.first = first,
+		.session = true,
+		.wait = true,
+	};
+	pid_t pid = sys_spawn(&spawn);
+	if (pid < 0) {
+		errno = errno == EBADF ? EMFILE : errno; /* the sources are open: a number beyond the limit */
+		return fail_errno(err, "run \"%s\"", path);
+	}
 	int pidfd = sys_pidfd_open(pid, 0);
 	if (pidfd < 0)
 		return fail_errno(err, "hold the view server");
@@ -158,10 +147,28 @@ int viewer_start(struct launch *l, struct kennel_error **err)
 	sb->work.view_pidfds = sb->view_pidfds;
 	if (pipe2(death, O_CLOEXEC) < 0)
 		return fail_errno(err, "make a pipe");
-	_cleanup_close_ int death_fd = death[0];
+	l->view_death_fd = death[0];
 	sb->view_hold_fd = death[1];
 	for (unsigned i = 0; i < l->n_views && r == 0; i++)
-		r = start_one(l, i, death_fd, err);
+		if (!l->views[i].format)
+			r = start_one(l, i, err);
+	return r;
+}
+
+int viewer_go(struct launch *l, struct kennel_error **err)
+{
+	int r = 0;
+
+	/*
+	 * A byte for each that waits. Our copy of their end is still open, so one that has died can't make
+	 * this a SIGPIPE.
+	 */
+	for (unsigned i = 0; i < l->n_views && r == 0; i++)
+		if (l->views[i].format)
+			r = start_one(l, i, err);
+		else if (write(l->sb->view_hold_fd, "g", 1) != 1)
+			r = fail_errno(err, "tell " VIEW_PROGRAM " to go on");
+	replace_fd(&l->view_death_fd, -EBADF);
 	return r;
 }
 

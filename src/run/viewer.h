@@ -11,10 +11,12 @@
 /* Where the program is: MISSING with a hint where it is nowhere. *ret is the caller's. */
 int viewer_find_program(const char *name, char **ret, struct kennel_error **err) MUST_CHECK;
 /*
- * Starts one for each of l->views on its shared->fuse_fds; absolute path, empty environment. Does not wait
- * until they serve.
+ * Starts one for each of l->views on its shared->fuse_fds; absolute path, empty environment. Those of
+ * directories at once, and they wait for viewer_go(), which comes when all is mounted; those of images then.
+ * Does not wait until they serve.
  */
 int viewer_start(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int viewer_go(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* Waits for those of images, which may be found damaged: their error. */
 int viewer_check(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* Something failed with r: if that is because the server did, says so instead. Returns the code. */

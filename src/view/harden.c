@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <signal.h>
 #include <sys/prctl.h>
 
 #include "base/cleanup.h"
@@ -54,6 +55,11 @@ static int close_others(const int *ours, size_t n)
 
 int view_harden(const int *ours, size_t n, const char *name)
 {
+	sigset_t none;
+
+	/* Who started us blocked all of them: see sys/spawn.h. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (close_others(ours, n) < 0 || sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -1;

@@ -119,6 +119,14 @@ struct job {
 	char name[];
 };
 
+/* What was answered about a place in a directory that is not watched yet; version 0: nothing there. */
+struct note {
+	struct note *next;
+	struct node *dir; /* with a reference */
+	uint64_t version;
+	char name[];
+};
+
 struct watches {
 	int inotify_fd; /* -1 none */
 	int wake_fd;
@@ -126,6 +134,7 @@ struct watches {
 	uint32_t n, max;
 	struct node *by_wd[4096];
 	struct job *jobs, **jobs_tail;
+	struct note *notes; /* the only worker's, then the thread's */
 	char *mounts; /* mount points, each with a NUL; empty string ends */
 };
 
@@ -155,6 +164,8 @@ struct view {
 	unsigned attr_credit; /* listings with attributes to come, see list.c */
 	unsigned bare_lookups;
 	unsigned idle_workers, n_workers, max_workers;
+	bool watching; /* the thread is there */
+	int64_t watch_at_ms;
 	unsigned n_requests;
 };
 
@@ -192,12 +203,20 @@ void pins_drop_idle(struct view *v, int64_t unused_s); /* lock held; 0: all that
 int node_open(struct view *v, struct node *n, int flags);
 /* Attributes of what is at the place now, binding it anew if need be. */
 int node_stat(struct view *v, struct node *n, struct stat *ret);
+int64_t now_ms(void);
 int64_t now_s(void);
 
 /* watch.c */
 int watch_init(struct view *v, uint32_t max);
 /* Call before looking into a directory. Return: how long answers about its entries hold, in seconds. */
 double watch_dir(struct view *v, struct node *dir, int dir_fd);
+/*
+ * Such an answer, before there are watches: to be looked at again when there are. timeout is that of
+ * watch_dir(); returns how long the answer holds.
+ */
+double watch_note(struct view *v, struct node *dir, const char *name, uint64_t version, double timeout);
+/* Makes the thread, if there is none; from here on watch_dir() watches. Before that there is one worker. */
+void watch_start(struct view *v);
 void watch_remove(struct view *v, struct node *dir); /* lock held */
 /* lock held */
 void watch_tell(struct view *v, enum job_kind kind, const struct node *n, const char *name);
@@ -206,6 +225,12 @@ double watch_timeout(struct view *v, const struct node *dir);
 
 #define HOLDS_FOR_EVER 86400.0
 #define HOLDS_SHORTLY 0.8 /* "within a second" */
+
+/*
+ * push.c: gives the kernel the content of a file that is about to be opened for the first time. Did it get
+ * all of it?
+ */
+bool push_file(struct view *v, const struct node *n, int fd, const struct stat *st);
 
 /* serve.c, list.c, xattr.c: the requests */
 extern const struct fuse_lowlevel_ops view_ops;

@@ -103,6 +103,7 @@ static int open_stream(struct view *v, struct node *dir, off_t off, struct strea
 
 	if (r < 0)
 		return r;
+	watch_start(v); /* whoever lists does not end at once */
 	watch_dir(v, dir, s->pin.fd);
 	pthread_mutex_lock(&v->lock);
 	bool claimed = pin_claim(v, &s->pin);

@@ -4,7 +4,8 @@
  * command line is in view.h; people don't run this by hand.
  *
  * Started once per sandbox, on its start path: no thread, no allocation of size and no file is touched before
- * the first request can be answered. More workers come when the first is busy. Whoever breaks in through a
+ * the first request can be answered. The thread that watches comes when the first tenth of a second is over,
+ * for many sandboxes live no longer, and more workers when the first is busy. Whoever breaks in through a
  * request gets the rights of a plain user without those to write any file: Landlock, where the kernel has it,
  * no new privileges, no dump, no descriptor but ours.
  */
@@ -13,6 +14,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +24,14 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "sys/sys.h"
 #include "view/harden.h"
 #include "view/view.h"
 
 #define MOST_PINS 1024
 #define MOST_WORKERS 4
-#define REQUESTS_ALONE 64 /* short lives need no second thread */
+#define REQUESTS_ALONE 256 /* short lives need no second thread */
+#define WATCH_AFTER_MS 100
 
 struct args {
 	int fuse_fd, root_fd, death_fd, report_fd;
@@ -34,19 +39,26 @@ struct args {
 	bool squash;
 	char **hide;
 	size_t n_hide;
-	bool no_xattrs, layer;
+	bool no_xattrs, layer, wait;
 	const char *only;
 };
 
 static int parse_args(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
-		{ "fuse", required_argument, NULL, 'f' },    { "root", required_argument, NULL, 'r' },
-		{ "death", required_argument, NULL, 'd' },   { "report", required_argument, NULL, 'R' },
-		{ "hide", required_argument, NULL, 'h' },    { "pins", required_argument, NULL, 'p' },
-		{ "watches", required_argument, NULL, 'w' }, { "no-xattrs", no_argument, NULL, 'x' },
-		{ "squash", no_argument, NULL, 's' },	     { "layer", no_argument, NULL, 'l' },
-		{ "only", required_argument, NULL, 'o' },    { 0 },
+		{ "fuse", required_argument, NULL, 'f' },
+		{ "root", required_argument, NULL, 'r' },
+		{ "death", required_argument, NULL, 'd' },
+		{ "report", required_argument, NULL, 'R' },
+		{ "hide", required_argument, NULL, 'h' },
+		{ "pins", required_argument, NULL, 'p' },
+		{ "watches", required_argument, NULL, 'w' },
+		{ "no-xattrs", no_argument, NULL, 'x' },
+		{ "squash", no_argument, NULL, 's' },
+		{ "layer", no_argument, NULL, 'l' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "wait", no_argument, NULL, 'W' },
+		{ 0 },
 	};
 	uint32_t n = 0;
 	int c;
@@ -56,7 +68,7 @@ static int parse_args(int argc, char **argv, struct args *a)
 	if (!a->hide)
 		return -1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == '?' || (!strchr("hxslo", c) && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
+		if (c == '?' || (!strchr("hxsloW", c) && (parse_u32(optarg, &n) < 0 || n > INT32_MAX)))
 			return -1;
 		if (c == 'h' && optarg[0] != '/')
 			return -1;
@@ -66,6 +78,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 			a->squash = true;
 		else if (c == 'l')
 			a->layer = true;
+		else if (c == 'W')
+			a->wait = true;
 		else if (c == 'o')
 			a->only = optarg;
 		else if (c == 'x')
@@ -121,6 +135,19 @@ static int32_t raise_limit(uint32_t wanted_pins)
 
 static void *work(void *view);
 
+/*
+ * Until there is a request, or it is time to watch. What there is to tell before is queued. The end of the
+ * mount, which comes with that of the launcher, needs no thread either.
+ */
+static void wait_or_watch(struct view *v)
+{
+	struct pollfd fd = { .fd = fuse_session_fd(v->session), .events = POLLIN };
+	int64_t rest_ms = v->watch_at_ms - now_ms();
+
+	if (v->n_requests > REQUESTS_ALONE || rest_ms <= 0 || sys_poll(&fd, 1, (int)rest_ms) == 0)
+		watch_start(v);
+}
+
 static void another_worker(struct view *v)
 {
 	pthread_t thread;
@@ -146,6 +173,8 @@ static void *work(void *view)
 		if (!first || v->n_workers == 1)
 			__atomic_fetch_add(&v->idle_workers, 1, __ATOMIC_RELAXED);
 		first = false;
+		if (!v->watching)
+			wait_or_watch(v);
 		int r = fuse_session_receive_buf(v->session, &request);
 		__atomic_fetch_sub(&v->idle_workers, 1, __ATOMIC_RELAXED);
 		if (r == -EINTR)
@@ -170,7 +199,6 @@ static int start_session(struct view *v, const struct args *a, enum view_step *r
 	char *words[] = { (char *)VIEW_PROGRAM, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, words);
 	char device[32];
-	pthread_t thread;
 
 	fuse_set_log_func(say_nothing);
 	*ret_step = VIEW_STEP_SESSION;
@@ -181,11 +209,21 @@ static int start_session(struct view *v, const struct args *a, enum view_step *r
 	*ret_step = VIEW_STEP_DEVICE;
 	if (fuse_session_mount(v->session, device) < 0)
 		return EBADF;
-	*ret_step = VIEW_STEP_THREAD;
-	int r = pthread_create(&thread, NULL, watch_thread, v);
-	if (!r)
-		pthread_detach(thread);
-	return r;
+	v->watch_at_ms = now_ms() + WATCH_AFTER_MS;
+	return 0;
+}
+
+/* The device can't be read before it is mounted. Nobody there any more who could mount it: the end. */
+static void wait_for_go(const struct args *a)
+{
+	char go;
+	ssize_t n;
+
+	do
+		n = read(a->death_fd, &go, 1);
+	while (n < 0 && errno == EINTR);
+	if (n != 1)
+		_exit(0);
 }
 
 int main(int argc, char **argv)
@@ -203,6 +241,9 @@ int main(int argc, char **argv)
 	}
 	if (!v)
 		return report_failure(&a, VIEW_STEP_MEMORY, ENOMEM);
+	/* What was read into once is read into again, instead of new pages each time. */
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 8 << 20);
 	pthread_mutex_init(&v->lock, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (harden(&a) < 0)
@@ -232,6 +273,8 @@ int main(int argc, char **argv)
 		r = watch_init(v, a.watches);
 	if (r < 0)
 		return report_failure(&a, VIEW_STEP_MEMORY, -r);
+	if (a.wait)
+		wait_for_go(&a);
 	r = start_session(v, &a, &step);
 	if (r)
 		return report_failure(&a, step, r);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -113,7 +114,7 @@ static void serve_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	r = fstatat(at.fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0 ? errno : 0;
 	pin_put(v, &at);
 	if (r == ENOENT) {
-		reply_absent(req, timeout);
+		reply_absent(req, watch_note(v, dir, name, 0, timeout));
 		return;
 	}
 	if (r) {
@@ -128,7 +129,7 @@ static void serve_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	serve_entry(v, n, &st, timeout, &e);
+	serve_entry(v, n, &st, watch_note(v, dir, name, node_version(&st), timeout), &e);
 	if (fuse_reply_entry(req, &e) < 0)
 		node_forget(v, n->id, 1);
 }
@@ -223,11 +224,22 @@ static int count_open(struct view *v, struct node *n, int fd, bool *ret_keep)
 	return r;
 }
 
+static bool push(struct view *v, struct node *n, int fd, uint64_t *ret_version)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	*ret_version = node_version(&st);
+	return push_file(v, n, fd, &st);
+}
+
 static void serve_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct view *v = view_of(req);
 	struct node *n = node_get(v, ino);
-	bool keep = false;
+	bool keep = false, pushed = false;
+	uint64_t version = 0;
 	int fd = -EBADF;
 
 	if (!n || !S_ISREG(n->type)) {
@@ -248,7 +260,10 @@ static void serve_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	int r = open ? count_open(v, n, -EBADF, &keep) : -EBADF;
 	if (r == -EBADF) {
 		fd = node_open(v, n, O_RDONLY);
+		if (fd >= 0 && !n->version)
+			pushed = push(v, n, fd, &version);
 		r = fd < 0 ? fd : count_open(v, n, fd, &keep);
+		keep = keep || (pushed && n->version == version);
 	}
 	if (r < 0) {
 		fuse_reply_err(req, -r);
@@ -276,14 +291,33 @@ static void serve_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 	fuse_reply_err(req, 0);
 }
 
+/*
+ * Through a buffer: splicing takes three more calls and copies all the same, for pages of a file that others
+ * use can't be moved.
+ */
 static void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct fuse_bufvec data = FUSE_BUFVEC_INIT(size);
+	_cleanup_free_ char *data = malloc(size);
+	size_t len = 0;
 
-	data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	data.buf[0].fd = (int)fi->fh;
-	data.buf[0].pos = off;
-	fuse_reply_data(req, &data, 0);
+	if (!data) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	while (len < size) {
+		ssize_t n = pread((int)fi->fh, data + len, size - len, off + (off_t)len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && !len) {
+			fuse_reply_err(req, errno);
+			return;
+		}
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	fuse_reply_buf(req, data, len);
 }
 
 static void serve_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
@@ -342,7 +376,7 @@ static void serve_init(void *data, struct fuse_conn_info *conn)
 	struct view *v = data;
 	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
 			FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS | FUSE_CAP_POSIX_ACL |
-			FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+			FUSE_CAP_NO_OPENDIR_SUPPORT;
 
 	conn->want = conn->capable & want;
 	v->can_skip_opendir = conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;

@@ -9,7 +9,7 @@
  * read with the user's own rights, so nothing leaks.
  *
  *   kennel-view --fuse N --root N --death N --report N [--hide PATH]... [--pins N] [--watches N] [--squash]
- *               [--only NAME] [--layer] [--no-xattrs]
+ *               [--only NAME] [--layer] [--no-xattrs] [--wait]
  *
  *   --fuse    the FUSE device. It was opened inside the user namespace (the kernel insists) and mounted there
  *             with VIEW_MOUNT_STRINGS and VIEW_MOUNT_FLAGS. The launcher and the child close theirs once this
@@ -28,11 +28,12 @@
  *   --layer   shows user.overlay.* too: the tree is a layer, which may hide what lies below it
  *   --no-xattrs serve no extended attributes: no file capabilities, no access control lists, but a third
  *             fewer requests, for the overlay asks for its own with every file that it looks up
+ *   --wait    begin when a byte comes through the pipe of --death: it is mounted by then
  *
- * All other descriptors are closed. The launcher need not wait for the report: requests wait in the kernel
- * until they are answered. It must look at it (or at the process) when a request fails with ENOTCONN or
- * ECONNABORTED. Exit status: 0 the mount is gone or the death pipe closed, 1 failed (reported), 2 wrong
- * arguments.
+ * All other descriptors are closed. Signals may come in blocked. The launcher need not wait for the report:
+ * requests wait in the kernel until they are answered. It must look at it (or at the process) when a request
+ * fails with ENOTCONN or ECONNABORTED. Exit status: 0 the mount is gone or the death pipe closed, 1 failed
+ * (reported), 2 wrong arguments.
  */
 #ifndef KENNEL_VIEW_VIEW_H
 #define KENNEL_VIEW_VIEW_H

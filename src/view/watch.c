@@ -5,11 +5,14 @@
  *
  * A directory gets an inotify watch before the first look into it, so no change falls between. Where that
  * can't be (no watches left, not readable, a network or kernel file system, which tell of nothing), answers
- * hold for a second. The kernel is told by a thread of its own: telling takes locks that a waiting lookup
- * holds, so a worker that told could wait for itself. Events are read some milliseconds after they came: an
- * answer that was looked up just before a change is then surely on its way, and is taken back too. What
- * inotify can't see: writes through mmap(), changes over another hard link, times of directories nobody has
- * looked into yet.
+ * hold for a second. In the first moments no watch is made, for many sandboxes end before one pays (the
+ * kernel goes through all that it knows of a directory when that gets its first): what was answered then is
+ * noted, and looked at again once there is a watch.
+ *
+ * The kernel is told by a thread of its own: telling takes locks that a waiting lookup holds, so a worker
+ * that told could wait for itself. Events are read some milliseconds after they came: an answer that was
+ * looked up just before a change is then surely on its way, and is taken back too. What inotify can't see:
+ * writes through mmap(), changes over another hard link, times of directories nobody has looked into yet.
  */
 #include "view/internal.h"
 
@@ -143,12 +146,30 @@ double watch_dir(struct view *v, struct node *dir, int dir_fd)
 
 		if (kind == FS_FIXED)
 			dir->flags |= NODE_FIXED;
-		else if (kind == FS_UNTOLD || !add_watch(v, dir, dir_fd))
+		else if (kind == FS_UNTOLD || (v->watching && !add_watch(v, dir, dir_fd)))
 			dir->flags |= NODE_UNWATCHED;
 	}
 	double r = holds(dir);
 	pthread_mutex_unlock(&v->lock);
 	return r;
+}
+
+double watch_note(struct view *v, struct node *dir, const char *name, uint64_t version, double timeout)
+{
+	size_t len = strlen(name) + 1;
+
+	if (v->watching || timeout > HOLDS_SHORTLY || dir->flags & NODE_UNWATCHED)
+		return timeout;
+	struct note *note = malloc(sizeof(*note) + len);
+	if (!note)
+		return timeout;
+	*note = (struct note){ .next = v->watch.notes, .dir = dir, .version = version };
+	memcpy(note->name, name, len);
+	pthread_mutex_lock(&v->lock);
+	dir->nlookup++; /* ours */
+	pthread_mutex_unlock(&v->lock);
+	v->watch.notes = note;
+	return HOLDS_FOR_EVER;
 }
 
 double watch_timeout(struct view *v, const struct node *dir)
@@ -476,10 +497,40 @@ static void handle_mounts(struct view *v)
 	v->watch.mounts = now;
 }
 
+/* What was answered before there were watches. */
+static void check_notes(struct view *v)
+{
+	struct note *next;
+
+	for (struct note *note = v->watch.notes; note; note = next) {
+		struct node *dir = note->dir;
+		struct pinned at;
+		struct stat st;
+		bool same = false;
+
+		next = note->next;
+		if (pin_get(v, dir, &at) == 0) {
+			watch_dir(v, dir, at.fd);
+			int r = fstatat(at.fd, note->name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT);
+
+			same = note->version == (r ? 0 : node_version(&st)) && !(dir->flags & NODE_UNWATCHED);
+			pin_put(v, &at);
+		}
+		if (!same) {
+			tell_entry(v, dir->id, note->name);
+			check_place(v, dir, note->name, false);
+		}
+		node_forget(v, dir->id, 1);
+		free(note);
+	}
+	v->watch.notes = NULL;
+}
+
 void *watch_thread(void *view)
 {
 	struct view *v = view;
 
+	check_notes(v);
 	v->watch.mounts_fd = v->is_system ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
 	if (v->watch.mounts_fd >= 0)
 		handle_mounts(v);
@@ -510,4 +561,17 @@ void *watch_thread(void *view)
 		pthread_mutex_unlock(&v->lock);
 	}
 	return NULL;
+}
+
+void watch_start(struct view *v)
+{
+	pthread_t thread;
+
+	if (v->watching)
+		return;
+	v->watching = true;
+	if (pthread_create(&thread, NULL, watch_thread, v) == 0)
+		pthread_detach(thread);
+	else
+		v->watching = false; /* no memory: with the next request perhaps */
 }
