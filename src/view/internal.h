@@ -138,8 +138,21 @@ struct watches {
 	char *mounts; /* mount points, each with a NUL; empty string ends */
 };
 
+#define NEAR_MAX 8
+
+/* See near.c. All workers use it without a lock: a mixed-up figure makes one attempt more. */
+struct near {
+	int cpus[NEAR_MAX], n_cpus; /* none: it is not for this machine */
+	int place; /* where workers should be: 0 anywhere, else 1 + index in cpus */
+	int settled, trying; /* trying: place that is measured now, -1 none */
+	int64_t cost[NEAR_MAX + 1], settled_cost;
+	int64_t answered_ns, sum;
+	int n, overlaps, rest, wait;
+};
+
 struct view {
 	struct fuse_session *session;
+	struct near near;
 	pthread_mutex_t lock;
 	int root_fd;
 	int death_fd;
@@ -231,6 +244,11 @@ double watch_timeout(struct view *v, const struct node *dir);
  * all of it?
  */
 bool push_file(struct view *v, const struct node *n, int fd, const struct stat *st);
+
+/* near.c: around each request; place is where this worker is. */
+void near_init(struct near *n);
+void near_asked(struct near *n, int *place);
+void near_answered(struct near *n);
 
 /* serve.c, list.c, xattr.c: the requests */
 extern const struct fuse_lowlevel_ops view_ops;

@@ -168,6 +168,7 @@ static void *work(void *view)
 	struct view *v = view;
 	struct fuse_buf request = { .mem = NULL };
 	bool first = true;
+	int place = 0;
 
 	for (;;) {
 		if (!first || v->n_workers == 1)
@@ -185,7 +186,9 @@ static void *work(void *view)
 			v->n_requests++;
 		else if (v->n_workers < v->max_workers)
 			another_worker(v);
+		near_asked(&v->near, &place);
 		fuse_session_process_buf(v->session, &request);
+		near_answered(&v->near);
 	}
 	return NULL;
 }
@@ -262,6 +265,7 @@ int main(int argc, char **argv)
 	v->squash = a.squash;
 	v->is_layer = a.layer;
 	v->only = a.only;
+	near_init(&v->near);
 	v->n_workers = 1;
 	v->max_workers = MOST_WORKERS;
 	for (size_t i = 0; i < STREAMS; i++)
