@@ -175,7 +175,7 @@ static int fill(struct cgroup *cg, const struct cgroup_wish *w, unsigned ctls, s
 		r = set_limits(d, w, err);
 		if (r < 0 || d->v2)
 			continue;
-		d->entry_fd = openat(d->fd, "tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+		d->entry_fd = openat(cgroup_dir_home(d), "tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 		if (d->entry_fd < 0)
 			r = fail_errno(err, "open \"tasks\" of the control group");
 	}
@@ -214,7 +214,7 @@ int cgroup_attach(struct cgroup *cg, pid_t pid, struct kennel_error **err)
 
 	(void)!snprintf(text, sizeof(text), "%d", (int)pid);
 	for (unsigned i = 0; i < cg->n; i++)
-		if (cgroup_write(cg->dirs[i].fd, "cgroup.procs", text) < 0)
+		if (cgroup_write(cgroup_dir_home(&cg->dirs[i]), "cgroup.procs", text) < 0)
 			return fail_errno(err, "move process %d into the control group \"%s\"", (int)pid,
 					  cg->name);
 	return 0;
@@ -224,7 +224,7 @@ int cgroup_clone_fd(const struct cgroup *cg)
 {
 	for (unsigned i = 0; cg && i < cg->n; i++)
 		if (cg->dirs[i].v2)
-			return cg->dirs[i].fd;
+			return cgroup_dir_home(&cg->dirs[i]);
 	return -EBADF;
 }
 

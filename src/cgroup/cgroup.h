@@ -28,7 +28,7 @@ struct cgroup_wish {
 	const char *mountinfo; /* /proc/self/mountinfo where the caller has it; NULL: read here */
 	/*
 	 * Told of each directory before it is made, so that somebody can remove it if we are killed right
-	 * after; both are borrowed, the descriptor for as long as the group lives. NULL: nobody.
+	 * after, the last one first; the descriptor is borrowed for as long as the group lives. NULL: nobody.
 	 */
 	void (*note)(void *data, int parent_fd, const char *name);
 	void *note_data;

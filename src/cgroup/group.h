@@ -12,6 +12,8 @@
 
 #define CGROUP_PREFIX "kennel-"
 #define CGROUP_SLICE "kennel.slice"
+#define CGROUP_INSIDE "inside" /* see place.c */
+#define CGROUP_CALLERS CGROUP_PREFIX "callers"
 #define CGROUP_DIRS_MAX 5 /* four v1 hierarchies and v2 */
 #define CGROUP_NAME_MAX 80
 
@@ -21,6 +23,8 @@ struct cgroup_dir {
 	int top_fd; /* directory that holds kennel.slice, where the group is in that */
 	int parent_fd;
 	int fd; /* O_PATH */
+	/* O_PATH of the group in it that the sandbox is in, where it must not be in this one */
+	int inside_fd;
 	int entry_fd; /* v1 only: "tasks", for a process that moves itself */
 };
 
@@ -58,6 +62,8 @@ void cgroup_texts_done(struct cgroup_texts *t);
 int cgroup_mount_open(const struct cgroup_mount *m);
 /* Writes a control file below a directory: -1 and errno. */
 int cgroup_write(int dir_fd, const char *file, const char *text);
+/* The one that processes go into. */
+int cgroup_dir_home(const struct cgroup_dir *d);
 void cgroup_dir_close(struct cgroup_dir *d);
 
 #endif

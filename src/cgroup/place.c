@@ -12,7 +12,14 @@
  *   2. kennel.slice below the root, for who may make it. It hands controllers down itself, so a service
  *      manager that tidies the root's list gets EBUSY instead of silently taking a limit away;
  *   3. the group above ours, where it hands the controllers down already: that is a user's systemd session.
- * kennel.slice is removed with its last group; a start that loses that race makes it again.
+ *   4. our own group, where it was delegated to us (it is ours to write and the one above is not, as with
+ * systemd-run --scope -p Delegate=yes): the processes in it, us among them, move to kennel-callers in it,
+ * so that it can hand controllers down. The next start finds its place as 3. kennel.slice is removed with
+ * its last group; a start that loses that race makes it again.
+ *
+ * Without root the group is the user's own, and root of the sandbox's namespace, to whom that user's files
+ * belong, could lift its limits (a mount option that forbids it, nsdelegate, is not everywhere). So there the
+ * sandbox lives in a group inside, which has no limits and is all that its cgroup namespace shows.
  *
  * Only the mount point is a string; the mount id proves it is the mount that mountinfo spoke of. From there
  * on openat2().
@@ -27,6 +34,10 @@
 #include "sys/sys.h"
 
 #define SLICE_TRIES 16
+#define MOVE_TRIES 16
+
+#define CGROUP_REMEDY \
+	"run it as root, or in a group that is yours: systemd-run --user --scope -p Delegate=yes kennel run ..."
 
 /* linux/stat.h; newer than the libc headers of some */
 #ifndef STATX_MNT_ID
@@ -87,8 +98,14 @@ void cgroup_dir_close(struct cgroup_dir *d)
 	close_fd(d->top_fd);
 	close_fd(d->parent_fd);
 	close_fd(d->fd);
+	close_fd(d->inside_fd);
 	close_fd(d->entry_fd);
-	d->top_fd = d->parent_fd = d->fd = d->entry_fd = -EBADF;
+	d->top_fd = d->parent_fd = d->fd = d->inside_fd = d->entry_fd = -EBADF;
+}
+
+int cgroup_dir_home(const struct cgroup_dir *d)
+{
+	return d->inside_fd >= 0 ? d->inside_fd : d->fd;
 }
 
 int cgroup_mount_open(const struct cgroup_mount *m)
@@ -185,31 +202,63 @@ static int fail_make(const char *what, struct kennel_error **err)
 		return refuse_read_only(what, err);
 	r = fail_errno(err, "make a control group for %s", what);
 	if (saved == EACCES || saved == EPERM)
-		return hint(err, r,
-			    "run it as root, or in a group of your own: systemd-run --user --scope "
-			    "kennel run ...");
+		return hint(err, r, CGROUP_REMEDY);
 	if (saved == EEXIST)
 		return hint(err, r, "a sandbox of this id was not cleaned up: kennel gc");
 	return r;
 }
 
-/* Makes the group and opens it; -1 and errno, with nothing made. */
-static int make_group(int parent_fd, const struct cgroup_plan *plan)
+static int open_dir(int parent_fd, const char *name)
 {
-	int fd;
+	return openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int make_inside(int parent_fd, const struct cgroup_plan *plan)
+{
+	char path[CGROUP_NAME_MAX + sizeof(CGROUP_INSIDE) + 1];
+
+	(void)!snprintf(path, sizeof(path), "%s/" CGROUP_INSIDE, plan->name);
+	if (plan->note)
+		plan->note(plan->note_data, parent_fd, path);
+	return mkdirat(parent_fd, path, 0755) < 0 ? -1 : open_dir(parent_fd, path);
+}
+
+/* Makes the group in parent_fd (taken on success) and opens it; -1 and errno, with nothing made. */
+static int make_group(int *parent_fd, const struct cgroup_plan *plan, struct cgroup_dir *ret)
+{
+	_cleanup_close_ int fd = -EBADF, inside_fd = -EBADF;
 
 	if (plan->note)
-		plan->note(plan->note_data, parent_fd, plan->name);
-	if (mkdirat(parent_fd, plan->name, 0755) < 0)
+		plan->note(plan->note_data, *parent_fd, plan->name);
+	if (mkdirat(*parent_fd, plan->name, 0755) < 0)
 		return -1;
-	fd = openat(parent_fd, plan->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0) {
+	fd = open_dir(*parent_fd, plan->name);
+	if (fd >= 0 && geteuid() != 0)
+		inside_fd = make_inside(*parent_fd, plan);
+	if (fd < 0 || (geteuid() != 0 && inside_fd < 0)) {
 		int saved = errno;
 
-		(void)!unlinkat(parent_fd, plan->name, AT_REMOVEDIR);
+		if (fd >= 0)
+			(void)!unlinkat(fd, CGROUP_INSIDE, AT_REMOVEDIR);
+		(void)!unlinkat(*parent_fd, plan->name, AT_REMOVEDIR);
 		errno = saved;
+		return -1;
 	}
-	return fd;
+	ret->parent_fd = take_fd(parent_fd);
+	ret->fd = take_fd(&fd);
+	ret->inside_fd = take_fd(&inside_fd);
+	return 0;
+}
+
+static struct cgroup_dir no_dir(bool v2, unsigned ctls)
+{
+	return (struct cgroup_dir){ .v2 = v2,
+				    .ctls = ctls,
+				    .top_fd = -EBADF,
+				    .parent_fd = -EBADF,
+				    .fd = -EBADF,
+				    .inside_fd = -EBADF,
+				    .entry_fd = -EBADF };
 }
 
 int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const struct cgroup_plan *plan,
@@ -218,18 +267,11 @@ int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const struct c
 	_cleanup_close_ int root_fd = -EBADF, own_fd = -EBADF;
 	const struct cgroup_mount *m = NULL;
 	const char *what = cgroup_ctl_name(ctls);
-	int fd, r;
-
-	r = find_mount(l, false, ctls, what, &m, &root_fd, &own_fd, err);
+	int r = find_mount(l, false, ctls, what, &m, &root_fd, &own_fd, err);
 	if (r <= 0)
 		return r;
-	fd = make_group(own_fd, plan);
-	if (fd < 0)
-		return fail_make(what, err);
-	*ret = (struct cgroup_dir){
-		.ctls = m->ctls, .top_fd = -EBADF, .parent_fd = take_fd(&own_fd), .fd = fd, .entry_fd = -EBADF
-	};
-	return 1;
+	*ret = no_dir(false, m->ctls);
+	return make_group(&own_fd, plan, ret) < 0 ? fail_make(what, err) : 1;
 }
 
 /* Has the kernel's control file all of ctls? -1 where it can't be read. */
@@ -268,49 +310,98 @@ static bool is_hierarchy_root(int dir_fd)
 	return faccessat(dir_fd, "cgroup.type", F_OK, 0) < 0 && errno == ENOENT;
 }
 
-static int make_in_root(int own_fd, unsigned ctls, const struct cgroup_plan *plan)
+static int make_in_root(int *own_fd, unsigned ctls, const struct cgroup_plan *plan, struct cgroup_dir *ret)
 {
-	return enable(own_fd, ctls) < 0 ? -1 : make_group(own_fd, plan);
+	return enable(*own_fd, ctls) < 0 ? -1 : make_group(own_fd, plan, ret);
 }
 
 /* kennel.slice; -1 and errno, ENOENT or ENODEV also where it vanished under us. */
-static int make_in_slice(int root_fd, unsigned ctls, const struct cgroup_plan *plan, int *ret_slice_fd)
+static int make_in_slice(int root_fd, unsigned ctls, const struct cgroup_plan *plan, struct cgroup_dir *ret)
 {
 	_cleanup_close_ int slice_fd = -EBADF;
-	int fd;
 
 	if (mkdirat(root_fd, CGROUP_SLICE, 0755) < 0 && errno != EEXIST)
 		return -1;
-	slice_fd = openat(root_fd, CGROUP_SLICE, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	slice_fd = open_dir(root_fd, CGROUP_SLICE);
 	if (slice_fd < 0)
 		return -1;
-	fd = enable(root_fd, ctls) < 0 || enable(slice_fd, ctls) < 0 ? -1 : make_group(slice_fd, plan);
-	if (fd < 0) {
+	if (enable(root_fd, ctls) < 0 || enable(slice_fd, ctls) < 0 || make_group(&slice_fd, plan, ret) < 0) {
 		int saved = errno;
 
 		(void)!unlinkat(root_fd, CGROUP_SLICE, AT_REMOVEDIR); /* stays where others use it */
 		errno = saved;
 		return -1;
 	}
-	*ret_slice_fd = take_fd(&slice_fd);
-	return fd;
+	ret->top_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
+	return 0;
 }
 
 static int place_in_slice(int root_fd, unsigned ctls, const struct cgroup_plan *plan, struct cgroup_dir *ret)
 {
 	for (unsigned i = 0; i < SLICE_TRIES; i++) {
-		int slice_fd = -EBADF, fd = make_in_slice(root_fd, ctls, plan, &slice_fd);
-
-		if (fd >= 0) {
-			*ret = (struct cgroup_dir){ .v2 = true,
-						    .ctls = ctls,
-						    .parent_fd = slice_fd,
-						    .fd = fd,
-						    .top_fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3),
-						    .entry_fd = -EBADF };
+		if (make_in_slice(root_fd, ctls, plan, ret) == 0)
 			return 0;
-		}
 		if (errno != ENOENT && errno != ENODEV)
+			break;
+	}
+	return -1;
+}
+
+/* May we make groups in it, and move processes between those? */
+static bool is_ours(int dir_fd)
+{
+	return faccessat(dir_fd, ".", W_OK, AT_EACCESS) == 0 &&
+	       faccessat(dir_fd, "cgroup.procs", W_OK, AT_EACCESS) == 0;
+}
+
+/* Moves every process out of own into a group in it. -1 and errno. */
+static int move_callers(int own_fd)
+{
+	_cleanup_close_ int callers_fd = -EBADF;
+	_cleanup_buf_ struct buf pids = { 0 };
+	_cleanup_close_ int procs_fd = openat(own_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (procs_fd < 0 || buf_read_fd(&pids, procs_fd, 1u << 20, NULL) < 0)
+		return -1;
+	if (!pids.len)
+		return 0;
+	if (mkdirat(own_fd, CGROUP_CALLERS, 0755) < 0 && errno != EEXIST)
+		return -1;
+	callers_fd = open_dir(own_fd, CGROUP_CALLERS);
+	if (callers_fd < 0)
+		return -1;
+	char *rest = pids.data, *pid;
+	while (rest && (pid = strsep(&rest, "\n")))
+		/* ESRCH: it has ended */
+		if (*pid && cgroup_write(callers_fd, "cgroup.procs", pid) < 0 && errno != ESRCH)
+			return -1;
+	return 0;
+}
+
+/* Place 4. -1 and errno. */
+static int place_in_own(int *own_fd, unsigned ctls, const struct cgroup_plan *plan, struct cgroup_dir *ret)
+{
+	unsigned all =
+		ctls; /* that there are: the next start comes from kennel-callers, and may want others */
+
+	if (list_has(*own_fd, "cgroup.controllers", ctls) <= 0 || !is_ours(*own_fd) ||
+	    faccessat(*own_fd, "cgroup.subtree_control", W_OK, AT_EACCESS) < 0) {
+		errno = EACCES;
+		return -1;
+	}
+	for (unsigned ctl = 1; ctl <= CGROUP_CPU; ctl <<= 1)
+		if (ctl != CGROUP_DEVICES && list_has(*own_fd, "cgroup.controllers", ctl) > 0)
+			all |= ctl;
+	/*
+	 * First out, then down: with pids and cpu the kernel would take the other order too, and then refuse
+	 * processes. Who is born meanwhile (EBUSY) moves the next time; ENODEV: gc took the place away.
+	 */
+	for (unsigned i = 0; i < MOVE_TRIES; i++) {
+		int r = move_callers(*own_fd);
+
+		if (r == 0 && enable(*own_fd, all) == 0)
+			return make_group(own_fd, plan, ret);
+		if (errno != EBUSY && (r == 0 || (errno != ENODEV && errno != ENOENT)))
 			break;
 	}
 	return -1;
@@ -337,8 +428,9 @@ static int refuse_controllers(unsigned ctls, const char *what, struct kennel_err
 		     ctls & (ctls - 1) ? "these controllers" : "this controller");
 
 	return hint(err, r,
-		    "as a user: systemd-run --user --scope kennel run ..., and for cpu a drop-in of "
-		    "user@.service with Delegate=cpu memory pids; in a container: leave limits to it");
+		    CGROUP_REMEDY
+		    "; for cpu also a drop-in of user@.service with Delegate=cpu memory pids; in a "
+		    "container leave limits to it");
 }
 
 static void list_names(unsigned ctls, char *text, size_t size)
@@ -359,7 +451,7 @@ int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct c
 	const struct cgroup_mount *m = NULL;
 	char what[64];
 	bool own_is_root;
-	int fd, r;
+	int r;
 
 	list_names(ctls, what, sizeof(what));
 	r = find_mount(l, true, 0, what, &m, &root_fd, &own_fd, err);
@@ -381,28 +473,16 @@ int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct c
 			    "see cgroup.controllers at the top of the cgroup mount; \"memory\" may need the "
 			    "kernel parameter cgroup_enable=memory");
 	}
-	*ret = (struct cgroup_dir){ .v2 = true, .ctls = ctls, .top_fd = -EBADF, .entry_fd = -EBADF };
-	if (!needed || own_is_root) {
-		fd = make_in_root(own_fd, needed, plan);
-		if (fd < 0)
-			return fail_make(what, err);
-		ret->parent_fd = take_fd(&own_fd);
-		ret->fd = fd;
-		return 0;
-	}
+	*ret = no_dir(true, ctls);
+	if (!needed || own_is_root)
+		return make_in_root(&own_fd, needed, plan, ret) < 0 ? fail_make(what, err) : 0;
 	if (is_hierarchy_root(root_fd) && place_in_slice(root_fd, ctls, plan, ret) == 0)
 		return 0;
 	above_fd = open_above(root_fd, m->own);
-	if (above_fd < 0 || list_has(above_fd, "cgroup.subtree_control", needed) <= 0)
-		return refuse_controllers(needed, what, err);
-	fd = make_group(above_fd, plan);
-	if (fd < 0)
-		return fail_make(what, err);
-	*ret = (struct cgroup_dir){ .v2 = true,
-				    .ctls = ctls,
-				    .top_fd = -EBADF,
-				    .parent_fd = take_fd(&above_fd),
-				    .fd = fd,
-				    .entry_fd = -EBADF };
-	return 0;
+	bool hands_down = above_fd >= 0 && list_has(above_fd, "cgroup.subtree_control", needed) > 0;
+	if (hands_down && is_ours(above_fd) && make_group(&above_fd, plan, ret) == 0)
+		return 0;
+	if (place_in_own(&own_fd, needed, plan, ret) == 0)
+		return 0;
+	return hands_down ? fail_make(what, err) : refuse_controllers(needed, what, err);
 }

@@ -15,6 +15,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -156,13 +157,16 @@ static bool remove_dir(struct cgroup *cg, struct cgroup_dir *d)
 {
 	if (d->fd < 0)
 		return true;
+	if (d->inside_fd >= 0 && unlinkat(d->fd, CGROUP_INSIDE, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return false;
 	if (unlinkat(d->parent_fd, cg->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return false;
 	if (d->top_fd >= 0)
 		(void)!unlinkat(d->top_fd, CGROUP_SLICE, AT_REMOVEDIR); /* refused while others are in it */
 	close_fd(d->fd);
+	close_fd(d->inside_fd);
 	close_fd(d->entry_fd);
-	d->fd = d->entry_fd = -EBADF;
+	d->fd = d->inside_fd = d->entry_fd = -EBADF;
 	return true;
 }
 
@@ -233,6 +237,16 @@ static bool gc_wants(const struct gc *g, int dir_fd, const char *name)
 	return !g->alive(g->data, name + strlen(CGROUP_PREFIX));
 }
 
+/* An ordinary user's has one more inside. */
+static int gc_remove(int dir_fd, const char *name)
+{
+	char path[NAME_MAX + sizeof(CGROUP_INSIDE) + 2];
+
+	(void)!snprintf(path, sizeof(path), "%s/" CGROUP_INSIDE, name);
+	(void)!unlinkat(dir_fd, path, AT_REMOVEDIR);
+	return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0;
+}
+
 static void gc_walk(struct gc *g, int dir_fd, unsigned depth)
 {
 	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -246,8 +260,8 @@ static void gc_walk(struct gc *g, int dir_fd, unsigned depth)
 			continue;
 		if (!strncmp(e->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX))) {
 			/* what is inside a sandbox's group is its own matter */
-			if (gc_wants(g, dir_fd, e->d_name) && unlinkat(dir_fd, e->d_name, AT_REMOVEDIR) == 0)
-				g->removed++;
+			if (gc_wants(g, dir_fd, e->d_name))
+				g->removed += gc_remove(dir_fd, e->d_name);
 			continue;
 		}
 		_cleanup_close_ int child_fd =

@@ -54,7 +54,7 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 	}
 	for (unsigned i = 0; i < w->n_views; i++)
 		sys_pidfd_send_signal(w->view_pidfds[i], SIGKILL, 0);
-	for (unsigned i = 0; i < w->n_dirs; i++)
+	for (unsigned i = w->n_dirs; i-- > 0;)
 		for (unsigned k = 0; k < CGROUP_TRIES; k++) {
 			if (unlinkat(w->dirs[i].parent_fd, w->dirs[i].name, AT_REMOVEDIR) == 0 ||
 			    errno != EBUSY)
@@ -74,9 +74,8 @@ void janitor_note_dir(struct janitor_work *work, int parent_fd, const char *name
 {
 	if (work->n_dirs == JANITOR_MAX_DIRS)
 		return;
-	snprintf(work->noted_name, sizeof(work->noted_name), "%s", name);
+	snprintf(work->dirs[work->n_dirs].name, sizeof(work->dirs[0].name), "%s", name);
 	work->dirs[work->n_dirs].parent_fd = parent_fd;
-	work->dirs[work->n_dirs].name = work->noted_name;
 	/* We may be killed anywhere: the count comes last. */
 	__atomic_store_n(&work->n_dirs, work->n_dirs + 1, __ATOMIC_RELEASE);
 }

@@ -18,7 +18,7 @@
 struct janitor;
 
 #define JANITOR_MAX_DIRS 16
-#define JANITOR_NAME_MAX 80
+#define JANITOR_NAME_MAX 96
 
 /* the monitor fills this in as it goes; the janitor reads it once the monitor is dead */
 struct janitor_work {
@@ -30,12 +30,12 @@ struct janitor_work {
 	const int *view_pidfds; /* of an ordinary user's view servers */
 	unsigned n_views;
 	int lock_fd;            /* of a container: let go of when its mounts are gone; -EBADF: none */
-	unsigned n_dirs;        /* control groups to remove, those included that are just being made */
+	/* control groups to remove, the last one first; those included that are just being made */
+	unsigned n_dirs;
 	struct {
 		int parent_fd;
-		const char *name;
+		char name[JANITOR_NAME_MAX]; /* a path below parent_fd */
 	} dirs[JANITOR_MAX_DIRS];
-	char noted_name[JANITOR_NAME_MAX];      /* of those that were noted: they are called alike */
 };
 
 /* Notes a directory; its parent stays the caller's. */

@@ -102,9 +102,9 @@ static _Noreturn void monitor(struct fixture *f, enum end end)
 	work.init_pidfd = start_sleeper(f, &pid);
 	work.id = "00000001";
 	work.dirs[0].parent_fd = f->dir_fd;
-	work.dirs[0].name = "group";
+	snprintf(work.dirs[0].name, sizeof(work.dirs[0].name), "%s", "group");
 	work.dirs[1].parent_fd = f->dir_fd;
-	work.dirs[1].name = "was never there";
+	snprintf(work.dirs[1].name, sizeof(work.dirs[1].name), "%s", "was never there");
 	work.n_dirs = 2;
 	if (write(f->ready[1], &pid, sizeof(pid)) != sizeof(pid))
 		_exit(51);
