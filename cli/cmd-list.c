@@ -66,8 +66,9 @@ static int read_rows(struct rows *r, const struct list_args *args, struct kennel
 	r->items = calloc(all + 1, sizeof(*r->items));
 	if (!r->items)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	/* What runs may be of another store: it is no container of this one. */
 	for (size_t i = 0; i < running; i++)
-		if (!args->kept || kennel_list_value(r->running, i, "name"))
+		if (!args->kept || is_in(r->containers, "path", fact_text(r->running, i, "path")))
 			r->items[r->n++] = (struct row){ .list = r->running, .i = i };
 	for (size_t i = 0; i < all - running; i++)
 		if (!is_in(r->running, "path", fact_text(r->containers, i, "path")))

@@ -253,3 +253,58 @@ host_same() {
 sandbox_ids() {
 	"$KENNEL" list --json | jq -r '.[].id // empty'
 }
+
+# Calls that leave nothing behind outside of their process. Killed in one of them, a program leaves what it leaves in the next
+# other one, so there is nothing to be learned from them.
+LIB_PURE_CALLS=' access arch_prctl brk clock_gettime clock_nanosleep close dup dup3 epoll_create1 epoll_ctl eventfd2 faccessat2 fcntl fsconfig fsmount fsopen fstat fstatfs getcwd getdents64 getegid geteuid getgid getpid getppid getrandom getrlimit gettid getuid ioctl lseek madvise memfd_create mmap mount_setattr mprotect mremap munmap nanosleep newfstatat open_tree openat2 pidfd_open pipe2 poll ppoll prctl pread64 prlimit64 read readlink readlinkat rseq rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list set_tid_address signalfd4 stat statfs statx sysinfo uname umask wait4 waitid '
+
+# lib_points COMMAND [ARG]...: "NAME K" for each call of the command's own process that is worth to be stopped in, the Kth of its
+# name. An openat that only reads is none.
+lib_points() {
+	strace -o "$LIB_STATE/trace" "$@" </dev/null >/dev/null 2>"$LIB_STATE/trace-err" 3>&- || {
+		echo "the command fails by itself:" >&2
+		cat "$LIB_STATE/trace-err" >&2
+		return 1
+	}
+	awk -v pure="$LIB_PURE_CALLS" '
+		match($0, /^[a-z0-9_]+\(/) {
+			name = substr($0, 1, RLENGTH - 1)
+			n[name]++
+			if (name == "execve" || name == "exit_group" || index(pure, " " name " ") || (name == "openat" && !/O_CREAT|O_TRUNC/))
+				next
+			print name, n[name]
+		}' "$LIB_STATE/trace"
+}
+
+# kill_points PREPARE CHECK COMMAND [ARG]...: runs the command once whole, then again and again, killed with SIGKILL in each of
+# its system calls in turn: before the call is made. PREPARE sets the scene anew each time; CHECK looks at what is left, and is
+# told where it was: "NAME K". Sets POINTS.
+kill_points() {
+	lib_each_point signal=KILL "$@"
+}
+
+# fail_points ERROR PREPARE CHECK COMMAND [ARG]...: the same with each of these calls failing once: ENOSPC, EIO, ... In CHECK,
+# $status is the command's exit code.
+fail_points() {
+	lib_each_point "error=$1" "${@:2}"
+}
+
+lib_each_point() {
+	local what=$1 prepare=$2 check=$3 name k
+	shift 3
+	POINTS=0
+	"$prepare" || return 1
+	lib_points "$@" >"$LIB_STATE/points" || return 1
+	while read -r name k; do
+		"$prepare" || return 1
+		status=0
+		# The braces take what bash has to say of the killed one.
+		{ strace -o /dev/null -e "trace=$name" -e "inject=$name:$what:when=$k" "$@" </dev/null >"$LIB_STATE/point-out" 2>&1 3>&- || status=$?; } 2>/dev/null
+		POINTS=$((POINTS + 1))
+		"$check" "$name $k" || {
+			echo "after $what in $name $k (exit code $status):"
+			cat "$LIB_STATE/point-out"
+			return 1
+		}
+	done <"$LIB_STATE/points"
+}
