@@ -14,7 +14,7 @@
 #include "base/suggest.h"
 
 static const struct cmd *const cmds[] = {
-	&cmd_run,    &cmd_create, &cmd_list,  &cmd_info, &cmd_set,	  &cmd_config, &cmd_cp,
+	&cmd_run,    &cmd_create, &cmd_list,  &cmd_info, &cmd_set,	  &cmd_config, &cmd_cp, &cmd_diff,
 	&cmd_rename, &cmd_rm,	  &cmd_check, &cmd_gc,	 &cmd_completion, &cmd_help,   NULL,
 };
 
@@ -115,7 +115,7 @@ static int kennel_run(struct cli *cli, const void *p, const struct opt_input *in
 		struct cli asked_nothing = { .out_fd = cli->err_fd, .err_fd = cli->err_fd };
 
 		help_program(&b);
-		(void)!cli_out(&asked_nothing, &b);     /* fails either way */
+		(void)!cli_out(&asked_nothing, &b); /* fails either way */
 		return CLI_EXIT_FAILED;
 	}
 	const struct cmd *cmd = cmd_find(in->operands[0], &err);

@@ -31,8 +31,8 @@ struct cmd {
 /* "kennel" itself: its options stand in front of the command. */
 extern const struct cmd cmd_kennel;
 
-extern const struct cmd cmd_run, cmd_create, cmd_list, cmd_info, cmd_set, cmd_config, cmd_cp, cmd_rename,
-	cmd_rm, cmd_check, cmd_gc, cmd_completion, cmd_help;
+extern const struct cmd cmd_run, cmd_create, cmd_list, cmd_info, cmd_set, cmd_config, cmd_cp, cmd_diff,
+	cmd_rename, cmd_rm, cmd_check, cmd_gc, cmd_completion, cmd_help;
 
 /* All commands in the order of "help", then NULL. */
 const struct cmd *cmd_at(size_t i);

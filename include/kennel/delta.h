@@ -139,6 +139,46 @@ KENNEL_PUBLIC int kennel_delta_read_file(struct kennel_delta *delta, const char 
 KENNEL_PUBLIC int kennel_delta_read_link(struct kennel_delta *delta, const char *path, int after, char **ret,
 					 struct kennel_error **err);
 
+/**
+ * kennel_delta_text() - the changes of one text file, as diff -u shows them
+ * @delta:    borrowed
+ * @path:     absolute path as seen inside; a file that is only on one side is empty on the other
+ * @ret:      the hunks, raw bytes of malloc, the caller's; empty where both are equal
+ * @ret_size: their number
+ * @err:      error out, owned by the caller, or NULL
+ *
+ * Return: 1; 0 it is no text, or more than 4 MiB (nothing is set); or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_delta_text(struct kennel_delta *delta, const char *path, char **ret,
+				    size_t *ret_size, struct kennel_error **err);
+
+/**
+ * struct kennel_package - a package that was added, removed or replaced by another version
+ * @size:    of this struct, as the library knows it
+ * @manager: "dpkg", "apk", "pacman" or "rpm"
+ * @name:    its name, with its architecture where it is there for several; NULL: the database of this manager
+ *           was changed, but kennel can't read it
+ * @before:  version in the base, or NULL
+ * @after:   version now, or NULL
+ */
+struct kennel_package {
+	size_t size;
+	const char *manager, *name, *before, *after;
+};
+
+/**
+ * kennel_delta_packages() - which packages were installed, removed or upgraded
+ * @delta: borrowed
+ * @visit: called for each, by manager and name; a value other than 0 ends it
+ * @data:  handed to @visit
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * Return: 0, what @visit returned, or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_delta_packages(struct kennel_delta *delta,
+					int (*visit)(void *data, const struct kennel_package *package),
+					void *data, struct kennel_error **err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -56,14 +56,14 @@ static bool is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
-/* A directory that a view shows empty, whatever there is. */
-static bool is_absent(const struct lower *l, const char *name)
+/* A directory that a view of the base, which is the last tree, shows empty, whatever there is. */
+static bool is_absent(const struct lower *l, size_t tree, const char *name)
 {
 	const struct manifest *m = &l->tree->manifest;
 
-	if (!m->view || !l->n || !has_current(l, 0))
+	if (!m->view || tree != l->n - 1)
 		return false;
-	const struct buf *dir = &l->trees[0].path;
+	const struct buf *dir = &l->trees[tree].path;
 	for (size_t i = 0; i < m->absent.n; i++) {
 		const char *rest = m->absent.items[i] + 1;
 
@@ -75,10 +75,26 @@ static bool is_absent(const struct lower *l, const char *name)
 	return false;
 }
 
+static void show_owner(const struct delta_tree *t, struct stat *st)
+{
+	const uint32_t nobody = 65534;
+
+	if (t->manifest.squash)
+		st->st_uid = st->st_gid = 0;
+	if (t->id_count && st->st_uid >= t->id_count && st->st_uid != t->own_uid)
+		st->st_uid = nobody;
+	if (t->id_count && st->st_gid >= t->id_count && st->st_gid != t->own_gid)
+		st->st_gid = nobody;
+}
+
 /* In one tree. Return: 1, 0 nothing, or a negative code. */
 static int look_in(const struct lower *l, size_t tree, const char *name, struct stat *ret,
 		   struct kennel_error **err)
 {
+	if (is_absent(l, tree, name)) {
+		*ret = (struct stat){ .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
+		return 1;
+	}
 	if (fstatat(dirs_fd(&l->trees[tree]), name, ret, AT_SYMLINK_NOFOLLOW) == 0)
 		return 1;
 	if (errno == EBADF)
@@ -88,10 +104,6 @@ static int look_in(const struct lower *l, size_t tree, const char *name, struct 
 
 int lower_look(const struct lower *l, const char *name, struct stat *ret, struct kennel_error **err)
 {
-	if (is_absent(l, name)) {
-		*ret = (struct stat){ .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
-		return 1;
-	}
 	for (size_t i = 0; i < l->n; i++) {
 		int r = has_current(l, i) ? look_in(l, i, name, ret, err) : 0;
 
@@ -99,8 +111,7 @@ int lower_look(const struct lower *l, const char *name, struct stat *ret, struct
 			return r;
 		if (r == 0)
 			continue;
-		if (l->tree->manifest.squash)
-			ret->st_uid = ret->st_gid = 0;
+		show_owner(l->tree, ret);
 		return !is_whiteout(ret);
 	}
 	return 0;
@@ -137,7 +148,7 @@ static int enter_trees(struct lower *l, const char *name, struct kennel_error **
 	for (size_t i = 0; i < l->n; i++) {
 		struct stat st;
 
-		if (!has_current(l, i))
+		if (!has_current(l, i) || is_absent(l, i, name))
 			continue;
 		int r = look_in(l, i, name, &st, err);
 		if (r < 0)
@@ -161,7 +172,7 @@ static int enter_trees(struct lower *l, const char *name, struct kennel_error **
 
 int lower_enter(struct lower *l, const char *name, bool hidden, struct kennel_error **err)
 {
-	int r = hidden || is_absent(l, name) ? 0 : enter_trees(l, name, err);
+	int r = hidden ? 0 : enter_trees(l, name, err);
 
 	l->depth++;
 	return r;

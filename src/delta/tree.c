@@ -19,9 +19,13 @@
 static int open_layer(const struct delta_tree *t, const char *path, struct kennel_error **err)
 {
 	_cleanup_free_ char *kind = NULL;
+	struct stat st;
 	int fd;
 
 	/* An ordinary user mounts nothing; what lies on top of the directory is part of the view, too. */
+	if (t->manifest.view && stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "reading the image \"%s\" needs root", path),
+			    "changes over an image are compared by root alone");
 	if (t->manifest.view)
 		return layer_open_dir(path, err);
 	int r = layer_open(path, &fd, &kind, err);
@@ -109,6 +113,11 @@ int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, stru
 		r = open_lower(t, i, err);
 	if (r == 0 && user_ns_fd >= 0)
 		r = delta_reader_new(user_ns_fd, &t->reader, err);
+	t->id_count = user_ns_fd >= 0 ? IDMAP_DEFAULT_COUNT : 0;
+	if (t->manifest.view) {
+		t->own_uid = t->manifest.shifted ? t->manifest.ids.uid : geteuid();
+		t->own_gid = t->manifest.shifted ? t->manifest.ids.gid : getegid();
+	}
 	if (r == 0)
 		*ret = take_ptr(&t);
 	return r;

@@ -22,6 +22,11 @@ struct delta_tree {
 	int root_fd;
 	struct delta_lower *lowers; /* as manifest.mounts */
 	struct delta_reader *reader; /* NULL: this process reads the delta with its own rights */
+	/*
+	 * Ids that exist inside: 0 to id_count - 1 (0: all), and these two. Owners of the base that are none
+	 * of them are seen as nobody.
+	 */
+	uint32_t id_count, own_uid, own_gid;
 	bool all; /* delta_diff(): everything in a deleted tree, not only its top */
 };
 

@@ -13,6 +13,7 @@
 #include "run/views.h"
 #include "view/view.h"
 
+#define ID_NOBODY 65534u
 #define PASSWD_MAX (4u << 20)
 
 /* $XDG_CACHE_HOME/kennel or ~/.cache/kennel; -EBADF where there is none, for a cache is a convenience. */
@@ -84,6 +85,19 @@ static int compare_known(const void *a, const void *b)
 	return strcmp(((const struct delta_known *)a)->rel, ((const struct delta_known *)b)->rel);
 }
 
+/* As it is seen inside: what is given to an id that does not exist there can't be made like it. */
+static void show_owner(const struct idmap_user *m, struct stat *st)
+{
+	if (!idmap_user_has_range(m)) {
+		st->st_uid = st->st_gid = 0;
+		return;
+	}
+	if (st->st_uid >= m->uids.count && st->st_uid != m->uid)
+		st->st_uid = ID_NOBODY;
+	if (st->st_gid >= m->gids.count && st->st_gid != m->gid)
+		st->st_gid = ID_NOBODY;
+}
+
 /* Remembers rel, which is len bytes long. Return: 1, 0 it is not there (any more), or a negative code. */
 static int know(struct launch *l, size_t *room, const char *rel, size_t len, struct kennel_error **err)
 {
@@ -103,8 +117,7 @@ static int know(struct launch *l, size_t *room, const char *rel, size_t len, str
 		free(k->rel);
 		return 0;
 	}
-	if (!idmap_user_has_range(&l->sb->user_map))
-		k->st.st_uid = k->st.st_gid = 0;        /* the only ids that there are inside */
+	show_owner(&l->sb->user_map, &k->st);
 	l->n_known++;
 	return 1;
 }

@@ -649,6 +649,11 @@ static int note_public(void *data, const struct kennel_change *c)
 	return 0;
 }
 
+static int note_package(void *data, const struct kennel_package *p)
+{
+	return 1;
+}
+
 static void read_side(struct kennel_delta *d, const char *path, int after, const char *expected)
 {
 	char text[32] = "";
@@ -684,6 +689,13 @@ static void test_kennel_delta_diff_and_both_sides(void **state)
 	assert_int_equal(kennel_delta_read_file(&d, "/fifo", 1, NULL), -KENNEL_E_TYPE);
 	assert_int_equal(kennel_delta_read_file(&d, "/gone", 1, NULL), -KENNEL_E_TYPE);
 	assert_int_equal(kennel_delta_read_file(&d, "/never", 0, NULL), -KENNEL_E_NOTFOUND);
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	assert_int_equal(kennel_delta_text(&d, "/file", &text, &size, NULL), 1);
+	assert_string_equal(text, "@@ -1 +1 @@\n-old\n\\ No newline at end of file\n"
+				  "+new!\n\\ No newline at end of file\n");
+	assert_int_equal(size, strlen(text));
+	assert_int_equal(kennel_delta_packages(&d, note_package, &b, NULL), 0);
 	assert_int_equal(kennel_delta_read_link(&d, "/link", 1, &link, NULL), 0);
 	assert_string_equal(link, "to");
 }

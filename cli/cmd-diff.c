@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cli/cmd-diff.c - "kennel diff": what a sandbox changed, as a list, as numbers, as text, as packages, or as
+ * JSON.
+ *
+ * Output is written as it comes, in large pieces: there may be a million lines. Names and contents are a
+ * sandbox's work, so on a terminal they go through buf_safe(); into a file or pipe contents go as they are,
+ * for patch(1).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <kennel/kennel.h>
+
+#include "cli/cmd.h"
+#include "cli/diff.h"
+
+#define PIECE (64u << 10)
+
+static const struct {
+	char letter;
+	const char *word, *colour;
+} kinds[] = {
+	[KENNEL_ADDED] = { 'A', "added", "\033[32m" },
+	[KENNEL_CHANGED] = { 'M', "changed", "\033[33m" },
+	[KENNEL_DELETED] = { 'D', "deleted", "\033[31m" },
+	[KENNEL_RETYPED] = { 'T', "retyped", "\033[35m" },
+};
+
+static const struct {
+	unsigned bit;
+	const char *word;
+} bits[] = {
+	{ KENNEL_CHANGE_CONTENT, "content" }, { KENNEL_CHANGE_MODE, "mode" },
+	{ KENNEL_CHANGE_OWNER, "owner" },     { KENNEL_CHANGE_XATTR, "xattr" },
+	{ KENNEL_CHANGE_LINK, "link" },
+};
+
+const char *diff_kind_word(enum kennel_change_kind kind)
+{
+	return kinds[kind].word;
+}
+
+const char *diff_type_word(mode_t mode)
+{
+	return S_ISREG(mode)  ? "file" :
+	       S_ISDIR(mode)  ? "directory" :
+	       S_ISLNK(mode)  ? "symbolic link" :
+	       S_ISCHR(mode)  ? "character device" :
+	       S_ISBLK(mode)  ? "block device" :
+	       S_ISFIFO(mode) ? "fifo" :
+	       S_ISSOCK(mode) ? "socket" :
+				"unknown";
+}
+
+size_t diff_bit_words(unsigned set, const char *ret[static DIFF_WORDS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
+		if (set & bits[i].bit)
+			ret[n++] = bits[i].word;
+	return n;
+}
+
+int diff_flush(struct diff_out *o, size_t at_least)
+{
+	if (o->b.len < at_least || o->failed)
+		return o->failed;
+	o->failed = cli_out(o->cli, &o->b) != 0;
+	o->b.len = 0;
+	return o->failed;
+}
+
+/* "(content, mode)", or what became of what. */
+static void add_what(struct buf *b, const struct kennel_change *c)
+{
+	const char *words[DIFF_WORDS_MAX];
+	size_t n = diff_bit_words(c->bits, words);
+
+	if (c->kind == KENNEL_RETYPED) {
+		buf_printf(b, " (%s, was %s)", diff_type_word(c->after->st_mode),
+			   diff_type_word(c->before->st_mode));
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "%s%s", i ? ", " : " (", words[i]);
+	if (c->bits & KENNEL_CHANGE_HARDLINK) {
+		buf_puts(b, n++ ? ", " : " (");
+		buf_puts(b, "hard link to ");
+		buf_safe(b, c->link_to);
+	}
+	buf_puts(b, n ? ")" : "");
+}
+
+static int list_change(void *data, const struct kennel_change *c)
+{
+	struct diff_out *o = data;
+	bool colour = o->cli->out_colour;
+
+	o->n++;
+	buf_printf(&o->b, "%s%c%s ", colour ? kinds[c->kind].colour : "", kinds[c->kind].letter,
+		   colour ? "\033[0m" : "");
+	buf_safe(&o->b, c->path);
+	add_what(&o->b, c);
+	buf_puts(&o->b, "\n");
+	return diff_flush(o, PIECE);
+}
+
+static int json_change(void *data, const struct kennel_change *c)
+{
+	struct diff_out *o = data;
+
+	buf_puts(&o->b, o->n++ ? ",\n" : "[\n");
+	diff_json(o, c);
+	return diff_flush(o, PIECE);
+}
+
+static int content_change(void *data, const struct kennel_change *c)
+{
+	struct diff_out *o = data;
+
+	o->n++;
+	if (diff_content(o, c) < 0)
+		return 1;
+	return diff_flush(o, PIECE);
+}
+
+static int stat_change(void *data, const struct kennel_change *c)
+{
+	struct diff_out *o = data;
+
+	o->n++;
+	return diff_stat_add(&o->stat, c, &o->err) < 0;
+}
+
+static int list_package(void *data, const struct kennel_package *p)
+{
+	struct diff_out *o = data;
+	enum kennel_change_kind kind = !p->before ? KENNEL_ADDED :
+				       !p->after  ? KENNEL_DELETED :
+						    KENNEL_CHANGED;
+	bool colour = o->cli->out_colour;
+
+	o->n++;
+	if (!p->name) {
+		_cleanup_buf_ struct buf text = { 0 };
+
+		buf_printf(&text,
+			   "the packages of %s were changed, but its database can't be read from outside",
+			   p->manager);
+		cli_say(o->cli, buf_str(&text), "\n");
+		return 0;
+	}
+	buf_printf(&o->b, "%s%c%s ", colour ? kinds[kind].colour : "", kinds[kind].letter,
+		   colour ? "\033[0m" : "");
+	buf_safe(&o->b, p->name);
+	buf_puts(&o->b, " ");
+	buf_safe(&o->b, p->before ? p->before : p->after);
+	if (p->before && p->after) {
+		buf_puts(&o->b, " -> ");
+		buf_safe(&o->b, p->after);
+	}
+	buf_printf(&o->b, " (%s)\n", p->manager);
+	return diff_flush(o, PIECE);
+}
+
+static int json_package(void *data, const struct kennel_package *p)
+{
+	struct diff_out *o = data;
+
+	buf_puts(&o->b, o->n++ ? ",\n" : "[\n");
+	diff_json_package(&o->b, p);
+	return diff_flush(o, PIECE);
+}
+
+struct diff_args {
+	bool stat, content, packages, json, all, exit_code;
+};
+
+static int compare(struct diff_out *o, const struct diff_args *args, const char *below)
+{
+	int (*visit)(void *data, const struct kennel_change *c) = args->stat	? stat_change :
+								  args->content ? content_change :
+								  args->json	? json_change :
+										  list_change;
+
+	if (args->packages)
+		return kennel_delta_packages(o->delta, args->json ? json_package : list_package, o, &o->err);
+	/* Numbers and texts are those of files, also where a whole directory is gone. */
+	return kennel_delta_diff(o->delta, below,
+				 args->all || args->stat || args->content ? KENNEL_DELTA_ALL : 0, visit, o,
+				 &o->err);
+}
+
+static int show(struct diff_out *o, const struct diff_args *args, const char *below)
+{
+	int r = compare(o, args, below);
+
+	if (r < 0 || o->err)
+		return cli_error(o->cli, o->err);
+	if (o->failed)
+		return CLI_EXIT_FAILED;
+	if (args->stat && args->json)
+		diff_stat_json(&o->stat, &o->b);
+	else if (args->stat)
+		diff_stat_table(&o->stat, &o->b);
+	else if (args->json)
+		buf_puts(&o->b, o->n ? "\n]\n" : "[]\n");
+	if (diff_flush(o, 1))
+		return CLI_EXIT_FAILED;
+	return args->exit_code && o->n ? 1 : 0;
+}
+
+static int diff_run(struct cli *cli, const void *p, const struct opt_input *in)
+{
+	const struct diff_args *args = p;
+	struct diff_out o = { .cli = cli, .terminal = cli_width(cli) > 0 };
+	const char *below = in->n_operands > 1 ? in->operands[1] : NULL;
+
+	if (args->packages && below) {
+		int r = fail(&o.err, KENNEL_E_INVALID, "\"--packages\" takes no PATH");
+		(void)hint(&o.err, r, "packages are those of the whole sandbox");
+		int code = cli_error(cli, o.err);
+		error_clear(&o.err);
+		return code;
+	}
+	int code = kennel_delta_open(in->operands[0], &o.delta, &o.err) < 0 ? cli_error(cli, o.err) :
+									      show(&o, args, below);
+	kennel_delta_free(o.delta);
+	error_clear(&o.err);
+	buf_done(&o.b);
+	diff_stat_done(&o.stat);
+	return code;
+}
+
+#define ARG(m) offsetof(struct diff_args, m)
+static const struct opt diff_opts[] = {
+	{ 0, "stat", NULL, OPT_FLAG, ARG(stat), "numbers for each directory at the top, and in all", NULL },
+	{ 0, "content", NULL, OPT_FLAG, ARG(content), "what was changed in text files, as diff -u shows it",
+	  NULL },
+	{ 0, "packages", NULL, OPT_FLAG, ARG(packages), "packages that were installed, removed or upgraded",
+	  NULL },
+	{ 'a', "all", NULL, OPT_FLAG, ARG(all), "everything in a deleted directory, not only the directory",
+	  NULL },
+	{ 0, "json", NULL, OPT_FLAG, ARG(json), "an array of objects, for programs", NULL },
+	{ 0, "exit-code", NULL, OPT_FLAG, ARG(exit_code), "exit with 1 where something was changed", NULL },
+	OPT_HELP_ROW,
+	{ .type = OPT_END },
+};
+
+static const struct opt_rule diff_rules[] = {
+	{ "stat", OPT_EXCLUDES, "content" },
+	{ "stat", OPT_EXCLUDES, "packages" },
+	{ "content", OPT_EXCLUDES, "packages" },
+	{ "content", OPT_EXCLUDES, "json" },
+	{ 0 },
+};
+
+const struct cmd cmd_diff = {
+	.name = "diff",
+	.summary = "show what a sandbox changed",
+	.usage = "[OPTION]... ID [PATH]",
+	.more = "Lines are A for added, M for changed (and what of it), D for deleted, T for something of "
+		"another type. PATH is a path inside: only changes of it and in it are shown.",
+	.opts = diff_opts,
+	.rules = diff_rules,
+	.min_operands = 1,
+	.max_operands = 2,
+	.missing = "\"kennel list\" shows the ids",
+	.operand_words = OPT_WORDS_SANDBOX,
+	.args_size = sizeof(struct diff_args),
+	.run = diff_run,
+};
