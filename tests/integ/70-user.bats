@@ -313,7 +313,7 @@ for name in sys.argv[1:]:
 
 @test "user: --base DIR, --hide, --without" {
 	mkdir -p "$T/base/bin" "$T/base/etc" "$T/base/secret"
-	cp "$(command -v busybox || command -v bash)" "$T/base/bin/bash"
+	cp "$(command -v bash)" "$T/base/bin/bash"
 	ldd "$T/base/bin/bash" 2>/dev/null | grep -o '/[^ )]*' | while read -r lib; do install -D "$lib" "$T/base$lib"; done
 	echo closed >"$T/base/secret/file"
 	cd "$T"
