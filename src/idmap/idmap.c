@@ -291,19 +291,53 @@ int idmap_pick_root(struct idmap *ret, struct kennel_error **err)
 	return MIN(r, 0);
 }
 
+/*
+ * One to one, as many lines as our own map has: the kernel takes none that crosses two of its extents, as an
+ * ordinary user's sandbox has them.
+ */
+void idmap_put_identity(struct buf *b, const char *own, uint32_t end)
+{
+	unsigned inside, outside, count;
+	int used;
+
+	for (const char *s = own; sscanf(s, "%u %u %u%n", &inside, &outside, &count, &used) == 3; s += used)
+		if (inside < end)
+			buf_printf(b, "%u %u %u\n", inside, inside, MIN(count, end - inside));
+}
+
+static int format_map(struct buf *b, const char *name, const struct idmap *map, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf own = { 0 };
+	char path[32];
+
+	if (map->base) {
+		buf_printf(b, "0 %u %u", map->base, map->count);
+		return buf_check(b, err);
+	}
+	snprintf(path, sizeof(path), "/proc/self/%s", name);
+	int r = read_etc(&own, path, err);
+	if (r < 0)
+		return r;
+	idmap_put_identity(b, buf_str(&own), map->count);
+	return buf_check(b, err);
+}
+
 static int write_map(int proc_pid_fd, const char *name, const struct idmap *map, struct kennel_error **err)
 {
-	char text[64];
-	int len = snprintf(text, sizeof(text), "0 %u %u", map->base, map->count);
+	_cleanup_buf_ struct buf text = { 0 };
 	const struct open_how how = {
 		.flags = O_WRONLY | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS,
 	};
-	_cleanup_close_ int fd = sys_openat2(proc_pid_fd, name, &how);
 
+	int r = format_map(&text, name, map, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = sys_openat2(proc_pid_fd, name, &how);
 	if (fd < 0)
 		return fail_errno(err, "open %s of the sandbox", name);
-	if (write(fd, text, (size_t)len) != len) /* the kernel takes a map whole or not at all */
+	if (write(fd, text.data, text.len) !=
+	    (ssize_t)text.len) /* the kernel takes a map whole or not at all */
 		return fail_errno(err, "map %u ids from %u on", map->count, map->base);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 
 #define IDMAP_DEFAULT_COUNT 65536u
@@ -59,6 +60,8 @@ int idmap_find_free(const struct idmap_files *files, struct idmap *ret, struct k
 int idmap_find_free_in(const struct idmap_files *files, uint32_t start, uint32_t end, struct idmap *ret,
 		       struct kennel_error **err) MUST_CHECK;
 
+/* Lines of a map that has the first ids of a namespace whose map is own one to one. */
+void idmap_put_identity(struct buf *b, const char *own, uint32_t end);
 /* How many ids a uid_map has from 0 on without a gap; 0: not even that one. */
 uint32_t idmap_count_from_zero(const char *map);
 

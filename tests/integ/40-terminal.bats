@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # The terminal of its own: job control, keys, size, bytes, and that the caller's terminal is what it was afterwards.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	need_commands python3
 	kennel_setup
 	cat >"$T/on-pty.py" <<'PY'
@@ -337,7 +338,7 @@ check(j.end() == 0, "code")'
 @test "terminal: in tmux, as a person does" {
 	need_commands tmux
 	local socket=$T/tmux
-	tmux -S "$socket" -f /dev/null new-session -d -x 100 -y 30 "env -i PATH=$PATH TERM=screen HOME=/root PS1=outer: sh"
+	tmux -S "$socket" -f /dev/null new-session -d -x 100 -y 30 "env -i PATH=$PATH TERM=screen HOME=$HOME XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR-} PS1=outer: sh"
 	at_end tmux -S "$socket" kill-server
 	tmux -S "$socket" send-keys "$KENNEL run --net none" Enter
 	wait_for 10 screen_has "$socket" "kennel"

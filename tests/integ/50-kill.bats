@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # Signals, and the death of kennel at any moment: two seconds later there is no process, mount, control group or entry of it.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	kennel_setup
 }
 
@@ -53,7 +54,7 @@ mark() {
 
 @test "kill: SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are handed on" {
 	local sig level
-	for level in user fs; do
+	for level in $(levels user fs); do
 		for sig in TERM HUP INT QUIT USR1 USR2; do
 			start --isolate "$level" -- 'trap "echo got '$sig'; exit 33" '$sig'; echo up; while :; do sleep 0.05; done'
 			kill -$sig "$PID"
@@ -64,6 +65,7 @@ mark() {
 }
 
 @test "kill: a signal that the command does not catch ends it with 128 plus its number" {
+	need_root "one kind of user is enough"
 	local sig
 	for sig in TERM HUP INT QUIT; do
 		start --net none -- 'echo up; exec sleep 300'
@@ -73,6 +75,7 @@ mark() {
 }
 
 @test "kill: a command that ignores all of them goes on" {
+	need_root "one kind of user is enough"
 	start --net none -- 'trap "" TERM HUP INT QUIT USR1 USR2; echo up; sleep 0.5; exit 9'
 	local sig
 	for sig in TERM HUP INT QUIT USR1 USR2; do
@@ -84,6 +87,7 @@ mark() {
 @test "kill: kennel is killed, at every level, with a network, with limits" {
 	local options
 	for options in "--net none" "--isolate ns --net none" "--isolate fs" "--net nat" "--net none --pids 50" "--isolate ns --net nat --memory 100M" "--net none --share $T"; do
+		[[ $options != *--isolate* && $options != *--pids* ]] || [ "$(id -u)" -eq 0 ] || continue
 		mark
 		# shellcheck disable=SC2086
 		start $options -- "sleep $MARK & setsid -f sh -c 'trap : TERM HUP INT; sleep $MARK; sleep $MARK'; echo up; trap : TERM; while :; do sleep $MARK; done"
@@ -93,6 +97,7 @@ mark() {
 }
 
 @test "kill: pasta goes with kennel" {
+	need_root "one kind of user is enough"
 	need_commands pasta
 	start -- 'echo up; exec sleep 300'
 	local before
@@ -107,6 +112,7 @@ fewer_pasta() {
 }
 
 @test "kill: pid 1 of the sandbox is killed from outside" {
+	need_root "one kind of user is enough"
 	local level
 	for level in user ns; do
 		mark
@@ -118,6 +124,7 @@ fewer_pasta() {
 }
 
 @test "kill: at fs its init is killed from outside: the command ends too" {
+	need_root "one kind of user is enough"
 	mark
 	start --isolate fs -- "echo up; exec sleep $MARK"
 	kill -KILL "$(init_of "$PID")"
@@ -137,6 +144,7 @@ fewer_pasta() {
 }
 
 @test "kill: kennel, janitor and pid 1 in one stroke" {
+	need_root "one kind of user is enough"
 	mark
 	start --net none --pids 50 -- "echo up; sleep $MARK"
 	kill -KILL "$(init_of "$PID")" "$(pgrep -P "$PID" -x kjanitor)" "$PID"
@@ -146,6 +154,7 @@ fewer_pasta() {
 }
 
 @test "kill: the caller of kennel is killed, and its process group" {
+	need_root "one kind of user is enough"
 	mark
 	setsid sh -c '"$0" run --net none -- sh -c "echo up; sleep $1; :"; :' "$KENNEL" "$MARK" </dev/null >"$T/out" 2>&1 3>&- &
 	local leader=$!
@@ -155,6 +164,7 @@ fewer_pasta() {
 }
 
 @test "kill: kennel stopped and killed" {
+	need_root "one kind of user is enough"
 	mark
 	start --net none -- "echo up; sleep $MARK"
 	kill -STOP "$PID"
@@ -163,6 +173,7 @@ fewer_pasta() {
 }
 
 @test "kill: at many instants of the start" {
+	need_root "one kind of user is enough"
 	mark
 	local us options
 	for options in "--net none" "--isolate ns --net none --pids 50" "--net none --share $T"; do
@@ -178,6 +189,7 @@ fewer_pasta() {
 }
 
 @test "kill: at many instants of the start, with a network" {
+	need_root "one kind of user is enough"
 	need_commands pasta
 	mark
 	local ms
@@ -191,6 +203,7 @@ fewer_pasta() {
 }
 
 @test "kill: at many instants with SIGTERM and SIGINT: an exit code, and nothing left" {
+	need_root "one kind of user is enough"
 	mark
 	local us sig
 	for sig in TERM INT; do
@@ -234,12 +247,15 @@ kill_at_every() {
 @test "kill: in each system call of the start" {
 	need_commands strace
 	mark
-	kill_at_every 1 --net none -- sleep "0.$$"
-	[ "$KILLS" -gt 80 ]
+	local step=1
+	[ "$(id -u)" -eq 0 ] || step=3
+	kill_at_every $step --net none -- sleep "0.$$"
+	[ "$KILLS" -gt $((80 / step)) ]
 	everything_gone "sleep 0.$$"
 }
 
 @test "kill: in each third system call of a start with limits, at ns" {
+	need_root "one kind of user is enough"
 	need_commands strace
 	kill_at_every 3 --net none --isolate ns --pids 50 -- sleep "0.$$"
 	[ "$KILLS" -gt 30 ]
@@ -248,14 +264,24 @@ kill_at_every() {
 
 @test "kill: in each third system call of a start with a share and one with an image" {
 	need_commands strace mksquashfs
-	kill_at_every 3 --net none --share "$T" -- sleep "0.$$"
 	mkdir "$T/layer"
 	mksquashfs "$T/layer" "$T/image" -quiet -no-progress >/dev/null
-	kill_at_every 3 --net none --layer "$T/image" -- sleep "0.$$"
+	if [ "$(id -u)" -eq 0 ]; then
+		kill_at_every 3 --net none --share "$T" -- sleep "0.$$"
+		kill_at_every 3 --net none --layer "$T/image" -- sleep "0.$$"
+	else # a server for each of them
+		kill_at_every 4 --net none --share "$T:ro" --layer "$T/image" -- sleep "0.$$"
+		wait_for 5 no_servers
+	fi
 	everything_gone "sleep 0.$$"
 }
 
+no_servers() {
+	! pgrep -u "$(id -u)" -f 'kennel-(view|image) --fuse' >/dev/null
+}
+
 @test "kill: in each fourth system call of a start with a network" {
+	need_root "one kind of user is enough"
 	need_commands strace pasta
 	kill_at_every 4 -- sleep "0.$$"
 	everything_gone "sleep 0.$$"
@@ -271,12 +297,14 @@ no_orphan_pasta() {
 }
 
 @test "kill: in each third system call at fs" {
+	need_root "one kind of user is enough"
 	need_commands strace
 	kill_at_every 3 --isolate fs -- sleep "0.$$"
 	everything_gone "sleep 0.$$"
 }
 
 @test "kill: a system call of the start fails: 125 or well, never in between, and nothing left" {
+	need_root "one kind of user is enough"
 	need_commands strace
 	local name error
 	# Each call that the launcher makes, its first and third one.

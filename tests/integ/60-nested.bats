@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
 #
 # A sandbox in a sandbox, and in what others make.
 
 load lib
 
 setup() {
-	need_root
+	need_sandbox
 	kennel_setup
 	# It has to be where the copy has it too.
 	cp "$KENNEL" "$T/kennel"
@@ -82,12 +83,14 @@ no_sleep() {
 }
 
 @test "nested: in unshare, as root of a mount namespace" {
+	need_root "mounts of its own"
 	run unshare --mount --pid --fork --mount-proc "$KENNEL" run --net none -- sh -c 'echo fine; cat /proc/1/comm' </dev/null
 	is_equal "$status" 0
 	is_equal "$output" $'fine\nkennel-init'
 }
 
 @test "nested: in a chroot of the whole system" {
+	need_root "mounts of its own"
 	mkdir "$T/root"
 	unshare --mount sh -c 'mount --rbind / "$0" && exec chroot "$0" "$@"' "$T/root" "$KENNEL" run --net none -- echo fine >"$T/o" 2>"$T/e" </dev/null && status=0 || status=$?
 	[ "$status" -eq 0 ] || { is_equal "$status" 125 && grep -q "^kennel: " "$T/e"; }

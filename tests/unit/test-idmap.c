@@ -217,6 +217,29 @@ static void test_idmap_identity_has_root(void **state)
 	assert_int_equal(initial, m.count == UINT32_MAX);
 }
 
+static void test_idmap_put_identity_splits_as_the_own_map(void **state)
+{
+	static const struct {
+		const char *own;
+		uint32_t end;
+		const char *want;
+	} cases[] = {
+		{ "         0          0 4294967295\n", 65536, "0 0 65536\n" },
+		{ "0 100000 1001\n1001 1001 1\n1002 101001 64534\n", 65536,
+		  "0 0 1001\n1001 1001 1\n1002 1002 64534\n" },
+		{ "0 100000 1001\n1001 1001 1\n1002 101001 64534\n", 1002, "0 0 1001\n1001 1001 1\n" },
+		{ "0 1001 1\n", 1, "0 0 1\n" },
+		{ "", 65536, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_buf_ struct buf b = { 0 };
+
+		idmap_put_identity(&b, cases[i].own, cases[i].end);
+		assert_string_equal(buf_str(&b), cases[i].want);
+	}
+}
+
 static void test_idmap_write_a_proc_that_is_not_proc_is_refused(void **state)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
@@ -282,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_subid_service_is_named_only_beside_files),
 		cmocka_unit_test(test_idmap_pick_root_is_steady),
 		cmocka_unit_test(test_idmap_identity_has_root),
+		cmocka_unit_test(test_idmap_put_identity_splits_as_the_own_map),
 		cmocka_unit_test(test_idmap_write_a_proc_that_is_not_proc_is_refused),
 		cmocka_unit_test(test_idmap_write_maps_fewer_than_65536_ids),
 	};
