@@ -70,6 +70,18 @@ def levels(bench):
             for n, times in zip(names, t)]
 
 
+def kept(bench):
+    """On disk, where --path would be: the sync of its file system belongs to the end of the one before."""
+    with tempfile.TemporaryDirectory(prefix="kennel-bench-", dir="/var/tmp") as d:
+        store = os.path.join(d, "store")
+        ours = bench.ours("true", options=("-P", store, "-k", "bench"))
+        if not bench.works(ours):
+            return [Row("start to exit of a container, against a throwaway", note="does not run here")]
+        t = bench.spawn([ours, bench.ours("true")], bench.few(100, 20), 5, pause_ms=PAUSE_MS)
+        subprocess.run([bench.kennel, "rm", "-P", store, "bench"], check=False)
+        return [paired("start to exit of a container, against a throwaway", walls(t[0]), walls(t[1]), at_most=2.0)]
+
+
 def nat(bench):
     ours = bench.ours("true", net="nat")
     if not shutil.which("pasta"):

@@ -6,7 +6,7 @@
  *     config            what it is run with (conf/config.h)
  *     manifest          over which base the delta lies (delta/manifest.h); not there before the first start
  *     delta/            DELTA/0/upper, DELTA/0/work, ... (delta/layout.h)
- *     lock              locked (flock) while it runs; then it says who: "ID PID"
+ *     lock              locked (flock) while it runs; then it says who: "ID PID INIT"
  *
  * Killed at any moment, a change has happened or it has not. A container is filled under a temporary name and
  * then renamed; config and manifest are written aside and renamed; a container that goes is renamed first and
@@ -57,8 +57,9 @@ struct container_holder {
  */
 int container_lock(struct container *c, struct container_holder *ret_holder, struct kennel_error **err)
 	MUST_CHECK;
-/* Says who we are, for those who find it locked. An id of NULL: we are leaving. */
-int container_say(const struct container *c, const char *id, struct kennel_error **err) MUST_CHECK;
+/* Says who we are, for those who find it locked. An id of NULL: we are leaving. init 0: not started yet. */
+int container_say(const struct container *c, const char *id, pid_t init, struct kennel_error **err)
+	MUST_CHECK;
 /* Is it locked, and by whom? Return: 1, or 0. */
 bool container_is_held(const struct container *c, struct container_holder *ret);
 

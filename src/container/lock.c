@@ -24,6 +24,7 @@
 #define LOCK_FILE "lock"
 #define TRY_MS 5u
 #define WAIT_MS 15000u
+#define INIT_MS 5000
 
 static bool process_lives(pid_t pid)
 {
@@ -32,6 +33,27 @@ static bool process_lives(pid_t pid)
 
 	/* One that nobody has waited for yet has ended, too. */
 	return fd >= 0 && poll(&ended, 1, 0) == 0;
+}
+
+/*
+ * Monitor and janitor killed in one stroke let go of the lock at once, while the kernel is still about to end
+ * what they started. Its first process was noted third.
+ */
+static void wait_for_init(int lock_fd)
+{
+	char text[64];
+	uint32_t pid;
+	ssize_t n = pread(lock_fd, text, sizeof(text) - 1, 0);
+
+	text[MAX(n, (ssize_t)0)] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	const char *last = strrchr(text, ' ');
+	if (!last || last == strchr(text, ' ') || parse_u32(last + 1, &pid) < 0)
+		return;
+	_cleanup_close_ int fd = sys_pidfd_open((pid_t)pid, 0);
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+	if (fd >= 0)
+		(void)!poll(&ended, 1, INIT_MS);
 }
 
 static void read_holder(int lock_fd, struct container_holder *ret)
@@ -47,6 +69,7 @@ static void read_holder(int lock_fd, struct container_holder *ret)
 	if (!space)
 		return;
 	*space = '\0';
+	space[1 + strcspn(space + 1, " ")] = '\0';
 	if (!name_is_id(text) || parse_u32(space + 1, &pid) < 0 || !process_lives((pid_t)pid))
 		return;
 	memcpy(ret->id, text, strlen(text) + 1);
@@ -96,16 +119,19 @@ int container_lock(struct container *c, struct container_holder *ret_holder, str
 	    there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)
 		return fail(err, KENNEL_E_NOTFOUND, "the container \"%s\" was removed or renamed meanwhile",
 			    c->name);
+	wait_for_init(fd);
 	replace_fd(&c->lock_fd, take_fd(&fd));
 	return 0;
 }
 
-int container_say(const struct container *c, const char *id, struct kennel_error **err)
+int container_say(const struct container *c, const char *id, pid_t init, struct kennel_error **err)
 {
 	char text[64];
 	int n = 0;
 
-	if (id)
+	if (id && init > 0)
+		n = snprintf(text, sizeof(text), "%s %d %d\n", id, getpid(), init);
+	else if (id)
 		n = snprintf(text, sizeof(text), "%s %d\n", id, getpid());
 	if (ftruncate(c->lock_fd, 0) < 0 || pwrite(c->lock_fd, text, (size_t)n, 0) != n)
 		return fail_errno(err, "write \"%s/" LOCK_FILE "\"", c->path);

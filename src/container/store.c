@@ -145,7 +145,8 @@ int store_open(const char *path, bool make, struct store *ret, struct kennel_err
 		}
 	}
 	if (r < 0)
-		return wrap(err, r, "open the place of the containers");
+		return hint_default(err, wrap(err, r, "open the place of the containers"),
+				    "name a directory of your own with --path");
 	ret->path = take_ptr(&clean);
 	return r;
 }

@@ -228,11 +228,11 @@ struct keep *keep_free(struct keep *k, bool failed)
 	return NULL;
 }
 
-void keep_say(const struct keep *k, const char *id)
+void keep_say(const struct keep *k, const char *id, pid_t init)
 {
 	/* Only a remark for others: the lock itself counts. */
 	if (k && k->c.lock_fd >= 0)
-		(void)!container_say(&k->c, id, NULL);
+		(void)!container_say(&k->c, id, init, NULL);
 }
 
 int keep_begin(struct launch *l, struct kennel_error **err)

@@ -41,7 +41,7 @@ int keep_open(const struct spec *asked, const struct log_sink *log, struct keep 
 struct keep *keep_free(struct keep *k, bool failed);
 
 /* Says in the lock who runs it. id NULL: it is over. */
-void keep_say(const struct keep *k, const char *id);
+void keep_say(const struct keep *k, const char *id, pid_t init);
 
 int keep_begin(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* Opens the delta as a mount of its own. Return: descriptor, or a negative code. */

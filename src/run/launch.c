@@ -477,6 +477,7 @@ static int register_sandbox(struct launch *l, struct kennel_error **err)
 	int r = put_delta(l, &b, err);
 	if (r < 0)
 		return r;
+	keep_say(sb->keep, sb->id, sb->init_pid);
 	sb->work.id = sb->id;   /* before it is there: killed in between, the janitor would not know of it */
 	sb->entry_fd = registry_add(sb->registry_fd, sb->id, &b, err);
 	if (sb->entry_fd < 0) {
@@ -658,7 +659,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 	sb->registry_fd = sb->work.registry_fd = registry_open(err);
 	int r = sb->registry_fd < 0 ? sb->registry_fd : registry_make_id(sb->registry_fd, sb->id, err);
 	if (r == 0)
-		keep_say(keep, sb->id);
+		keep_say(keep, sb->id, 0);
 	sb->rootless = geteuid() != 0;
 	if (r == 0)
 		r = idmap_is_initial(&sb->initial_user_ns, err);
@@ -742,7 +743,7 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 /* Ends what runs, and removes what has a name. Twice does no harm. */
 static void end(struct sandbox *sb)
 {
-	keep_say(sb->keep, NULL);
+	keep_say(sb->keep, NULL, 0);
 	if (sb->init_pidfd >= 0 && !sb->ended) {
 		siginfo_t info;
 

@@ -96,6 +96,24 @@ start() {
 	done
 }
 
+@test "containers: monitor, janitor and sandbox killed in one stroke" {
+	start a
+	kill -KILL "$PID" $(pgrep -P "$PID" -x kjanitor)
+	keep a -- echo again
+	is_equal "$stdout" again
+	"$KENNEL" gc
+}
+
+@test "containers: another base than before is noticed, once" {
+	keep box --net none -- true
+	sed -i 's/^base-id\t.*/base-id\tsystem-0123456789abcdef/' "$S/box/manifest"
+	keep box -- true
+	is_status 0
+	is_equal "$stderr" 'kennel: the base of "box" is another one than when its changes were made'
+	keep box -- true
+	is_equal "$stderr" ""
+}
+
 @test "containers: list, info and cp know them by name" {
 	run_kennel create -P "$S" --net none --memory 0 sleeper
 	is_status 0
