@@ -272,7 +272,7 @@ static int read_word(const char *store, const char *word, struct facts *f, struc
 {
 	int r = kennel_container_list(store, word, &f->container, NULL);
 
-	if (r < 0 && store) /* only containers are in a store */
+	if (r < 0 && (store || strchr(word, '/'))) /* no sandbox can be meant */
 		return kennel_container_list(store, word, &f->container, err);
 	if (r < 0)
 		return kennel_list_read(word, &f->sandbox, err);

@@ -26,6 +26,12 @@ static const struct opt run_opts[] = {
 	  OPT_WORDS_CONTAINER },
 	{ 'P', "path", "DIR", OPT_SETTING, 0, "where containers are, instead of your own place",
 	  OPT_WORDS_PATH },
+	{ 'f', "file", "FILE", OPT_SETTING, 0, "keep the changes in one file; made if it is not there",
+	  OPT_WORDS_PATH },
+	{ 0, "format", "FORMAT", OPT_SETTING, 0, "of a file that is made: ext4 (default) or btrfs",
+	  "ext4 btrfs" },
+	{ 0, "force", NULL, OPT_SETTING, 0, "open a file over another base than its own, too", NULL },
+	{ 0, "trust", NULL, OPT_SETTING, 0, "accept what a file's configuration asks of this machine", NULL },
 	SPEC_OPT_ROWS,
 	{ 't', "tty", NULL, OPT_FLAG, ARG(tty), "give it a terminal of its own (default: if you are on one)",
 	  NULL },
@@ -38,10 +44,10 @@ static const struct opt run_opts[] = {
 };
 
 static const struct opt_rule run_rules[] = {
-	{ "tty", OPT_EXCLUDES, "no-tty" },
-	{ "quiet", OPT_EXCLUDES, "verbose" },
-	{ "path", OPT_NEEDS, "keep" },
-	{ .name = NULL },
+	{ "tty", OPT_EXCLUDES, "no-tty" }, { "quiet", OPT_EXCLUDES, "verbose" },
+	{ "path", OPT_NEEDS, "keep" },	   { "file", OPT_EXCLUDES, "keep" },
+	{ "format", OPT_NEEDS, "file" },   { "force", OPT_NEEDS, "file" },
+	{ "trust", OPT_NEEDS, "file" },	   { .name = NULL },
 };
 
 static int fill_spec(struct kennel_spec *spec, const struct run_args *args, const struct opt_input *in,
@@ -136,6 +142,8 @@ static int run_run(struct cli *cli, const void *p, const struct opt_input *in)
 	}
 	if (r == 0)
 		r = follow(cli, sb, &log, &status, &err);
+	if (r == 0)
+		r = kennel_sandbox_save(sb, &err);
 	if (r < 0) {
 		(void)cli_error(cli, err);
 		status = kennel_exit_code(err);

@@ -12,7 +12,8 @@
 static const struct host_path {
 	const char *name;
 	const char *escape; /* the first ends the path */
-} host_paths[] = { { "base", "" }, { "layer", "" }, { "share", ":\\" }, { "mount", ":\\" }, { "path", "" } };
+} host_paths[] = { { "base", "" },     { "layer", "" }, { "share", ":\\" },
+		   { "mount", ":\\" }, { "path", "" },	{ "file", "" } };
 
 static const struct host_path *find_host_path(const char *name)
 {

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "conf/config.h"
 #include "container/container.h"
+#include "run/file.h"
 #include "run/keep.h"
 #include "sys/sys.h"
 
@@ -32,12 +33,83 @@ static int open_store(const char *path, bool make, struct store *ret, struct ken
 	return r;
 }
 
-static int open_container(const char *path, const char *name, struct store *ret_store, struct container *ret,
-			  struct kennel_error **err)
-{
-	int r = open_store(path, false, ret_store, err);
+/* A container of the store, or one in a file. */
+struct place {
+	struct store store;
+	struct container c;
+	struct file_box *box; /* NULL: of the store */
+};
+#define PLACE_NONE \
+	{ \
+		.store = STORE_NONE, .c = CONTAINER_NONE \
+	}
 
-	return r < 0 ? r : container_open(ret_store, name, ret, err);
+static void cleanup_place(struct place *p)
+{
+	container_done(&p->c);
+	store_done(&p->store);
+	file_free(p->box);
+}
+#define _cleanup_place_ __attribute__((cleanup(cleanup_place)))
+
+/* size_bytes: to grow to, or 0. */
+static int open_file(const char *name, uint64_t size_bytes, struct place *ret, struct kennel_error **err)
+{
+	const struct file_wish wish = { .path = name, .size_bytes = size_bytes };
+
+	int r = file_open(&wish, &ret->box, err);
+	if (r < 0)
+		return r;
+	ret->c.name = strdup(name);
+	ret->c.path = strdup(name);
+	ret->c.dir_fd = fcntl(ret->box->dir_fd, F_DUPFD_CLOEXEC, 3);
+	if (!ret->c.name || !ret->c.path)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	return ret->c.dir_fd < 0 ? fail_errno(err, "duplicate a descriptor") : 0;
+}
+
+/* A name has no slash in it; without one it is a file only where there is no container of that name. */
+static int open_place(const char *path, const char *name, uint64_t size_bytes, struct place *ret,
+		      struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+
+	if (strchr(name, '/'))
+		return open_file(name, size_bytes, ret, err);
+	int r = open_store(path, false, &ret->store, &why);
+	if (r >= 0)
+		r = container_open(&ret->store, name, &ret->c, &why);
+	if ((r == -KENNEL_E_NOTFOUND || r == -KENNEL_E_INVALID) && !path && file_is_there(name))
+		return open_file(name, size_bytes, ret, err);
+	if (r < 0 && err)
+		*err = take_ptr(&why);
+	return r;
+}
+
+/* Nobody else may change it meanwhile: a file is ours alone anyway. */
+static int begin_change(struct place *p, struct kennel_error **err)
+{
+	return p->box ? 0 : container_begin_change(&p->c, err);
+}
+
+/*
+ * What was written is in the file. A configuration that this user had not accepted is not accepted by
+ * changing it.
+ */
+static int end_change(struct place *p, const struct buf *before, const struct buf *after,
+		      struct kennel_error **err)
+{
+	if (!p->box)
+		return 0;
+	int r = keep_is_accepted(before) ? keep_trust(after, err) : 0;
+	return r < 0 ? r : file_save(p->box, err);
+}
+
+static int refuse_file(const struct place *p, const char *tool, struct kennel_error **err)
+{
+	if (!p->box)
+		return 0;
+	return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" is one file", p->c.name), "use %s(1)", tool);
 }
 
 int kennel_container_create(const char *path, const char *name, const struct kennel_spec *spec,
@@ -110,29 +182,41 @@ static int put_container(struct registry_entry *e, const struct container *c, st
 	return r < 0 ? r : put_config(e, c, err);
 }
 
-/* Return: 1 added, 0 it is gone meanwhile, or a negative code. */
-static int add_container(struct kennel_list *l, const struct store *s, const char *name, bool must,
+/* Return: 0 with a new entry of the list. */
+static int add_entry(struct kennel_list *l, const char *name, const struct container *c,
+		     struct kennel_error **err)
+{
+	struct registry_entry *grown = reallocarray(l->entries, l->n + 1, sizeof(*grown));
+
+	if (!grown)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	l->entries = grown;
+	struct registry_entry *e = &grown[l->n++];
+	*e = (struct registry_entry){ .id = strdup(name) };
+	return e->id ? put_container(e, c, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+/* One that is gone meanwhile is left out. */
+static int add_container(struct kennel_list *l, const struct store *s, const char *name,
 			 struct kennel_error **err)
 {
 	_cleanup_error_ struct kennel_error *why = NULL;
 	_cleanup_container_ struct container c = CONTAINER_NONE;
 
 	int r = container_open(s, name, &c, &why);
-	if (r < 0) {
-		if (r == -KENNEL_E_NOTFOUND && !must)
-			return 0;
-		if (err)
-			*err = take_ptr(&why);
-		return r;
-	}
-	struct registry_entry *grown = reallocarray(l->entries, l->n + 1, sizeof(*grown));
-	if (!grown)
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	l->entries = grown;
-	struct registry_entry *e = &grown[l->n++];
-	*e = (struct registry_entry){ .id = strdup(name) };
-	r = e->id ? put_container(e, &c, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
-	return r < 0 ? r : 1;
+	if (r == -KENNEL_E_NOTFOUND)
+		return 0;
+	if (r < 0 && err)
+		*err = take_ptr(&why);
+	return r < 0 ? r : add_entry(l, name, &c, err);
+}
+
+static int add_one(struct kennel_list *l, const char *path, const char *name, struct kennel_error **err)
+{
+	_cleanup_place_ struct place p = PLACE_NONE;
+
+	int r = open_place(path, name, 0, &p, err);
+	return r < 0 ? r : add_entry(l, name, &p.c, err);
 }
 
 int kennel_container_list(const char *path, const char *name, struct kennel_list **ret,
@@ -145,13 +229,11 @@ int kennel_container_list(const char *path, const char *name, struct kennel_list
 	if (!l)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	l->id_is_value = true;
-	int r = open_store(path, false, &store, err);
-	if (r > 0 && !name)
+	int r = name ? add_one(l, path, name, err) : open_store(path, false, &store, err);
+	if (r > 0)
 		r = store_names(&store, &names, err);
-	if (r >= 0 && name)
-		r = add_container(l, &store, name, true, err);
 	for (size_t i = 0; i < names.n && r >= 0; i++)
-		r = add_container(l, &store, names.items[i], false, err);
+		r = add_container(l, &store, names.items[i], err);
 	if (r < 0) {
 		kennel_list_free(l);
 		return r;
@@ -163,25 +245,23 @@ int kennel_container_list(const char *path, const char *name, struct kennel_list
 int kennel_container_measure(const char *path, const char *name, uint64_t *ret_bytes,
 			     struct kennel_error **err)
 {
-	_cleanup_store_ struct store store = STORE_NONE;
-	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_place_ struct place p = PLACE_NONE;
 
-	int r = open_container(path, name, &store, &c, err);
+	int r = open_place(path, name, 0, &p, err);
 	if (r == 0)
-		r = keep_measure(c.dir_fd, ret_bytes, err);
+		r = keep_measure(p.c.dir_fd, ret_bytes, err);
 	return r < 0 ? wrap(err, r, "measure the container \"%s\"", name) : 0;
 }
 
 int kennel_container_read_config(const char *path, const char *name, char **ret_text,
 				 struct kennel_error **err)
 {
-	_cleanup_store_ struct store store = STORE_NONE;
-	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_place_ struct place p = PLACE_NONE;
 	_cleanup_buf_ struct buf text = { 0 };
 
-	int r = open_container(path, name, &store, &c, err);
+	int r = open_place(path, name, 0, &p, err);
 	if (r == 0)
-		r = container_read(&c, CONTAINER_CONFIG, &text, err);
+		r = container_read(&p.c, CONTAINER_CONFIG, &text, err);
 	if (r < 0)
 		return r;
 	*ret_text = strdup(buf_str(&text));
@@ -209,15 +289,14 @@ static int replace_config(struct container *c, const struct buf *before, const s
 int kennel_container_write_config(const char *path, const char *name, const char *old, const char *text,
 				  struct kennel_error **err)
 {
-	_cleanup_store_ struct store store = STORE_NONE;
-	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_place_ struct place p = PLACE_NONE;
 	_cleanup_buf_ struct buf before = { 0 }, after = { 0 };
 
-	int r = open_container(path, name, &store, &c, err);
+	int r = open_place(path, name, 0, &p, err);
 	if (r == 0)
-		r = container_begin_change(&c, err);
+		r = begin_change(&p, err);
 	if (r == 0)
-		r = container_read(&c, CONTAINER_CONFIG, &before, err);
+		r = container_read(&p.c, CONTAINER_CONFIG, &before, err);
 	if (r >= 0 && old && strcmp(old, buf_str(&before)) != 0)
 		r = hint(err,
 			 fail(err, KENNEL_E_BUSY, "the configuration of \"%s\" was changed meanwhile", name),
@@ -226,7 +305,9 @@ int kennel_container_write_config(const char *path, const char *name, const char
 		return r;
 	buf_puts(&after, text);
 	r = buf_check(&after, err);
-	return r < 0 ? r : replace_config(&c, &before, &after, err);
+	if (r == 0)
+		r = replace_config(&p.c, &before, &after, err);
+	return r < 0 ? r : end_change(&p, &before, &after, err);
 }
 
 static int unset_one(const char *file, struct buf *text, const char *what, struct kennel_error **err)
@@ -258,39 +339,45 @@ static int unset_one(const char *file, struct buf *text, const char *what, struc
 int kennel_container_set(const char *path, const char *name, const char *const *unset,
 			 const struct kennel_spec *spec, struct kennel_error **err)
 {
-	_cleanup_store_ struct store store = STORE_NONE;
-	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_place_ struct place p = PLACE_NONE;
 	_cleanup_buf_ struct buf before = { 0 }, after = { 0 };
 
-	int r = open_container(path, name, &store, &c, err);
+	const struct config_change no_size = { CONFIG_UNSET, "size", NULL };
+
+	int r = open_place(path, name, spec->spec->size_bytes, &p, err);
 	if (r == 0)
-		r = container_begin_change(&c, err);
+		r = begin_change(&p, err);
 	if (r == 0)
-		r = container_read(&c, CONTAINER_CONFIG, &before, err);
+		r = container_read(&p.c, CONTAINER_CONFIG, &before, err);
 	if (r < 0)
 		return r;
 	buf_add(&after, buf_str(&before), before.len);
 	r = buf_check(&after, err);
 	for (; r == 0 && unset && *unset; unset++)
-		r = unset_one(c.path, &after, *unset, err);
+		r = unset_one(p.c.path, &after, *unset, err);
 	if (r == 0)
-		r = container_put_given(c.path, spec->spec, &after, err);
+		r = container_put_given(p.c.path, spec->spec, &after, err);
+	if (r == 0 && p.box) /* the file's own, which has grown by now */
+		r = config_edit(p.c.path, &after, &no_size, NULL, err);
 	if (r == 0)
-		r = replace_config(&c, &before, &after, err);
+		r = replace_config(&p.c, &before, &after, err);
+	if (r == 0)
+		r = end_change(&p, &before, &after, err);
 	return r < 0 ? wrap(err, r, "change the container \"%s\"", name) : 0;
 }
 
 int kennel_container_rename(const char *path, const char *name, const char *new_name,
 			    struct kennel_error **err)
 {
-	_cleanup_store_ struct store store = STORE_NONE;
-	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_place_ struct place p = PLACE_NONE;
 
-	int r = open_container(path, name, &store, &c, err);
+	int r = open_place(path, name, 0, &p, err);
 	if (r == 0)
-		r = container_lock(&c, NULL, err);
+		r = refuse_file(&p, "mv", err);
 	if (r == 0)
-		r = container_rename(&c, &store, new_name, err);
+		r = container_lock(&p.c, NULL, err);
+	if (r == 0)
+		r = container_rename(&p.c, &p.store, new_name, err);
 	return r < 0 ? wrap(err, r, "rename the container \"%s\"", name) : 0;
 }
 
@@ -345,19 +432,20 @@ static int remove_retired(const struct container *c, const struct store *s, cons
 
 int kennel_container_remove(const char *path, const char *name, unsigned flags, struct kennel_error **err)
 {
-	_cleanup_store_ struct store store = STORE_NONE;
-	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_place_ struct place p = PLACE_NONE;
 	char temp[STORE_TEMP_SIZE];
 
 	if (flags & ~(unsigned)KENNEL_REMOVE_END)
 		return fail(err, KENNEL_E_INVALID, "unknown flags %#x", flags);
-	int r = open_container(path, name, &store, &c, err);
+	int r = open_place(path, name, 0, &p, err);
 	if (r == 0)
-		r = lock_to_remove(&c, flags, err);
+		r = refuse_file(&p, "rm", err);
 	if (r == 0)
-		r = container_retire(&c, &store, temp, err);
+		r = lock_to_remove(&p.c, flags, err);
 	if (r == 0)
-		r = remove_retired(&c, &store, temp, err);
+		r = container_retire(&p.c, &p.store, temp, err);
+	if (r == 0)
+		r = remove_retired(&p.c, &p.store, temp, err);
 	return r < 0 ? wrap(err, r, "remove the container \"%s\"", name) : 0;
 }
 

@@ -83,6 +83,7 @@ int kennel_sandbox_start(const struct kennel_spec *spec, struct kennel_sandbox *
 	int r = sandbox_start(spec->spec, &sink, &s->sb, err);
 	if (r < 0)
 		return r;
+	keep_use(s->sb->keep);
 	s->sb->log = (struct log_sink){ 0 };    /* the spec may be gone from now on */
 	*ret = take_ptr(&s);
 	return 0;
@@ -113,6 +114,11 @@ const char *kennel_sandbox_id(const struct kennel_sandbox *sb)
 const char *kennel_sandbox_container(const struct kennel_sandbox *sb)
 {
 	return sb->sb->keep ? sb->sb->keep->c.name : NULL;
+}
+
+int kennel_sandbox_save(struct kennel_sandbox *sb, struct kennel_error **err)
+{
+	return sandbox_save(sb->sb, err);
 }
 
 int kennel_sandbox_is_interactive(const struct kennel_sandbox *sb)

@@ -111,6 +111,20 @@ KENNEL_PUBLIC int kennel_sandbox_start(const struct kennel_spec *spec, struct ke
 KENNEL_PUBLIC int kennel_sandbox_run(struct kennel_sandbox *sb, int *ret_status, struct kennel_error **err);
 
 /**
+ * kennel_sandbox_save() - end a sandbox, and put what it did into the file that it is kept in
+ * @sb:  started sandbox; borrowed, to be freed all the same
+ * @err: error out, owned by the caller, or NULL
+ *
+ * For a spec with the key "file"; with others it only ends the sandbox. Once it has returned 0, the file
+ * is complete
+ * and nobody uses it: it may be copied. Where this is not called, or fails, what was done is kept beside
+ * the file for
+ * the next start (an ordinary user's), or is in it already (root's).
+ * Return: 0, -KENNEL_E_NOSPACE where it does not fit, or another negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_sandbox_save(struct kennel_sandbox *sb, struct kennel_error **err);
+
+/**
  * kennel_sandbox_wait() - wait until the sandbox's first process ends
  * @sb:         started sandbox; borrowed
  * @timeout_ms: milliseconds; 0 polls, negative waits for ever

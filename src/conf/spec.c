@@ -105,6 +105,8 @@ struct spec *spec_free(struct spec *s)
 	free(s->workdir);
 	free(s->keep);
 	free(s->store);
+	free(s->file);
+	free(s->format);
 	free(s);
 	return NULL;
 }
@@ -536,6 +538,34 @@ static int set_store(struct spec *s, const struct key *k, const char *value, str
 	return 0;
 }
 
+static int set_file(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
+{
+	char *clean = NULL;
+	int r = clean_path(value, &clean, err);
+
+	if (r < 0)
+		return r;
+	replace_string(&s->file, clean);
+	return 0;
+}
+
+static int set_format(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
+{
+	if (strcmp(value, "ext4") != 0 && strcmp(value, "btrfs") != 0)
+		return fail(err, KENNEL_E_INVALID, "\"%s\" is not a format", value);
+	char *copy = strdup(value);
+	if (!copy)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	replace_string(&s->format, copy);
+	return 0;
+}
+
+/* A function of its own: spec_key_use() tells keys by theirs. */
+static int set_once_flag(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
+{
+	return set_flag(s, k, value, err);
+}
+
 static int add_env(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
 {
 	const char *equals = strchr(value, '=');
@@ -579,6 +609,10 @@ static const struct key keys[] = {
 	{ "quiet", set_flag, AT(quiet), NULL, "it is yes or no" },
 	{ "keep", set_keep, 0, NULL, "a name has up to 64 letters, digits, dots, hyphens and underscores" },
 	{ "path", set_store, 0, NULL, "it is the full path of a directory for containers" },
+	{ "file", set_file, 0, NULL, "it is the full path of a file that kennel makes or has made" },
+	{ "format", set_format, 0, NULL, "it is ext4 or btrfs" },
+	{ "force", set_once_flag, AT(force), NULL, "it is yes or no" },
+	{ "trust", set_once_flag, AT(trust), NULL, "it is yes or no" },
 };
 #undef AT
 
@@ -600,7 +634,8 @@ enum spec_use spec_key_use(const char *name)
 
 	if (!k)
 		return SPEC_USE_UNKNOWN;
-	if (k->set == set_keep || k->set == set_store)
+	if (k->set == set_keep || k->set == set_store || k->set == set_file || k->set == set_format ||
+	    k->set == set_once_flag)
 		return SPEC_USE_ONCE;
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		if (k->set == lists[i])
@@ -713,6 +748,9 @@ int spec_check(const struct spec *s, struct kennel_error **err)
 
 	if (r == 0)
 		r = check_targets(s, err);
+	if (r == 0 && s->file && s->keep)
+		r = hint(err, fail(err, KENNEL_E_INVALID, "changes are kept in a file or by name, not both"),
+			 "leave --file or --keep out");
 	if (r == 0 && s->cap_add & s->cap_drop && s->cap_add != UINT64_MAX && s->cap_drop != UINT64_MAX)
 		r = fail(err, KENNEL_E_INVALID, "the same capability is both added and dropped");
 	return r;

@@ -62,6 +62,10 @@ struct spec {
 	struct strv command;            /* empty: the user's shell, as found inside */
 	char *keep;                     /* name of the container that it is; NULL: thrown away */
 	char *store;                    /* where containers are; NULL: the user's own place */
+	char *file; /* of a container in one file; NULL: none; absolute, clean */
+	char *format; /* of one that is made; NULL: ext4 */
+	bool force; /* open it over another base, too */
+	bool trust; /* honour all of its configuration */
 
 	struct strv given;              /* key, value, key, value, ...: all that spec_set() took */
 	/* Of what follows spec_mark_configured() overrules what came before. */
@@ -71,10 +75,10 @@ struct spec {
 };
 
 enum spec_use {
-	SPEC_USE_UNKNOWN,               /* no such key */
-	SPEC_USE_VALUE,                 /* the last one counts */
-	SPEC_USE_LIST,                  /* each one adds to those before */
-	SPEC_USE_ONCE,                  /* of one run, never of a configuration: keep, path */
+	SPEC_USE_UNKNOWN, /* no such key */
+	SPEC_USE_VALUE, /* the last one counts */
+	SPEC_USE_LIST, /* each one adds to those before */
+	SPEC_USE_ONCE, /* of one run, never of a configuration: keep, path, file, ... */
 };
 
 struct spec *spec_new(struct kennel_error **err);
@@ -82,7 +86,8 @@ struct spec *spec_free(struct spec *s);
 
 /*
  * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs
- * net tty hostname user workdir env memory pids cpus quiet keep path. Keys that hold lists append. In values
+ * net tty hostname user workdir env memory pids cpus quiet keep path file format force trust. Keys that
+ * hold lists append. In values
  * of several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of a field itself.
  * Return: 0, -KENNEL_E_INVALID with a sentence that begins with the key and quotes the value (and a hint
  * that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.

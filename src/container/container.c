@@ -149,7 +149,7 @@ static int make_delta(int dir_fd, struct kennel_error **err)
 	return 0;
 }
 
-static int fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
+int container_fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
 {
 	int r = make_delta(dir_fd, err);
 
@@ -173,7 +173,7 @@ int container_create(const struct store *s, const char *name, const struct buf *
 	_cleanup_close_ int fd = make_locked(s, temp, err);
 	if (fd < 0)
 		return fd;
-	r = fill(fd, s->path, config, err);
+	r = container_fill(fd, s->path, config, err);
 	if (r == 0 && sys_renameat2(s->fd, temp, s->fd, name, RENAME_NOREPLACE) < 0) {
 		if (errno == EEXIST)
 			r = hint(err,

@@ -45,6 +45,10 @@ void container_done(struct container *c);
 int container_create(const struct store *s, const char *name, const struct buf *config,
 		     struct kennel_error **err) MUST_CHECK;
 
+/* What a new one has, into an empty directory; shown: what to call that. */
+int container_fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
+	MUST_CHECK;
+
 /* Who runs it. */
 struct container_holder {
 	char id[16]; /* "": nobody, or somebody who is just leaving */

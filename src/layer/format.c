@@ -37,14 +37,18 @@ static const char *const ext_options[][2] = { { "noload" }, { "errors", "continu
 static const char *const xfs_options[][2] = { { "norecovery" }, { "nouuid" }, { NULL } };
 static const char *const btrfs_options[][2] = { { "rescue", "nologreplay" }, { NULL } };
 
+/* discard gives the room of removed files back to the file system that a sparse image lies on. */
+static const char *const ext_writing[][2] = { { "errors", "remount-ro" }, { "discard" }, { NULL } };
+static const char *const btrfs_writing[][2] = { { "discard", "async" }, { NULL } };
+
 static const struct image_format formats[] = {
-	{ "squashfs", "squashfs", false, no_options },
-	{ "erofs", "erofs", true, no_options },
-	{ "ext2", "ext4", false, ext_options },
-	{ "ext3", "ext4", false, ext_options },
-	{ "ext4", "ext4", false, ext_options },
-	{ "xfs", "xfs", false, xfs_options },
-	{ "btrfs", "btrfs", false, btrfs_options },
+	{ "squashfs", "squashfs", false, no_options, NULL },
+	{ "erofs", "erofs", true, no_options, NULL },
+	{ "ext2", "ext4", false, ext_options, NULL },
+	{ "ext3", "ext4", false, ext_options, NULL },
+	{ "ext4", "ext4", false, ext_options, ext_writing },
+	{ "xfs", "xfs", false, xfs_options, NULL },
+	{ "btrfs", "btrfs", false, btrfs_options, btrfs_writing },
 };
 
 struct head {
@@ -394,5 +398,18 @@ int image_format_find(int fd, const char *name, const struct image_format **ret,
 			    "the btrfs image \"%s\" is one of %llu devices of its file system", name,
 			    (unsigned long long)get_le64(h.btrfs + 136));
 	*ret = format_by_name(type);
+	return 0;
+}
+
+int image_size(int fd, const char *name, uint64_t *ret, struct kennel_error **err)
+{
+	struct head h = { 0 };
+	const char *type = NULL;
+
+	int r = read_head(fd, &h, err);
+	if (r < 0)
+		return wrap(err, r, "look into \"%s\"", name);
+	*ret = h.size_bytes;
+	(void)!look_for_ours(&h, &type, ret);
 	return 0;
 }

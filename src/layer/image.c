@@ -22,7 +22,7 @@
 #include "path/path.h"
 #include "sys/sys.h"
 
-#define MOUNT_ATTRS (SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_NOSUID)
+#define MOUNT_ATTRS (SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_NOSUID)
 
 /* One read gives one message, "e squashfs: text"; the letter is its level. ENODATA: no more. */
 static void read_log(int fs_fd, struct buf *ret)
@@ -43,12 +43,6 @@ static void read_log(int fs_fd, struct buf *ret)
 		buf_safe(ret, words);
 	}
 }
-
-struct mount_try {
-	const struct image_format *format;
-	const char *name;               /* of the image, for messages */
-	int source_fd;
-};
 
 static int fail_driver(const struct mount_try *t, struct kennel_error **err)
 {
@@ -131,9 +125,9 @@ static int set_options(int fs_fd, const struct mount_try *t)
 
 	snprintf(source, sizeof(source), "/proc/self/fd/%d", t->source_fd);
 	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "source", source, 0) < 0 ||
-	    sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
+	    (!t->writable && sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0))
 		return -1;
-	for (const char *const(*o)[2] = t->format->options; (*o)[0]; o++) {
+	for (const char *const(*o)[2] = t->writable ? t->format->writing : t->format->options; (*o)[0]; o++) {
 		const char *value = (*o)[1];
 
 		if (sys_fsconfig(fs_fd, value ? SYS_FSCONFIG_SET_STRING : SYS_FSCONFIG_SET_FLAG, (*o)[0],
@@ -143,11 +137,7 @@ static int set_options(int fs_fd, const struct mount_try *t)
 	return 0;
 }
 
-/*
- * Return: descriptor or code; *ret_errnum is the errno of a refused superblock, for a caller that has
- * another way.
- */
-static int mount_from(const struct mount_try *t, int *ret_errnum, struct kennel_error **err)
+int image_mount_from(const struct mount_try *t, int *ret_errnum, struct kennel_error **err)
 {
 	*ret_errnum = 0;
 	_cleanup_close_ int fs_fd = sys_fsopen(t->format->driver);
@@ -157,7 +147,8 @@ static int mount_from(const struct mount_try *t, int *ret_errnum, struct kennel_
 		*ret_errnum = errno;
 		return fail_refused(t, fs_fd, errno, err);
 	}
-	int fd = sys_fsmount(fs_fd, MOUNT_ATTRS);
+	int fd = sys_fsmount(fs_fd,
+			     MOUNT_ATTRS | (t->writable ? SYS_MOUNT_ATTR_NOATIME : SYS_MOUNT_ATTR_RDONLY));
 	return fd < 0 ? fail_errno(err, "mount the %s image \"%s\"", t->format->name, t->name) : fd;
 }
 
@@ -177,18 +168,18 @@ static int mount_image(const struct image_format *f, int file_fd, bool is_device
 	int errnum;
 
 	if (is_device)
-		return mount_from(&t, &errnum, err);
+		return image_mount_from(&t, &errnum, err);
 	if (f->from_file) {
-		int fd = mount_from(&t, &errnum, err);
+		int fd = image_mount_from(&t, &errnum, err);
 		if (fd >= 0 || !wants_device(errnum))
 			return fd;
 		error_clear(err);
 	}
-	_cleanup_close_ int loop_fd = loop_attach(file_fd, path, err);
+	_cleanup_close_ int loop_fd = loop_attach(file_fd, path, false, err);
 	if (loop_fd < 0)
 		return wrap(err, loop_fd, "mount the %s image \"%s\"", f->name, name);
 	t.source_fd = loop_fd;
-	return mount_from(&t, &errnum, err);
+	return image_mount_from(&t, &errnum, err);
 }
 
 int image_open_file(int pin_fd, const char *name, const struct image_format **ret, struct kennel_error **err)

@@ -6,6 +6,7 @@
 #ifndef KENNEL_LAYER_INTERNAL_H
 #define KENNEL_LAYER_INTERNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -17,6 +18,8 @@ struct image_format {
 	const char *driver; /* the kernel's name of the file system: ext4 for ext2 and ext3 */
 	bool from_file; /* the kernel may mount it from the file itself, without a loop device */
 	const char *const (*options)[2];        /* name and value (NULL for a flag), ended by a NULL name */
+	const char *const (
+		*writing)[2]; /* those for one that is written; NULL: kennel writes none of this kind */
 };
 
 /*
@@ -27,10 +30,30 @@ int image_format_find(int fd, const char *name, const struct image_format **ret,
 	MUST_CHECK;
 
 /*
- * Puts a read-only autoclear loop device over file_fd. Return: its descriptor, which keeps the device; once
- * a mount holds it too, the descriptor may be closed. label: what losetup shows.
+ * The size that the superblock of what the file holds claims; the file's own where it holds none of our
+ * formats.
  */
-int loop_attach(int file_fd, const char *label, struct kennel_error **err) MUST_CHECK;
+int image_size(int fd, const char *name, uint64_t *ret, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * Puts an autoclear loop device over file_fd. Return: its descriptor, which keeps the device; once a mount
+ * holds it too, the descriptor may be closed. The device keeps file_fd's open file, and with it whatever lock
+ * that has. label: what losetup shows.
+ */
+int loop_attach(int file_fd, const char *label, bool writable, struct kennel_error **err) MUST_CHECK;
+
+/* A mount of an image that is under way. */
+struct mount_try {
+	const struct image_format *format;
+	const char *name; /* of the image, for messages */
+	int source_fd; /* the file or the device over it */
+	bool writable;
+};
+/*
+ * Return: descriptor of the mount or a code; *ret_errnum is the errno of a refused superblock, for a caller
+ * that has another way.
+ */
+int image_mount_from(const struct mount_try *t, int *ret_errnum, struct kennel_error **err) MUST_CHECK;
 
 /* Opens what a user named, following links, for whatever kind of file it is. Return: O_PATH descriptor. */
 int layer_pin(const char *path, const char *name, struct kennel_error **err) MUST_CHECK;

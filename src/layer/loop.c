@@ -40,12 +40,13 @@ static int open_control(struct kennel_error **err)
  * Return: descriptor, 0 where the device was taken or removed meanwhile, or a code. A descriptor is 3
  * or higher here, so that 0 is free to mean that.
  */
-static int open_device(long number, struct kennel_error **err)
+static int open_device(long number, bool writable, struct kennel_error **err)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/dev/loop%ld", number);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* The device is read-only if this descriptor is. */
+	_cleanup_close_ int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && (errno == ENXIO || errno == ENODEV || errno == EBUSY || errno == EINTR))
 		return 0;
 	if (fd < 0) {
@@ -83,14 +84,14 @@ static void wait_a_little(unsigned attempt)
 	nanosleep(&(struct timespec){ .tv_nsec = (long)us * 1000 }, NULL);
 }
 
-int loop_attach(int file_fd, const char *label, struct kennel_error **err)
+int loop_attach(int file_fd, const char *label, bool writable, struct kennel_error **err)
 {
 	_cleanup_close_ int control_fd = open_control(err);
 	if (control_fd < 0)
 		return control_fd;
 	struct loop_config config = {
 		.fd = (uint32_t)file_fd,
-		.info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR,
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR | (writable ? 0 : LO_FLAGS_READ_ONLY),
 	};
 	memcpy(config.info.lo_file_name, label, strnlen(label, LO_NAME_SIZE - 1));
 	for (unsigned i = 0; i < LOOP_TRIES; i++) {
@@ -100,7 +101,7 @@ int loop_attach(int file_fd, const char *label, struct kennel_error **err)
 		if (number < 0)
 			continue;
 		_cleanup_close_ int fd = -EBADF;
-		int r = open_device(number, err);
+		int r = open_device(number, writable, err);
 		if (r < 0)
 			return r;
 		if (r > 0)

@@ -42,6 +42,15 @@ struct mount_overlay {
 };
 int mount_overlay(const struct mount_overlay *o);
 
+/*
+ * A detached mount of a directory of a detached mount. Before Linux 6.15 the kernel clones only what is
+ * attached
+ * somewhere; then that is done in a mount namespace that is gone again afterwards. Not for the child: it
+ * starts a
+ * process.
+ */
+int mount_clone_dir(int mount_fd, const char *dir);
+
 /* Attaches a detached mount to a descriptor (a directory on a directory, a file on a file). */
 int mount_attach(int mount_fd, int target_fd);
 

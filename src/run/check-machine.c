@@ -272,7 +272,7 @@ static int probe_images(struct check_facts *f, struct kennel_error **err)
 	f->has_blkid = has_library("libblkid.so.1");
 	if (file_fd < 0 || ftruncate(file_fd, 65536) < 0)
 		return fail_errno(err, "make a memory file");
-	_cleanup_close_ int loop_fd = loop_attach(file_fd, "kennel check", &f->loop_err);
+	_cleanup_close_ int loop_fd = loop_attach(file_fd, "kennel check", false, &f->loop_err);
 	f->squashfs_errnum = try_filesystem("squashfs");
 	f->erofs_errnum = try_filesystem("erofs");
 	f->erofs_from_file = !f->erofs_errnum && erofs_takes_files();

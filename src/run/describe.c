@@ -70,7 +70,7 @@ static int add_mounts(const struct launch *l, struct manifest *m, struct kennel_
 	return r;
 }
 
-int describe_start(const struct launch *l, struct buf *b, struct kennel_error **err)
+int describe_start(const struct launch *l, bool in_file, struct buf *b, struct kennel_error **err)
 {
 	const struct spec *spec = l->spec;
 	const struct sandbox *sb = l->sb;
@@ -83,7 +83,7 @@ int describe_start(const struct launch *l, struct buf *b, struct kennel_error **
 	};
 
 	/* In memory the inside's own file system has its ids; on disk they are those of the machine. */
-	m.shifted = sb->rootless && sb->keep;
+	m.shifted = sb->rootless && sb->keep && !in_file;
 	if (m.shifted)
 		m.ids = sb->user_map;
 	if (spec->base_layers.n)

@@ -153,7 +153,7 @@ static int map_namespace(pid_t pid, int say_fd, int *ret_fd, struct kennel_error
 	return *ret_fd < 0 ? fail_errno(err, "open the user namespace") : 0;
 }
 
-static int new_namespace(int *ret_fd, struct kennel_error **err)
+int errand_namespace(int *ret_fd, struct kennel_error **err)
 {
 	int say[2], hold[2], status;
 
@@ -184,7 +184,7 @@ int errand_alone(errand_fn work, void *data, struct buf *out, struct kennel_erro
 {
 	_cleanup_close_ int fd = -EBADF;
 
-	int r = new_namespace(&fd, err);
+	int r = errand_namespace(&fd, err);
 	return r < 0 ? wrap(err, r, "become root over the ids of this user") :
 		       errand_run(fd, work, data, out, err);
 }

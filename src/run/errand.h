@@ -18,6 +18,11 @@ typedef int (*errand_fn)(void *data, struct buf *out, struct kennel_error **err)
 int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, struct kennel_error **err)
 	MUST_CHECK;
 
+/*
+ * A new user namespace with all ids of the caller and nobody in it, for several errands. Return: 0 or a code.
+ */
+int errand_namespace(int *ret_fd, struct kennel_error **err) MUST_CHECK;
+
 /* The same in a user namespace that is made for this alone, with all ids of the caller (idmap/user.h). */
 int errand_alone(errand_fn work, void *data, struct buf *out, struct kennel_error **err) MUST_CHECK;
 

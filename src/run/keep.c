@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "conf/config.h"
 #include "run/errand.h"
+#include "run/file.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
@@ -128,6 +129,8 @@ static int read_config(struct keep *k, const struct spec *asked, struct kennel_e
 	int r = container_read(&k->c, CONTAINER_CONFIG, &text, err);
 	if (r >= 0)
 		r = config_parse(file, buf_str(&text), text.len, &config, err);
+	if (r == 0 && k->box)
+		r = keep_check_trust(k, asked, &config, &text, err);
 	if (r == 0)
 		r = config_apply(file, &config, k->spec, err);
 	if (r < 0)
@@ -147,7 +150,16 @@ static int check_manifest(const struct keep *k, const struct log_sink *log, stru
 			     "the changes of \"%s\" lie over the base \"%s\", not over \"%s\" as configured",
 			     k->c.name, k->manifest.base, base),
 			"put base and layers back with \"kennel config --edit\", or make another container");
-	if (k->manifest.base_id && k->base_id && strcmp(k->manifest.base_id, k->base_id) != 0)
+	bool other = k->manifest.base_id && k->base_id && strcmp(k->manifest.base_id, k->base_id) != 0;
+	if (other && k->box && !k->force)
+		return hint(
+			err,
+			fail(err, KENNEL_E_INVALID,
+			     "the changes in \"%s\" were made over another base than the one that is here%s",
+			     k->c.path,
+			     k->spec->base_path ? "" : ": another machine, distribution or release"),
+			"--force opens it all the same: what it replaced stays replaced, the rest is as here");
+	if (other)
 		log_warn(log, "the base of \"%s\" is another one than when its changes were made", k->c.name);
 	return 0;
 }
@@ -166,6 +178,17 @@ static int read_manifest(struct keep *k, const struct log_sink *log, struct kenn
 	return check_manifest(k, log, err);
 }
 
+static int open_in_store(struct keep *k, const struct spec *asked, struct kennel_error **err)
+{
+	int r = store_open(asked->store, true, &k->store, err);
+
+	if (r >= 0)
+		r = store_check_file_system(&k->store, err);
+	if (r == 0)
+		r = open_made(k, asked, err);
+	return r < 0 ? r : container_lock(&k->c, NULL, err);
+}
+
 int keep_open(const struct spec *asked, const struct log_sink *log, struct keep **ret,
 	      struct kennel_error **err)
 {
@@ -176,13 +199,8 @@ int keep_open(const struct spec *asked, const struct log_sink *log, struct keep 
 	k->store = (struct store)STORE_NONE;
 	k->c = (struct container)CONTAINER_NONE;
 	k->delta_fd = -EBADF;
-	int r = store_open(asked->store, true, &k->store, err);
-	if (r >= 0)
-		r = store_check_file_system(&k->store, err);
-	if (r == 0)
-		r = open_made(k, asked, err);
-	if (r == 0)
-		r = container_lock(&k->c, NULL, err);
+	k->force = asked->force;
+	int r = asked->file ? keep_open_file(k, asked, log, err) : open_in_store(k, asked, err);
 	if (r == 0)
 		r = read_config(k, asked, err);
 	if (r == 0)
@@ -195,7 +213,7 @@ int keep_open(const struct spec *asked, const struct log_sink *log, struct keep 
 	k->before.planted = &k->manifest.planted;
 	if (r < 0) {
 		keep_free(k, true);
-		return wrap(err, r, "container \"%s\"", asked->keep);
+		return asked->file ? r : wrap(err, r, "container \"%s\"", asked->keep);
 	}
 	*ret = k;
 	return 0;
@@ -217,6 +235,9 @@ struct keep *keep_free(struct keep *k, bool failed)
 		return NULL;
 	if (failed && k->made && k->c.lock_fd >= 0)
 		take_back(k);
+	if (failed && k->made && k->box)
+		file_remove(k->box);
+	file_free(k->box);
 	spec_free(k->spec);
 	close_fd(k->delta_fd);
 	buf_done(&k->manifest_text);
@@ -266,8 +287,11 @@ int keep_fail_xattr(const struct keep *k, struct kennel_error **err)
 
 int keep_clone_delta(const struct keep *k, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = sys_open_tree(k->delta_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+	_cleanup_close_ int fd = k->box ? keep_clone_file_delta(k, err) :
+					  sys_open_tree(k->delta_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
 
+	if (fd < 0 && k->box)
+		return fd;
 	if (fd < 0)
 		return fail_errno(err, "open \"%s/delta\"", k->c.path);
 	/* A new one is asked once; later its manifest says so. */
@@ -318,7 +342,8 @@ int keep_carry_over(const struct keep *k, struct manifest *m, struct kennel_erro
 
 		snprintf(name, sizeof(name), "%u/upper", old->mounts[i].index);
 		if (!has_mount(m, old->mounts[i].index) &&
-		    (geteuid() != 0 || fstatat(k->delta_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0))
+		    ((geteuid() != 0 && !k->box) ||
+		     fstatat(k->delta_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0))
 			r = manifest_add_mount(m, old->mounts[i].index, old->mounts[i].target,
 					       old->mounts[i].fstype, old->mounts[i].uuid, err);
 	}
@@ -348,7 +373,7 @@ int keep_note(struct launch *l, struct kennel_error **err)
 
 	if (!k)
 		return 0;
-	int r = describe_start(l, &text, err);
+	int r = describe_start(l, k->box != NULL, &text, err);
 	if (r == 0 && (text.len != k->manifest_text.len ||
 		       memcmp(buf_str(&text), buf_str(&k->manifest_text), text.len) != 0))
 		r = container_write(&k->c, CONTAINER_MANIFEST, &text, err);

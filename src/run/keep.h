@@ -15,16 +15,21 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "conf/config.h"
 #include "conf/spec.h"
 #include "container/container.h"
 #include "delta/layout.h"
 #include "delta/manifest.h"
 
+struct file_box;
 struct launch;
+struct sandbox;
 
 struct keep {
 	struct store store;
 	struct container c;
+	struct file_box *box; /* it is in one file: run/file.h; NULL: a directory of the store */
+	bool force;
 	struct spec *spec; /* configuration, and over it what was asked for */
 	bool made; /* by this start: goes again if it fails */
 	int delta_fd; /* O_PATH, on disk */
@@ -53,6 +58,23 @@ int keep_unplant(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* What of the old manifest still holds, into the new one. */
 int keep_carry_over(const struct keep *k, struct manifest *m, struct kennel_error **err) MUST_CHECK;
 int keep_note(struct launch *l, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * keep-file.c: one in a file. keep_open_file(): opens or makes it. keep_check_trust(): may its
+ * configuration be
+ * honoured? keep_trust(): this user accepts that. See also sandbox_save().
+ */
+int keep_open_file(struct keep *k, const struct spec *asked, const struct log_sink *log,
+		   struct kennel_error **err) MUST_CHECK;
+int keep_check_trust(const struct keep *k, const struct spec *asked, const struct config *c,
+		     const struct buf *text, struct kennel_error **err) MUST_CHECK;
+/* Does it need no acceptance, or has it had it? */
+bool keep_is_accepted(const struct buf *text);
+int keep_trust(const struct buf *text, struct kennel_error **err) MUST_CHECK;
+int keep_clone_file_delta(const struct keep *k, struct kennel_error **err) MUST_CHECK;
+int keep_join_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* The sandbox runs: from now on there is something to be saved. */
+void keep_use(struct keep *k);
 
 /* Is a store_wipe_fn: whoever the files belong to. */
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;

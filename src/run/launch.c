@@ -461,7 +461,7 @@ static int put_delta(struct launch *l, struct buf *b, struct kennel_error **err)
 
 	snprintf(text, sizeof(text), "%d", l->sb->delta_fd);
 	registry_put(b, "delta-fd", text);
-	int r = describe_start(l, &manifest, err);
+	int r = describe_start(l, false, &manifest, err);
 	if (r < 0)
 		return r;
 	registry_put(b, "manifest", buf_str(&manifest));
@@ -731,7 +731,7 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 	struct keep *keep = NULL;
 
 	int r = spec_check(spec, err);
-	if (r == 0 && spec->keep)
+	if (r == 0 && (spec->keep || spec->file))
 		r = keep_open(spec, log, &keep, err);
 	if (r == 0)
 		r = start(keep ? keep->spec : spec, log, keep, ret, err);

@@ -109,7 +109,9 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 			"Linux 6.6 or later has them");
 	if (l->base_fd < 0 && fstat(s->lower_fds[l->child_overlays[0].n_lowers - 1], &st) < 0)
 		return hint(err, fail_errno(err, "look at the view of the base"), "its server has ended");
-	int r = delta_add_mount(delta_fd, 0, &st, &s->upper_fds[0], &s->work_fds[0], err);
+	int r = keep_join_mounts(l, err);
+	if (r == 0)
+		r = delta_add_mount(delta_fd, 0, &st, &s->upper_fds[0], &s->work_fds[0], err);
 	if (r == 0)
 		r = prepare_hidden(l, err);
 	if (r == 0)

@@ -137,8 +137,11 @@ int clone_init_file(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err) MUST_CHECK;
 int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err) MUST_CHECK;
 
-/* describe.c: the text of the manifest; once the trees are there. Appends. */
-int describe_start(const struct launch *l, struct buf *b, struct kennel_error **err) MUST_CHECK;
+/*
+ * describe.c: the text of the manifest; once the trees are there. Appends. in_file: ids are those of the
+ * inside.
+ */
+int describe_start(const struct launch *l, bool in_file, struct buf *b, struct kennel_error **err) MUST_CHECK;
 
 /* stage.c: entering and leaving a mount namespace of our own, and the mounts that are to be locked. */
 bool stage_is_needed(const struct launch *l);
@@ -159,6 +162,12 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 		  struct kennel_error **err) MUST_CHECK;
 /* Ends it if it runs, removes everything that was made for it. NULL is fine. */
 struct sandbox *sandbox_free(struct sandbox *sb);
+
+/*
+ * Ends it; what a container in one file has done is then in the file, which is free again. Others: nothing
+ * more.
+ */
+int sandbox_save(struct sandbox *sb, struct kennel_error **err) MUST_CHECK;
 
 /*
  * For a program that ends now: as sandbox_free(), but mounts, delta and memory are left to the janitor, which

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "run/program.h"
 #include "run/views.h"
 #include "sys/spawn.h"
 #include "sys/sys.h"
@@ -25,26 +26,11 @@ enum { FD_FUSE, FD_SOURCE, FD_DEATH, FD_REPORT, N_FDS };
 
 int viewer_find_program(const char *name, char **ret, struct kennel_error **err)
 {
-	static const char *const dirs[] = { KENNEL_LIBEXECDIR, "../src/view", "../libexec/kennel" };
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int r = program_find(name, "view", ret, err);
 
-	self[MAX(n, (ssize_t)0)] = '\0';
-	char *slash = strrchr(self, '/');
-	for (size_t i = 0; i < (slash ? ARRAY_SIZE(dirs) : 1); i++) {
-		_cleanup_free_ char *path = NULL;
-
-		if (asprintf(&path, "%.*s%s%s/%s", i ? (int)(slash - self) : 0, self, i ? "/" : "", dirs[i],
-			     name) < 0) {
-			path = NULL;
-			return fail(err, KENNEL_E_NOMEM, "out of memory");
-		}
-		if (access(path, X_OK) == 0) {
-			*ret = take_ptr(&path);
-			return 0;
-		}
-	}
-	return hint(err, fail(err, KENNEL_E_MISSING, "the program %s is not installed", name),
+	if (r == 0)
+		return 0;
+	return hint(err, r,
 		    "without root the copy needs it: build kennel with libfuse 3, or run kennel as root");
 }
 

@@ -632,7 +632,7 @@ static void test_image_open_block_device(void **state)
 	const struct maker *m = make_image("squashfs", path);
 
 	_cleanup_close_ int file_fd = open(path, O_RDONLY | O_CLOEXEC);
-	_cleanup_close_ int loop_fd = loop_attach(file_fd, "kennel-test", &err);
+	_cleanup_close_ int loop_fd = loop_attach(file_fd, "kennel-test", false, &err);
 	if (loop_fd < 0)
 		fail_msg("%s", kennel_error_message(err));
 	snprintf(device, sizeof(device), "/proc/self/fd/%d", loop_fd);

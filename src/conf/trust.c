@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* conf/trust.c - see trust.h. */
+#include "conf/trust.h"
+
+#include <string.h>
+
+#include "base/macro.h"
+
+/* value: the only one that is harmless; NULL: any. */
+static const struct {
+	const char *key, *value;
+} harmless[] = {
+	{ "base", "system" }, /* a path could name any directory or disk of the machine */
+	{ "cap-drop", NULL },
+	{ "cpus", NULL },
+	{ "env", NULL },
+	{ "hide", NULL },
+	{ "hostname", NULL },
+	{ "idmap", "auto" },
+	{ "isolate", "auto" },
+	{ "isolate", "user" },
+	{ "isolate", "vm" },
+	{ "memory", NULL },
+	{ "net", "auto" },
+	{ "net", "nat" }, /* what there is without a word, too */
+	{ "net", "none" },
+	{ "no-new-privs", NULL },
+	{ "pids", NULL },
+	{ "quiet", NULL },
+	{ "size", NULL },
+	{ "tty", "auto" }, /* without one of its own it has the caller's, and could type into it */
+	{ "tty", "yes" },
+	{ "user", NULL },
+	{ "without", NULL },
+	{ "workdir", NULL },
+};
+
+bool trust_is_needed(const char *key, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+		if (strcmp(key, harmless[i].key) == 0 &&
+		    (!harmless[i].value || strcmp(value, harmless[i].value) == 0))
+			return false;
+	return true;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ext4/unpack.h - files out of a stream of kennel-ext4 (stream.h), which may be anybody's work.
+ *
+ * Every name is made new, one component at a time below a directory that nobody else changes; nothing
+ * that is there
+ * is ever followed, opened or written over.
+ */
+#ifndef KENNEL_EXT4_UNPACK_H
+#define KENNEL_EXT4_UNPACK_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct unpack_where {
+	int dir_fd; /* an empty directory, the image's root */
+	int links_fd; /* another one on the same file system, which is empty again afterwards */
+	uid_t uid; /* owner of what stands in the root itself */
+	gid_t gid;
+};
+
+/*
+ * Makes everything, with owners, modes, times and xattrs as far as the caller may. What would be lost is
+ * an error:
+ * PERM, with a hint, for device nodes and for ids that are not ours to give. CORRUPT: what the stream
+ * says can't be,
+ * or the reader's own words.
+ */
+int ext4_unpack(int stream_fd, const struct unpack_where *where, struct kennel_error **err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * path/tool.c - see tool.h. The tool gets a file as a descriptor, never as a name: what was looked at is
+ * what it
+ * works on, and a file that has no name yet will do.
+ */
+#include "path/tool.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/strv.h"
+#include "path/path.h"
+
+#define TOOL_FD 9
+#define SAID_MAX 8192
+
+static int find(const struct tool *t, struct strv *argv, struct kennel_error **err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	int r = path_find_tool(t->name, &path, err);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return hint(err, fail(err, KENNEL_E_MISSING, "%s is not installed", t->name),
+			    "install the package %s", t->package);
+	r = strv_take(argv, take_ptr(&path), err);
+	for (size_t i = 0; t->args[i] && r == 0; i++)
+		r = strv_add(argv, t->args[i], err);
+	return r;
+}
+
+static int spawn(const struct tool *t, char *const argv[], int write_fd, pid_t *ret,
+		 struct kennel_error **err)
+{
+	char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none;
+
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, write_fd, 1);
+	posix_spawn_file_actions_adddup2(&actions, write_fd, 2);
+	if (t->file_fd >= 0) /* last: until then all of ours are still what they were */
+		posix_spawn_file_actions_adddup2(&actions, t->file_fd, TOOL_FD);
+	int r = posix_spawn(ret, argv[0], &actions, &attr, argv, env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	errno = r;
+	return r ? fail_errno(err, "run \"%s\"", argv[0]) : 0;
+}
+
+/* Reads to the end, so that the tool never waits for us; only the beginning is kept. */
+static void listen_to(int fd, struct buf *said)
+{
+	char text[1024];
+	ssize_t n;
+
+	while ((n = read(fd, text, sizeof(text))) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0 && said->len < SAID_MAX)
+			buf_add(said, text, (size_t)n);
+}
+
+int tool_run(const struct tool *t, struct buf *said, struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv argv = { 0 };
+	int fds[2], status;
+	pid_t pid;
+
+	int r = find(t, &argv, err);
+	if (r < 0)
+		return r;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	_cleanup_close_ int read_fd = fds[0];
+	_cleanup_close_ int write_fd = fds[1];
+	r = spawn(t, argv.items, write_fd, &pid, err);
+	if (r < 0)
+		return r;
+	replace_fd(&write_fd, -EBADF);
+	listen_to(read_fd, said);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return fail_errno(err, "wait for %s", t->name);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void add_last_line(struct buf *ret, const char *text)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	char *line = NULL, *rest = copy;
+
+	for (char *s; copy && (s = strsep(&rest, "\n"));)
+		if (*s)
+			line = s;
+	buf_safe(ret, line ? line : "it says nothing");
+}
+
+int tool_must(const struct tool *t, const char *what, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf said = { 0 }, line = { 0 };
+
+	int r = tool_run(t, &said, err);
+	if (r < 0)
+		return wrap(err, r, "%s", what);
+	if (r == 0)
+		return 0;
+	add_last_line(&line, buf_str(&said));
+	if (r > 128)
+		return fail(err, KENNEL_E_IO, "%s: %s was ended by signal %d", what, t->name, r - 128);
+	return fail(err, strstr(buf_str(&said), "No space left") ? KENNEL_E_LIMIT : KENNEL_E_IO, "%s: %s: %s",
+		    what, t->name, buf_str(&line));
+}
