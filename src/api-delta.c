@@ -68,7 +68,8 @@ static int open_entry(const struct kennel_list *list, const struct copy_sandbox 
 		return fd;
 	if (!registry_is_alive(dir_fd, kennel_list_value(list, 0, "id")))
 		return fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended");
-	r = delta_tree_open(&m, take_fd(&fd), m.view || sb->mapped ? pidfd : -EBADF, ret, err);
+	const struct idmap *shift = sb->mapped && !m.view && geteuid() == 0 ? &sb->map : NULL;
+	r = delta_tree_open(&m, take_fd(&fd), m.view || sb->mapped ? pidfd : -EBADF, shift, ret, err);
 	if (r == 0 && sb->mapped)
 		(*ret)->id_count = sb->map.count;
 	return r;

@@ -29,12 +29,14 @@ void compare_done(struct compare *c)
 	free(c->buffers);
 }
 
-static ssize_t read_block(int fd, char *buffer)
+/* left: what is still to come of a file of this size. */
+static ssize_t read_block(int fd, char *buffer, uint64_t left)
 {
+	const size_t want = MIN(left, (uint64_t)COMPARE_BUFFER);
 	size_t len = 0;
 
-	while (len < COMPARE_BUFFER) {
-		ssize_t n = read(fd, buffer + len, COMPARE_BUFFER - len);
+	while (len < want) {
+		ssize_t n = read(fd, buffer + len, want - len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -48,11 +50,12 @@ static ssize_t read_block(int fd, char *buffer)
 }
 
 /* Return: 1 equal, 0 not, or a negative code. */
-static int equal_contents(struct compare *c, int before_fd, int after_fd, struct kennel_error **err)
+static int equal_contents(struct compare *c, int before_fd, int after_fd, uint64_t size,
+			  struct kennel_error **err)
 {
-	for (;;) {
-		ssize_t n = read_block(before_fd, c->buffers);
-		ssize_t m = n < 0 ? -1 : read_block(after_fd, c->buffers + COMPARE_BUFFER);
+	for (uint64_t left = size;; left -= COMPARE_BUFFER) {
+		ssize_t n = read_block(before_fd, c->buffers, left);
+		ssize_t m = n < 0 ? -1 : read_block(after_fd, c->buffers + COMPARE_BUFFER, left);
 
 		if (m < 0)
 			return fail_errno(err, "read");
@@ -68,8 +71,8 @@ static int open_after(struct compare *c, const struct compare_pair *p, int flags
 {
 	if (p->dir_fd < 0)
 		return delta_tree_pin(c->tree, DELTA_AFTER, c->mount, p->rel, flags, err);
-	int fd = flags & O_PATH ? openat(p->dir_fd, p->name, O_PATH | O_NOFOLLOW | O_CLOEXEC) :
-				  dirs_open_file(p->dir_fd, p->name);
+	/* A regular file, or was one a moment ago: who can make a device of it is root here, too. */
+	int fd = openat(p->dir_fd, p->name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return fd < 0 ? fail_errno(err, "open \"%s\"", p->rel) : fd;
 }
 
@@ -85,7 +88,7 @@ static int differ_in_content(struct compare *c, const struct compare_pair *p, st
 	_cleanup_close_ int after_fd = open_after(c, p, O_RDONLY, err);
 	if (after_fd < 0)
 		return after_fd;
-	int r = equal_contents(c, before_fd, after_fd, err);
+	int r = equal_contents(c, before_fd, after_fd, (uint64_t)p->after->st_size, err);
 	return r < 0 ? wrap(err, r, "compare \"%s\"", p->rel) : !r;
 }
 
@@ -114,7 +117,7 @@ static int xattrs_after(struct compare *c, const struct compare_pair *p, int aft
 			struct delta_xattrs *ret, struct kennel_error **err)
 {
 	/* Values with ids in them are those inside only if they are read from there. */
-	if (c->tree->reader)
+	if (c->tree->reader || c->tree->values)
 		return delta_tree_xattrs(c->tree, DELTA_AFTER, c->mount, p->rel, ret, err);
 	return delta_tree_xattrs_of(c->tree, after_fd, ret, err);
 }
@@ -140,6 +143,10 @@ static int differ_in_xattrs(struct compare *c, const struct compare_pair *p, int
 static int compare_open(struct compare *c, const struct compare_pair *p, unsigned *bits,
 			struct kennel_error **err)
 {
+	/* Nearly all files have none, which is quickly seen. */
+	if (!S_ISLNK(p->after->st_mode) && p->dir_fd >= 0 &&
+	    !delta_tree_xattrs_any(c->tree, p->dir_fd, p->name) && !lower_any_xattrs(c->lower, p->name))
+		return 0;
 	_cleanup_close_ int before_fd = lower_open(c->lower, p->name, O_PATH);
 	_cleanup_close_ int after_fd = open_after(c, p, O_PATH, err);
 	int r = 0;

@@ -426,6 +426,7 @@ static int next_entry(struct diff *d, struct walk_entry **ret, struct kennel_err
 	}
 	*ret = &b->entries[b->next];
 	(*ret)->rel = b->paths.data + b->at[b->next++];
+	delta_tree_show_owner(d->tree, &(*ret)->st);
 	return 1;
 }
 
@@ -449,11 +450,12 @@ static int open_upper(void *data, struct kennel_error **err)
 /* The mount's root itself: owner and mode. */
 static int see_root(struct diff *d, struct kennel_error **err)
 {
-	const struct walk_entry e = { .rel = "", .type = DT_DIR, .st = d->root };
+	struct walk_entry e = { .rel = "", .type = DT_DIR, .st = d->root };
 	struct seen s = { .e = &e, .name = "", .found = true };
 
 	if (d->below || !lower_is_there(&d->lower))
 		return 0;
+	delta_tree_show_owner(d->tree, &e.st);
 	int r = lower_look(&d->lower, ".", &s.before, err);
 	return r < 0 ? r : see_file(d, &s, err);
 }

@@ -131,6 +131,11 @@ int lower_open(const struct lower *l, const char *name, int flags)
 	return -1;
 }
 
+bool lower_any_xattrs(const struct lower *l, const char *name)
+{
+	return l->n != 1 || !has_current(l, 0) || delta_tree_xattrs_any(l->tree, dirs_fd(&l->trees[0]), name);
+}
+
 static bool is_opaque(const struct lower *l, int fd)
 {
 	char value;

@@ -31,6 +31,8 @@ int lower_look(const struct lower *l, const char *name, struct stat *ret, struct
 	MUST_CHECK;
 /* Descriptor of it (flags as for open(2)), or -1 and errno. */
 int lower_open(const struct lower *l, const char *name, int flags);
+/* Has it any extended attributes? True where that can't be told. */
+bool lower_any_xattrs(const struct lower *l, const char *name);
 /* Goes down; where the base has no such directory, lower_is_there() is false from then on. */
 int lower_enter(struct lower *l, const char *name, bool hidden, struct kennel_error **err) MUST_CHECK;
 void lower_leave(struct lower *l);

@@ -91,8 +91,36 @@ static int open_lower(struct delta_tree *t, size_t i, struct kennel_error **err)
 	return 0;
 }
 
-int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, struct delta_tree **ret,
-		    struct kennel_error **err)
+static int use_own_rights(struct delta_tree *t, int user_ns_fd, const struct idmap *shift,
+			  struct kennel_error **err)
+{
+	t->values = malloc(sizeof(*t->values));
+	if (!t->values)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	*t->values = (struct delta_values){
+		.user_ns_fd = fcntl(user_ns_fd, F_DUPFD_CLOEXEC, 3),
+		.shift = *shift,
+	};
+	return t->values->user_ns_fd < 0 ? fail_errno(err, "duplicate a descriptor") : 0;
+}
+
+static uint32_t unshift(const struct idmap *m, uint32_t id)
+{
+	const uint32_t nobody = 65534;
+
+	return id >= m->base && id - m->base < m->count ? id - m->base : nobody;
+}
+
+void delta_tree_show_owner(const struct delta_tree *t, struct stat *st)
+{
+	if (!t->values)
+		return;
+	st->st_uid = unshift(&t->values->shift, st->st_uid);
+	st->st_gid = unshift(&t->values->shift, st->st_gid);
+}
+
+int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, const struct idmap *shift,
+		    struct delta_tree **ret, struct kennel_error **err)
 {
 	_cleanup_delta_tree_ struct delta_tree *t = calloc(1, sizeof(*t));
 	int r = 0;
@@ -112,7 +140,8 @@ int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, stru
 	for (size_t i = 0; i < t->manifest.n_mounts && r == 0; i++)
 		r = open_lower(t, i, err);
 	if (r == 0 && user_ns_fd >= 0)
-		r = delta_reader_new(user_ns_fd, &t->reader, err);
+		r = shift ? use_own_rights(t, user_ns_fd, shift, err) :
+			    delta_reader_new(user_ns_fd, &t->reader, err);
 	t->id_count = user_ns_fd >= 0 ? IDMAP_DEFAULT_COUNT : 0;
 	if (t->manifest.view) {
 		t->own_uid = t->manifest.shifted ? t->manifest.ids.uid : geteuid();
@@ -128,6 +157,11 @@ struct delta_tree *delta_tree_free(struct delta_tree *t)
 	if (!t)
 		return NULL;
 	delta_reader_free(t->reader);
+	if (t->values) {
+		delta_reader_free(t->values->reader);
+		close_fd(t->values->user_ns_fd);
+		free(t->values);
+	}
 	for (size_t i = 0; t->lowers && i < t->manifest.n_mounts; i++) {
 		for (size_t k = 0; k < t->lowers[i].n; k++)
 			close_fd(t->lowers[i].fds[k]);
@@ -173,13 +207,18 @@ static int pin_after(void *data, struct kennel_error **err)
 static unsigned rules_of(const struct delta_tree *t)
 {
 	return (t->manifest.user_xattr ? DELTA_XATTR_USER : 0) |
-	       (t->reader || geteuid() != 0 ? 0 : DELTA_XATTR_TRUSTED);
+	       (t->reader || t->values || geteuid() != 0 ? 0 : DELTA_XATTR_TRUSTED);
 }
 
 int delta_tree_xattrs_of(const struct delta_tree *t, int fd, struct delta_xattrs *ret,
 			 struct kennel_error **err)
 {
 	return delta_xattrs_read(fd, rules_of(t), ret, err);
+}
+
+bool delta_tree_xattrs_any(const struct delta_tree *t, int dir_fd, const char *name)
+{
+	return delta_xattrs_any(dir_fd, name, rules_of(t));
 }
 
 static int xattrs_after(void *data, struct kennel_error **err)
@@ -258,8 +297,15 @@ int delta_tree_xattrs(const struct delta_tree *t, enum delta_side side, unsigned
 		.xattrs = ret,
 	};
 
-	if (side == DELTA_AFTER)
-		return delta_reader_call(t->reader, xattrs_after, &j, err);
+	if (side == DELTA_AFTER) {
+		int r = t->values && !t->values->reader ?
+				delta_reader_new(t->values->user_ns_fd, &t->values->reader, err) :
+				0;
+
+		return r < 0 ? r :
+			       delta_reader_call(t->values ? t->values->reader : t->reader, xattrs_after, &j,
+						 err);
+	}
 	_cleanup_close_ int fd = pin_before(&j, err);
 	return fd < 0 ? fd : delta_xattrs_read(fd, j.rules, ret, err);
 }

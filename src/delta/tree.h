@@ -17,11 +17,19 @@ struct delta_lower { /* of one mount: directories, the uppermost first */
 	size_t n; /* 0: the base does not have this mount any more */
 };
 
+struct delta_values {
+	int user_ns_fd;
+	struct idmap shift;     /* ids as seen here are those inside plus its base */
+	struct delta_reader *reader; /* made when it is needed */
+};
+
 struct delta_tree {
 	struct manifest manifest; /* planted ones are sorted */
 	int root_fd;
 	struct delta_lower *lowers; /* as manifest.mounts */
 	struct delta_reader *reader; /* NULL: this process reads the delta with its own rights */
+	/* Root may do so where ids are shifted, too; then values with ids come from inside. Or NULL. */
+	struct delta_values *values;
 	/*
 	 * Ids that exist inside: 0 to id_count - 1 (0: all), and these two. Owners of the base that are none
 	 * of them are seen as nobody.
@@ -34,10 +42,11 @@ enum delta_side { DELTA_BEFORE, DELTA_AFTER };
 
 /*
  * Takes manifest and root_fd, also on failure. user_ns_fd: whose root reads the delta (a descriptor of a user
- * namespace or a pidfd, borrowed), or negative. Opens the trees of the base.
+ * namespace or a pidfd, borrowed), or negative. shift: NULL, or how that namespace's ids are seen here, by
+ * root, who then reads most by itself. Opens the trees of the base.
  */
-int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, struct delta_tree **ret,
-		    struct kennel_error **err) MUST_CHECK;
+int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, const struct idmap *shift,
+		    struct delta_tree **ret, struct kennel_error **err) MUST_CHECK;
 struct delta_tree *delta_tree_free(struct delta_tree *t);
 
 /*
@@ -54,9 +63,15 @@ int delta_tree_readlink(const struct delta_tree *t, enum delta_side side, unsign
 int delta_tree_xattrs(const struct delta_tree *t, enum delta_side side, unsigned mount, const char *rel,
 		      struct delta_xattrs *ret, struct kennel_error **err) MUST_CHECK;
 
+/* Owners of the delta as this process sees them into those inside. */
+void delta_tree_show_owner(const struct delta_tree *t, struct stat *st);
+
 /* The same of an open file, or pin; not of the delta where it has a reader. */
 int delta_tree_xattrs_of(const struct delta_tree *t, int fd, struct delta_xattrs *ret,
 			 struct kennel_error **err) MUST_CHECK;
+
+/* See delta_xattrs_any(). */
+bool delta_tree_xattrs_any(const struct delta_tree *t, int dir_fd, const char *name);
 
 static inline void cleanup_delta_treep(struct delta_tree **t)
 {

@@ -3,6 +3,7 @@
 #include "delta/xattr.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,22 @@ int delta_xattrs_read(int fd, unsigned rules, struct delta_xattrs *ret, struct k
 	if (r < 0)
 		delta_xattrs_done(ret);
 	return MIN(r, 0);
+}
+
+bool delta_xattrs_any(int dir_fd, const char *name, unsigned rules)
+{
+	char path[NAME_MAX + 40], names[1024];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
+	ssize_t n = llistxattr(path, names, sizeof(names));
+	if (n < 0)
+		return errno != ENOTSUP && errno != ENODATA;
+	for (ssize_t at = 0, len; at < n; at += len) {
+		len = (ssize_t)strlen(names + at) + 1;
+		if (delta_xattr_name(names + at, rules))
+			return true;
+	}
+	return false;
 }
 
 bool delta_xattrs_equal(const struct delta_xattrs *a, const struct delta_xattrs *b)

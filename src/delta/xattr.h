@@ -32,6 +32,10 @@ enum delta_xattr_rules {
 
 /* Those of the file that fd (also an O_PATH one, also of a link) stands for. */
 int delta_xattrs_read(int fd, unsigned rules, struct delta_xattrs *ret, struct kennel_error **err) MUST_CHECK;
+/*
+ * Has the file name in the directory dir_fd any? Without opening it, so true where that can't be told.
+ */
+bool delta_xattrs_any(int dir_fd, const char *name, unsigned rules);
 bool delta_xattrs_equal(const struct delta_xattrs *a, const struct delta_xattrs *b);
 void delta_xattrs_done(struct delta_xattrs *x);
 

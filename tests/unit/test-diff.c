@@ -124,7 +124,7 @@ static void open_tree(struct fixture *f)
 	m.planted = f->planted;
 	f->planted = (struct manifest_plants){ 0 };
 	int fd = openat(f->dir_fd, "delta", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(delta_tree_open(&m, fd, f->user_ns_fd, &f->tree, NULL), 0);
+	assert_int_equal(delta_tree_open(&m, fd, f->user_ns_fd, NULL, &f->tree, NULL), 0);
 	f->tree->all = f->all;
 }
 
