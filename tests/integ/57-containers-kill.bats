@@ -184,7 +184,7 @@ still_kept() {
 
 @test "container kill: run of one that is there, from its start to its end" {
 	kill_points kept still_kept "$KENNEL" run -P "$S" -k box -- sh -c 'echo x >/root/second'
-	[ "$POINTS" -gt 40 ]
+	[ "$POINTS" -gt 20 ]
 }
 
 none_or_whole() {
