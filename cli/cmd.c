@@ -14,8 +14,9 @@
 #include "base/suggest.h"
 
 static const struct cmd *const cmds[] = {
-	&cmd_run,    &cmd_create, &cmd_list,  &cmd_info, &cmd_set,	  &cmd_config, &cmd_cp, &cmd_diff,
-	&cmd_rename, &cmd_rm,	  &cmd_check, &cmd_gc,	 &cmd_completion, &cmd_help,   NULL,
+	&cmd_run,    &cmd_create, &cmd_list,   &cmd_info, &cmd_set,   &cmd_config, &cmd_cp,	   &cmd_diff,
+	&cmd_export, &cmd_import, &cmd_rename, &cmd_rm,	  &cmd_check, &cmd_gc,	   &cmd_completion, &cmd_help,
+	NULL,
 };
 
 const struct cmd *cmd_at(size_t i)

@@ -7,6 +7,7 @@
 #include <kennel/delta.h>
 #include <kennel/error.h>
 #include <kennel/sandbox.h>
+#include <kennel/ship.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -246,6 +246,10 @@ static int set_base(struct spec *s, const struct key *k, const char *value, stru
 		for (size_t i = 0; r == 0 && i < layers.n; i++)
 			if (!layers.items[i][0])
 				return fail(err, KENNEL_E_INVALID, "\"%s\" names an empty layer", value);
+	} else if (strcmp(value, "own") == 0) {
+		kind = SPEC_BASE_PATH;
+		path = strdup(value);
+		r = path ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 	} else if (strcmp(value, system_word) != 0) {
 		kind = SPEC_BASE_PATH;
 		r = clean_path(value, &path, err);
@@ -579,7 +583,8 @@ static int add_env(struct spec *s, const struct key *k, const char *value, struc
 static const struct key keys[] = {
 	{ "isolate", set_word, AT(isolate), isolate_words, "it is fs, ns, user, vm or auto" },
 	{ "base", set_base, 0, NULL,
-	  "it is system, system:LAYER,... or the full path of a directory or an image" },
+	  "it is system, system:LAYER,..., the full path of a directory or an image, or own: an "
+	  "imported container's" },
 	{ "layer", add_path, AT(layers), NULL, "it is the full path of a directory or an image" },
 	{ "without", add_target, AT(without), NULL, "it is the full path of a directory, such as /home" },
 	{ "hide", add_target, AT(hide), NULL, "it is the full path of a directory, such as /home" },

@@ -149,10 +149,19 @@ static int make_delta(int dir_fd, struct kennel_error **err)
 	return 0;
 }
 
-int container_fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
+struct filler {
+	container_fill_fn fill; /* or NULL */
+	void *data;
+	container_wipe_fn wipe;
+};
+
+static int fill(int dir_fd, const char *shown, struct buf *config, const struct filler *f,
+		struct kennel_error **err)
 {
 	int r = make_delta(dir_fd, err);
 
+	if (r == 0 && f->fill)
+		r = f->fill(f->data, dir_fd, config, err);
 	if (r == 0)
 		r = write_file(dir_fd, "lock", &(struct buf){ 0 }, shown, err);
 	if (r == 0)
@@ -162,8 +171,15 @@ int container_fill(int dir_fd, const char *shown, const struct buf *config, stru
 	return r;
 }
 
-int container_create(const struct store *s, const char *name, const struct buf *config,
-		     struct kennel_error **err)
+int container_fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
+{
+	struct buf same = *config; /* nobody changes it */
+
+	return fill(dir_fd, shown, &same, &(struct filler){ 0 }, err);
+}
+
+static int create(const struct store *s, const char *name, struct buf *config, const struct filler *f,
+		  struct kennel_error **err)
 {
 	char temp[STORE_TEMP_SIZE];
 
@@ -173,7 +189,7 @@ int container_create(const struct store *s, const char *name, const struct buf *
 	_cleanup_close_ int fd = make_locked(s, temp, err);
 	if (fd < 0)
 		return fd;
-	r = container_fill(fd, s->path, config, err);
+	r = fill(fd, s->path, config, f, err);
 	if (r == 0 && sys_renameat2(s->fd, temp, s->fd, name, RENAME_NOREPLACE) < 0) {
 		if (errno == EEXIST)
 			r = hint(err,
@@ -184,12 +200,27 @@ int container_create(const struct store *s, const char *name, const struct buf *
 			r = fail_errno(err, "name the container \"%s\"", name);
 	}
 	if (r < 0) {
-		(void)!container_wipe(fd, s->path, NULL);
+		(void)!(f->wipe ? f->wipe(NULL, fd, s->path, NULL) : container_wipe(fd, s->path, NULL));
 		(void)!unlinkat(s->fd, temp, AT_REMOVEDIR);
 		return r;
 	}
 	/* It is there in any case; on a disk that fails now it may be gone after a crash. */
 	return fsync(s->fd) < 0 ? fail_errno(err, "write \"%s\"", s->path) : 0;
+}
+
+int container_create(const struct store *s, const char *name, const struct buf *config,
+		     struct kennel_error **err)
+{
+	struct buf same = *config; /* nobody changes it */
+
+	return create(s, name, &same, &(struct filler){ 0 }, err);
+}
+
+int container_create_filled(const struct store *s, const char *name, struct buf *config,
+			    container_fill_fn fill_fn, void *data, container_wipe_fn wipe,
+			    struct kennel_error **err)
+{
+	return create(s, name, config, &(struct filler){ fill_fn, data, wipe }, err);
 }
 
 int container_begin_change(struct container *c, struct kennel_error **err)

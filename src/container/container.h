@@ -48,6 +48,16 @@ int container_create(const struct store *s, const char *name, const struct buf *
 /* What a new one has, into an empty directory; shown: what to call that. */
 int container_fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
 	MUST_CHECK;
+/*
+ * The same with more in it: fill gets the directory, in which there is an empty delta so far, and may
+ * change config, which is written after it. What it puts there is on the disk when it returns.
+ */
+/* Removes what is in a directory, whoever it belongs to; a store_wipe_fn. */
+typedef store_wipe_fn container_wipe_fn;
+typedef int (*container_fill_fn)(void *data, int dir_fd, struct buf *config, struct kennel_error **err);
+int container_create_filled(const struct store *s, const char *name, struct buf *config,
+			    container_fill_fn fill, void *data, container_wipe_fn wipe,
+			    struct kennel_error **err) MUST_CHECK;
 
 /* Who runs it. */
 struct container_holder {

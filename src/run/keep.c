@@ -113,6 +113,21 @@ static int add_asked(struct keep *k, const struct config *config, const struct s
 	return r < 0 ? r : spec_check(k->spec, err);
 }
 
+/* "own" is a path only now that it is known whose. */
+static int find_own_base(struct keep *k, struct kennel_error **err)
+{
+	if (!k->spec->base_path || strcmp(k->spec->base_path, "own") != 0)
+		return 0;
+	char *path = NULL;
+
+	if (asprintf(&path, "%s/base", k->c.path) < 0)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	free(k->spec->base_path);
+	k->spec->base_path = path;
+	k->own_base = true;
+	return 0;
+}
+
 static int read_config(struct keep *k, const struct spec *asked, struct kennel_error **err)
 {
 	_cleanup_config_ struct config config = { 0 };
@@ -136,6 +151,8 @@ static int read_config(struct keep *k, const struct spec *asked, struct kennel_e
 	if (r < 0)
 		return hint_default(err, r, "put it right with \"kennel config --edit\"");
 	r = check_asked(k, asked, err);
+	if (r == 0)
+		r = find_own_base(k, err);
 	return r < 0 ? r : add_asked(k, &config, asked, err);
 }
 
@@ -143,7 +160,8 @@ static int check_manifest(const struct keep *k, const struct log_sink *log, stru
 {
 	const char *base = k->spec->base_path ? k->spec->base_path : "system";
 
-	if (strcmp(base, k->manifest.base) != 0 || !same_list(&k->spec->layers, &k->manifest.layers))
+	if ((!k->own_base && strcmp(base, k->manifest.base) != 0) ||
+	    !same_list(&k->spec->layers, &k->manifest.layers))
 		return hint(
 			err,
 			fail(err, KENNEL_E_INVALID,

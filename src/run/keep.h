@@ -31,6 +31,7 @@ struct keep {
 	struct file_box *box; /* it is in one file: run/file.h; NULL: a directory of the store */
 	bool force;
 	struct spec *spec; /* configuration, and over it what was asked for */
+	bool own_base; /* which lies beside the delta: its path changes with the name */
 	bool made; /* by this start: goes again if it fails */
 	int delta_fd; /* O_PATH, on disk */
 	struct buf manifest_text; /* as it was found; empty: never started */

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * api-import.c - the public face of ship/ for what comes in: a container is filled before it has its name.
+ *
+ * A delta goes into delta/0/upper; a whole root becomes "base" in the container's own directory, which its
+ * configuration calls "own": a directory, or, where ids on disk are not those inside (an ordinary user's),
+ * a squashfs image. An image that holds a root is copied as it is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <kennel/kennel.h>
+
+#include "base/cleanup.h"
+#include "conf/spec.h"
+#include "container/container.h"
+#include "delta/manifest.h"
+#include "idmap/user.h"
+#include "layer/layer.h"
+#include "run/keep.h"
+#include "ship/export.h"
+#include "ship/import.h"
+#include "ship/oci.h"
+#include "ship/tool.h"
+#include "ship/tree.h"
+#include "ship/worker.h"
+
+#define KEEP_FREE_MAX (256ull << 20)
+
+struct import {
+	const struct kennel_import_options *o;
+	struct ship_input_options in;
+	int file_fd; /* of an image */
+	struct ship_mark mark;
+	struct buf text; /* of the trailer */
+	uint64_t left_out;
+	int dir_fd; /* of the container that is filled */
+	int top_fd; /* of what the tree goes into */
+	int base_fd; /* the file that becomes the base, or -EBADF */
+	bool user;
+};
+
+static int parse_what(const char *what, enum ship_what *ret, struct kennel_error **err)
+{
+	*ret = !what ? SHIP_WHAT_TOLD : strcmp(what, "delta") == 0 ? SHIP_WHAT_DELTA : SHIP_WHAT_ROOT;
+	if (*ret != SHIP_WHAT_ROOT || strcmp(what, "root") == 0)
+		return 0;
+	return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" is neither delta nor root", what),
+		    "delta: changes over a base; root: a base of its own");
+}
+
+static int open_input(struct import *i, const char *path, struct kennel_error **err)
+{
+	_cleanup_free_ char *fstype = NULL;
+
+	i->in.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (i->in.fd < 0)
+		return fail_errno(err, "open \"%s\"", path);
+	int r = ship_input_find(i->in.fd, path, &i->in.input, err);
+	i->in.mark = "";
+	if (r < 0 || i->in.input != SHIP_INPUT_IMAGE)
+		return r;
+	r = ship_trailer_read(i->in.fd, &i->text, err);
+	if (r < 0)
+		return r;
+	i->in.mark = buf_str(&i->text);
+	i->file_fd = i->in.fd;
+	i->in.fd = i->user ? fcntl(i->file_fd, F_DUPFD_CLOEXEC, 3) : image_open(path, &fstype, err);
+	if (i->in.fd < 0 && i->user)
+		return fail_errno(err, "duplicate a descriptor");
+	return MIN(i->in.fd, 0);
+}
+
+/* How much of the file system others may still need: some of it, and not more than matters. */
+static uint64_t free_to_keep(int fd)
+{
+	struct statvfs v;
+
+	if (fstatvfs(fd, &v) < 0)
+		return KEEP_FREE_MAX;
+	return MIN((uint64_t)v.f_blocks * v.f_frsize / 50, (uint64_t)KEEP_FREE_MAX);
+}
+
+static int look(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err)
+{
+	struct import *i = data;
+	struct ship_mark mark = { 0 };
+
+	i->in.progress = p;
+	int r = ship_import_look(&i->in, &mark, err);
+	if (r == 0 && mark.known)
+		ship_mark_format(out, mark.root, mark.base, mark.base_id);
+	ship_mark_done(&mark);
+	return r;
+}
+
+/* What kind of thing it is, before a container is begun. */
+static int find_mark(struct import *i, const struct ship_watch *watch, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	int r = ship_work(look, i, watch, &text, NULL, err);
+	if (r == 0)
+		r = ship_mark_parse(buf_str(&text), text.len, &i->mark, err);
+	if (r < 0)
+		return r;
+	i->mark.root = i->in.what == SHIP_WHAT_ROOT ||
+		       (i->in.what == SHIP_WHAT_TOLD && (!i->mark.known || i->mark.root));
+	i->in.what = i->mark.root ? SHIP_WHAT_ROOT : SHIP_WHAT_DELTA;
+	if (i->mark.root && i->o->base)
+		return fail(err, KENNEL_E_INVALID, "a whole root lies over no base");
+	return 0;
+}
+
+/* An image for who can't mount it: the field's own program takes it apart, then it is a tree like others. */
+static int unpack_image(struct import *i, int to_fd, struct kennel_error **err)
+{
+	static const char *const args[] = { "-quiet",
+					    "-no-progress",
+					    "-ignore-errors",
+					    "-no-exit-code",
+					    "-force",
+					    "-dest",
+					    ".",
+					    SHIP_TOOL_FILE,
+					    NULL };
+	const struct ship_tool tool = {
+		.name = "unsquashfs",
+		.package = "squashfs-tools",
+		.args = args,
+		.file_fd = i->file_fd,
+		.dir_fd = to_fd,
+	};
+	char magic[4];
+
+	if (pread(i->file_fd, magic, sizeof(magic), 0) != sizeof(magic) || memcmp(magic, "hsqs", 4) != 0)
+		return hint(err,
+			    fail(err, KENNEL_E_PERM,
+				 "without root kennel takes changes out of squashfs images only"),
+			    "export them to an archive or to squashfs, or import it as root");
+	return ship_tool_run(&tool, err);
+}
+
+static int open_dir(int at_fd, const char *name, struct kennel_error **err)
+{
+	if (mkdirat(at_fd, name, 0755) < 0)
+		return fail_errno(err, "make \"%s\" in the container", name);
+	int fd = openat(at_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open \"%s\" in the container", name) : fd;
+}
+
+static int import_tree(struct import *i, int top_fd, struct ship_progress *p, struct kennel_error **err)
+{
+	struct ship_mark mark = { 0 };
+	_cleanup_close_ int unpacked_fd = -EBADF;
+	int r = 0;
+
+	i->in.top_fd = top_fd;
+	i->in.progress = p;
+	if (i->in.input == SHIP_INPUT_IMAGE && i->user) {
+		unpacked_fd = open_dir(i->dir_fd, "unpacked", err);
+		r = unpacked_fd < 0 ? unpacked_fd : unpack_image(i, unpacked_fd, err);
+		i->in.fd = unpacked_fd;
+		i->in.input = SHIP_INPUT_TREE;
+	}
+	if (r == 0)
+		r = ship_import(&i->in, &mark, err);
+	ship_mark_done(&mark);
+	if (r == 0 && unpacked_fd >= 0)
+		r = ship_tree_clear(unpacked_fd, err);
+	if (r == 0 && unpacked_fd >= 0 && unlinkat(i->dir_fd, "unpacked", AT_REMOVEDIR) < 0)
+		r = fail_errno(err, "remove what was unpacked");
+	return r;
+}
+
+static int import_delta(struct import *i, struct ship_progress *p, struct kennel_error **err)
+{
+	_cleanup_close_ int delta_fd =
+		openat(i->dir_fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (delta_fd < 0)
+		return fail_errno(err, "open the delta");
+	_cleanup_close_ int zero_fd = open_dir(delta_fd, "0", err);
+	if (zero_fd < 0)
+		return zero_fd;
+	_cleanup_close_ int upper_fd = open_dir(zero_fd, "upper", err);
+	if (upper_fd < 0)
+		return upper_fd;
+	if (fchmod(zero_fd, 0700) < 0 || mkdirat(zero_fd, "work", 0700) < 0)
+		return fail_errno(err, "make the delta");
+	return import_tree(i, upper_fd, p, err);
+}
+
+/* Where ids on disk would not be those inside, the tree becomes an image, and goes again. */
+static int import_root(struct import *i, struct ship_progress *p, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = open_dir(i->dir_fd, i->user ? "tree" : "base", err);
+	const struct ship_part part = { fd, "" };
+	const struct ship_walk w = { .parts = &part, .n_parts = 1, .progress = p };
+	struct ship_output out = { .fd = i->base_fd, .mark = "", .root = true };
+
+	int r = fd < 0 ? fd : import_tree(i, fd, p, err);
+	if (r < 0 || !i->user)
+		return r;
+	r = ship_format_find("squashfs", &out.format, err);
+	if (r == 0)
+		r = ship_export(&w, &out, err);
+	if (r == 0)
+		r = ship_tree_clear(fd, err);
+	if (r == 0 && unlinkat(i->dir_fd, "tree", AT_REMOVEDIR) < 0)
+		r = fail_errno(err, "remove what was unpacked");
+	return r;
+}
+
+static int copy_image(struct import *i, struct ship_progress *p, struct kennel_error **err)
+{
+	off_t size = lseek(i->file_fd, 0, SEEK_END), from = 0, to = 0;
+
+	if (size < 0)
+		return fail_errno(err, "look at the size of the image");
+	p->total = (uint64_t)size;
+	while (from < size) {
+		ssize_t n = copy_file_range(i->file_fd, &from, i->base_fd, &to, 16u << 20, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail_errno(err, "copy the image");
+		if (n == 0)
+			break;
+		int r = ship_advance(p, (uint64_t)n, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int work(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err)
+{
+	struct import *i = data;
+
+	if (!i->mark.root)
+		return import_delta(i, p, err);
+	return i->file_fd >= 0 ? copy_image(i, p, err) : import_root(i, p, err);
+}
+
+static const char *base_of(const struct import *i)
+{
+	return i->mark.root ? "own" : i->o->base ? i->o->base : i->mark.base ? i->mark.base : "system";
+}
+
+static int format_config(const struct import *i, struct buf *text, struct kennel_error **err)
+{
+	struct spec *spec = spec_new(err);
+
+	if (!spec)
+		return -KENNEL_E_NOMEM;
+	int r = spec_set(spec, "base", base_of(i), err);
+	if (r == 0)
+		r = container_new_config(spec, text, err);
+	spec_free(spec);
+	return r;
+}
+
+/* Over which base the changes lie, and whose the ids on disk are. */
+static int format_manifest(const struct import *i, struct buf *text, struct kennel_error **err)
+{
+	_cleanup_manifest_ struct manifest m = { .view = i->user, .user_xattr = true };
+	int r = manifest_add_mount(&m, 0, "/", "unknown", NULL, err);
+
+	m.base = strdup(base_of(i));
+	if (!m.base || (!i->o->base && i->mark.base_id && !(m.base_id = strdup(i->mark.base_id))))
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (r == 0 && i->user) {
+		r = idmap_pick_user(&m.ids, err);
+		m.shifted = true;
+	}
+	if (r < 0)
+		return r;
+	manifest_format(&m, text);
+	return buf_check(text, err);
+}
+
+static int write_manifest(const struct import *i, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	int r = format_manifest(i, &text, err);
+
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = openat(i->dir_fd, CONTAINER_MANIFEST,
+					O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail_errno(err, "make the manifest");
+	return ship_write_fd(&fd, buf_str(&text), text.len, err);
+}
+
+static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error **err)
+{
+	struct import *i = data;
+	const struct ship_watch watch = { i->o->tick, i->o->data };
+	bool image = i->mark.root && (i->user || i->file_fd >= 0);
+
+	i->dir_fd = dir_fd;
+	i->in.keep_free = free_to_keep(dir_fd);
+	if (image) {
+		i->base_fd = openat(dir_fd, "base", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (i->base_fd < 0)
+			return fail_errno(err, "make the base");
+	}
+	int r = ship_work(work, i, &watch, NULL, &i->left_out, err);
+	if (r == 0 && !i->mark.root)
+		r = write_manifest(i, err);
+	if (r == 0 && syncfs(dir_fd) < 0)
+		r = fail_errno(err, "write what was imported");
+	return r;
+}
+
+static int import(struct import *i, const char *input, const char *name, struct kennel_error **err)
+{
+	const struct ship_watch watch = { i->o->tick, i->o->data };
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_buf_ struct buf config = { 0 };
+
+	int r = parse_what(i->o->what, &i->in.what, err);
+	if (r == 0)
+		r = open_input(i, input, err);
+	if (r == 0)
+		r = find_mark(i, &watch, err);
+	if (r == 0)
+		r = format_config(i, &config, err);
+	if (r == 0)
+		r = store_open(i->o->store, true, &store, err);
+	if (r >= 0)
+		(void)!store_sweep(&store, keep_wipe, NULL, NULL, NULL);
+	if (r >= 0)
+		r = store_check_file_system(&store, err);
+	return r < 0 ? r : container_create_filled(&store, name, &config, fill, i, keep_wipe, err);
+}
+
+int kennel_import(const char *input, const char *name, const struct kennel_import_options *options,
+		  uint64_t *ret_left_out, struct kennel_error **err)
+{
+	const struct kennel_import_options defaults = { .size = sizeof(defaults) };
+	struct import i = {
+		.o = options ? options : &defaults,
+		.in = { .fd = -EBADF },
+		.file_fd = -EBADF,
+		.base_fd = -EBADF,
+		.user = geteuid() != 0,
+	};
+
+	if (options && options->size != sizeof(*options))
+		return fail(err, KENNEL_E_INVALID, "options of another version of the library");
+	int r = import(&i, input, name, err);
+	close_fd(i.in.fd);
+	close_fd(i.file_fd);
+	close_fd(i.base_fd);
+	ship_mark_done(&i.mark);
+	buf_done(&i.text);
+	if (r == 0 && ret_left_out)
+		*ret_left_out = i.left_out;
+	return r < 0 ? wrap(err, r, "import \"%s\" as \"%s\"", input, name) : 0;
+}

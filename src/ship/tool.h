@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ship/tool.h - the field's own programs that make file systems: by absolute path, with a clean
+ * environment, never through a shell, and with no name of anybody's in their words: they get descriptors.
+ */
+#ifndef KENNEL_SHIP_TOOL_H
+#define KENNEL_SHIP_TOOL_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+#define SHIP_TOOL_FILE "/proc/self/fd/3"
+
+struct ship_tool {
+	const char *name; /* "mksquashfs": found where only root writes */
+	const char *package; /* for the hint where it is missing */
+	const char *const *args; /* without its name, NULL-terminated */
+	int file_fd; /* is SHIP_TOOL_FILE there, or -EBADF */
+	int dir_fd; /* its working directory, or -EBADF: "/" */
+	bool has_input; /* its standard input is ours to write */
+	bool writes_file; /* file_fd is its standard output instead */
+};
+
+struct ship_running {
+	pid_t pid;
+	const char *name;
+	int input_fd; /* ours; close it to say that everything came */
+	int said_fd; /* what it says */
+};
+
+int ship_tool_start(const struct ship_tool *t, struct ship_running *ret, struct kennel_error **err)
+	MUST_CHECK;
+/* Waits; a failure quotes the last line that it said. Ends it where kill is set. */
+int ship_tool_wait(struct ship_running *r, bool kill, struct kennel_error **err) MUST_CHECK;
+/* Both, for one that has no input. */
+int ship_tool_run(const struct ship_tool *t, struct kennel_error **err) MUST_CHECK;
+
+#endif
