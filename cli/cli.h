@@ -17,6 +17,7 @@
 #include "base/error.h"
 
 #define CLI_EXIT_FAILED 125
+#define CLI_EXIT_CANCELLED 130 /* as after ^C: a person decided not to */
 
 struct cli {
 	int out_fd, err_fd;

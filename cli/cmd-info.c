@@ -2,9 +2,6 @@
 /*
  * cli/cmd-info.c - "kennel info ID | NAME | --base": all that is known of one sandbox or container, or of
  * what "the running system" means here.
- *
- * A detail "mount" of the library is a line with tabs: verdict, path, file system, and for a mount that is
- * left out why.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,31 +52,6 @@ static const char *verdict_text(const char *verdict)
 		if (strcmp(verdicts[i].verdict, verdict) == 0)
 			return verdicts[i].text;
 	return verdict;
-}
-
-struct mount_line {
-	char *text;             /* a copy of the line, which the fields lie in */
-	const char *verdict, *path, *fstype, *reason;   /* "" where the line ends before */
-};
-
-static void mount_line_done(struct mount_line *m)
-{
-	free(m->text);
-}
-#define _cleanup_mount_line_ __attribute__((cleanup(mount_line_done)))
-
-static struct mount_line split_mount(const char *line)
-{
-	struct mount_line m = { .text = strdup(line) };
-	const char **const fields[] = { &m.verdict, &m.path, &m.fstype, &m.reason };
-	char *rest = m.text;
-
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		const char *field = strsep(&rest, "\t");
-
-		*fields[i] = field ? field : "";
-	}
-	return m;
 }
 
 static void add_label(struct buf *b, const char *label, const char *text)

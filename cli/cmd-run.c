@@ -10,11 +10,13 @@
 #include <kennel/kennel.h>
 
 #include "base/cleanup.h"
+#include "cli/ask.h"
 #include "cli/cmd.h"
 #include "cli/spec-opt.h"
 
 struct run_args {
 	bool tty, no_tty;
+	bool ask;
 	bool quiet;
 	unsigned verbose;
 };
@@ -37,6 +39,7 @@ static const struct opt run_opts[] = {
 	  NULL },
 	{ 'T', "no-tty", NULL, OPT_FLAG, ARG(no_tty), "hand on your own descriptors instead", NULL },
 	SPEC_OPT_HEADING("What is told"),
+	{ 0, "ask", NULL, OPT_FLAG, ARG(ask), "ask for the main choices on the terminal first", NULL },
 	{ 'q', "quiet", NULL, OPT_FLAG, ARG(quiet), "errors only", NULL },
 	{ 'v', "verbose", NULL, OPT_COUNT, ARG(verbose), "say what is decided; twice: every step", NULL },
 	OPT_HELP_ROW,
@@ -125,14 +128,25 @@ static int follow(struct cli *cli, struct kennel_sandbox *sb, struct run_log *lo
 	return r;
 }
 
-static int run_run(struct cli *cli, const void *p, const struct opt_input *in)
+static int run_run(struct cli *cli, const void *p, const struct opt_input *given)
 {
+	const struct run_args *args = p;
+	struct opt_input asked = *given, *in = &asked;
+	_cleanup_ask_ struct ask ask = { 0 };
 	_cleanup_error_ struct kennel_error *err = NULL;
 	struct run_log log = { .cli = cli, .args = p };
 	struct kennel_spec *spec = NULL;
 	struct kennel_sandbox *sb = NULL;
 	int status = CLI_EXIT_FAILED;
 
+	if (args->ask) {
+		int agreed = ask_run(given, &ask, &err);
+
+		if (agreed <= 0)
+			return agreed < 0 ? cli_error(cli, err) : CLI_EXIT_CANCELLED;
+		asked.settings = ask.settings;
+		asked.n_settings = ask.n;
+	}
 	int r = kennel_spec_new(&spec, &err);
 	if (r == 0)
 		r = fill_spec(spec, p, in, &err);

@@ -5,6 +5,7 @@
  */
 #include "cli/facts.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -50,4 +51,23 @@ void fact_json(struct buf *b, const struct kennel_list *list, size_t i)
 {
 	for (size_t f = 0; f < ARRAY_SIZE(facts); f++)
 		json_member(b, facts[f].key, value_of(list, i, facts[f].key), facts[f].numeric);
+}
+
+void mount_line_done(struct mount_line *m)
+{
+	free(m->text);
+}
+
+struct mount_line split_mount(const char *line)
+{
+	struct mount_line m = { .text = strdup(line) };
+	const char **const fields[] = { &m.verdict, &m.path, &m.fstype, &m.reason };
+	char *rest = m.text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		const char *field = strsep(&rest, "\t");
+
+		*fields[i] = field ? field : "";
+	}
+	return m;
 }

@@ -14,4 +14,17 @@ uint64_t fact_age(const struct kennel_list *list, size_t i);
 /* All facts as members of a JSON object that the caller has opened. */
 void fact_json(struct buf *b, const struct kennel_list *list, size_t i);
 
+/*
+ * A detail "mount" of the library is a line with tabs: verdict, path, file system, and for a mount that is
+ * left out why.
+ */
+struct mount_line {
+	char *text;             /* a copy of the line, which the fields lie in */
+	const char *verdict, *path, *fstype, *reason;   /* "" where the line ends before */
+};
+
+struct mount_line split_mount(const char *line);
+void mount_line_done(struct mount_line *m);
+#define _cleanup_mount_line_ __attribute__((cleanup(mount_line_done)))
+
 #endif

@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
+#
+# The form of "run --ask", on a terminal that tmux makes: what is chosen there is what starts.
+
+load lib
+
+setup() {
+	need_commands tmux
+	kennel_setup
+	SOCKET=$T/tmux
+}
+
+# screen COMMAND...: starts it on a terminal of 30 lines; its exit code is shown behind "code ".
+screen() {
+	printf '%q ' "$@" >"$T/command"
+	TERM=xterm tmux -S "$SOCKET" -f /dev/null new-session -d -x 90 -y 30 "sh '$T/command'; echo \"code \$?\"; stty -a | grep -o ' -*icanon'; cat"
+	at_end end_screen
+}
+
+end_screen() {
+	tmux -S "$SOCKET" kill-server 2>/dev/null
+	rm -f "$SOCKET"
+}
+
+keys() {
+	tmux -S "$SOCKET" send-keys "$@"
+}
+
+shows() {
+	tmux -S "$SOCKET" capture-pane -p | grep -q -e "$1"
+}
+
+expect() {
+	wait_for 20 shows "$1" || {
+		tmux -S "$SOCKET" capture-pane -p
+		return 1
+	}
+}
+
+@test "ask: what is chosen is what starts, and options are where it begins" {
+	need_sandbox
+	screen "$KENNEL" run --ask --net none -- sh -c 'ls /sys/class/net; echo "level $container"'
+	expect 'A copy of this machine'
+	shows '(\*) none'
+	shows '(\*) thrown away'
+	keys F12
+	expect '^level kennel'
+	shows '^lo$'
+	expect '^code 0'
+	shows '^ icanon'
+}
+
+@test "ask: a name without keeping, and keeping without a name, are asked again" {
+	need_sandbox
+	screen "$KENNEL" run --ask --net none -- sh -c 'echo ran'
+	expect 'A copy of this machine'
+	# from the list, where there is one, to the second button of the first choice
+	for _ in 1 2 3; do
+		shows '(\*) kept by name' || keys Tab Space
+		sleep 0.2
+	done
+	shows '(\*) kept by name'
+	keys F12
+	expect 'needs a name'
+	! shows '^ran'
+	keys Escape
+	expect '^code 130'
+}
+
+@test "ask: escape and ^C start nothing, with 130, and the terminal is as it was" {
+	local key
+	for key in Escape C-c; do
+		screen "$KENNEL" run --ask -- sh -c 'echo started-it'
+		expect 'A copy of this machine'
+		keys "$key"
+		expect '^code 130'
+		shows '^ icanon'
+		! shows '^started-it'
+		end_screen
+	done
+}
+
+@test "ask: a signal puts the terminal back and ends it" {
+	# shellcheck disable=SC2016
+	screen sh -c 'echo $$ >"$1"; exec "$0" run --ask -- true' "$KENNEL" "$T/pid"
+	expect 'A copy of this machine'
+	kill -TERM "$(cat "$T/pid")"
+	expect '^code 143'
+	shows '^ icanon'
+}
+
+@test "ask: refused without a terminal, or on one that is not known" {
+	run_kennel run --ask -- true </dev/null
+	refused yes 'needs a terminal'
+	screen env TERM=no-such-terminal "$KENNEL" run --ask -- true
+	expect 'terminal of type "no-such-terminal"'
+	expect '^code 125'
+}
