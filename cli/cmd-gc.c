@@ -10,6 +10,11 @@ struct gc_args {
 	bool quiet;
 };
 
+static void say(void *data, const char *text)
+{
+	cli_say(data, text, "\n");
+}
+
 static int gc_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
 	const struct gc_args *args = p;
@@ -19,11 +24,15 @@ static int gc_run(struct cli *cli, const void *p, const struct opt_input *in)
 	size_t n = 0, half_made = 0;
 
 	int r = spec_opt_store(args->path, &path, &store, &err);
+	const struct kennel_commit_options o = { .size = sizeof(o), .say = say, .data = cli };
+	int commits = r < 0 ? 0 : kennel_commit_recover(&o, &err);
+	if (r == 0)
+		r = MIN(commits, 0);
 	if (r == 0)
 		r = kennel_gc(&n, &err);
 	if (r == 0)
 		r = kennel_container_gc(store, &half_made, &err);
-	n += half_made;
+	n += half_made + (size_t)MAX(commits, 0);
 	if (r < 0)
 		return cli_error(cli, err);
 	if (args->quiet)

@@ -13,11 +13,14 @@
 #include "base/cleanup.h"
 #include "base/suggest.h"
 
+/* clang-format off */
 static const struct cmd *const cmds[] = {
-	&cmd_run,    &cmd_create, &cmd_list,   &cmd_info, &cmd_set,   &cmd_config, &cmd_cp,	   &cmd_diff,
-	&cmd_export, &cmd_import, &cmd_rename, &cmd_rm,	  &cmd_check, &cmd_gc,	   &cmd_completion, &cmd_help,
+	&cmd_run, &cmd_create, &cmd_list, &cmd_info, &cmd_set, &cmd_config, &cmd_cp,
+	&cmd_diff, &cmd_commit, &cmd_export, &cmd_import, &cmd_rename, &cmd_rm, &cmd_check,
+	&cmd_gc, &cmd_completion, &cmd_help,
 	NULL,
 };
+/* clang-format on */
 
 const struct cmd *cmd_at(size_t i)
 {

@@ -32,7 +32,7 @@ struct cmd {
 extern const struct cmd cmd_kennel;
 
 extern const struct cmd cmd_run, cmd_create, cmd_list, cmd_info, cmd_set, cmd_config, cmd_cp, cmd_diff,
-	cmd_export, cmd_import, cmd_rename, cmd_rm, cmd_check, cmd_gc, cmd_completion, cmd_help;
+	cmd_commit, cmd_export, cmd_import, cmd_rename, cmd_rm, cmd_check, cmd_gc, cmd_completion, cmd_help;
 
 /* All commands in the order of "help", then NULL. */
 const struct cmd *cmd_at(size_t i);

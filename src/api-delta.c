@@ -15,8 +15,10 @@
 
 #include "api-running.h"
 #include "base/cleanup.h"
+#include "container/container.h"
 #include "delta/diff.h"
 #include "path/path.h"
+#include "run/errand.h"
 #include "run/registry.h"
 
 #define SAME(a, b) _Static_assert((int)(a) == (int)(b), "public and internal values are the same")
@@ -90,11 +92,45 @@ static int open_running(const char *what, struct delta_tree **ret, struct kennel
 	return r < 0 ? r : 1;
 }
 
+/* A container, by its name, whether it runs or not. */
+static int open_named(const char *what, struct delta_tree **ret, struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_manifest_ struct manifest m = { 0 };
+	_cleanup_close_ int ns_fd = -EBADF;
+	_cleanup_buf_ struct buf text = { 0 };
+
+	int r = store_open(NULL, false, &store, err);
+	if (r == 0)
+		return -KENNEL_E_NOTFOUND;
+	if (r > 0)
+		r = container_open(&store, what, &c, err);
+	if (r == -KENNEL_E_INVALID) /* no name, but maybe an id */
+		return -KENNEL_E_NOTFOUND;
+	if (r == 0)
+		r = container_read(&c, CONTAINER_MANIFEST, &text, err);
+	if (r == 0)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED, "the container \"%s\" was never started", what),
+			    "it has no changes yet");
+	if (r > 0)
+		r = manifest_parse(buf_str(&text), &m, err);
+	if (r == 0 && geteuid() != 0)
+		r = errand_namespace(&ns_fd, err);
+	int fd = r < 0 ? r : container_open_delta(&c, err);
+	if (fd < 0)
+		return fd;
+	r = delta_tree_open(&m, fd, ns_fd, NULL, ret, err);
+	return r < 0 ? r : 1;
+}
+
 /*
  * Kinds of things that have a delta, tried in this order. Return of each: 1 opened, -KENNEL_E_NOTFOUND it is
  * no such thing, or another negative code.
  */
 static int (*const openers[])(const char *what, struct delta_tree **ret, struct kennel_error **err) = {
+	open_named,
 	open_running,
 };
 
