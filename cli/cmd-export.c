@@ -99,7 +99,7 @@ static const struct opt_rule export_rules[] = {
 
 const struct cmd cmd_export = {
 	.name = "export",
-	.summary = "write a container's changes, or its whole root, into a file or directory",
+	.summary = "write a container's changes, or its whole root, into a file",
 	.usage = "[OPTION]... -o OUT NAME|ID|FILE",
 	.more = "Formats: " FORMATS ".",
 	.opts = export_opts,

@@ -320,7 +320,7 @@ static const struct opt info_opts[] = {
 
 const struct cmd cmd_info = {
 	.name = "info",
-	.summary = "show one sandbox or container, or what a copy of this machine would hold",
+	.summary = "show a sandbox or container, or what a copy would hold",
 	.usage = "[OPTION]... ID | NAME | --base",
 	.opts = info_opts,
 	.max_operands = 1,

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
+#include "cli/leave.h"
 #include "cli/spec-opt.h"
 
 struct run_args {
@@ -96,27 +97,33 @@ static void say_kept(struct buf *b, const char *name, bool known, uint64_t n)
 		buf_printf(b, "\"%s\" keeps all changes", name);
 }
 
-static void say_farewell(struct cli *cli, struct kennel_sandbox *sb, const char *name)
+/* What becomes of the changes is asked where there are some and somebody to answer. */
+static void say_farewell(struct cli *cli, struct kennel_sandbox *sb, const struct kennel_spec *spec)
 {
+	const char *name = kennel_sandbox_container(sb);
 	_cleanup_buf_ struct buf b = { 0 };
 	uint64_t n = 0;
 
 	bool known = kennel_sandbox_count_changes(sb, &n, NULL) == 0;
+	if (!name && n && isatty(STDIN_FILENO) && isatty(cli->err_fd)) {
+		leave_ask(cli, sb, spec, n);
+		return;
+	}
 	if (name)
 		say_kept(&b, name, known, n);
 	else if (!known)
 		buf_puts(&b, "all changes are gone");   /* true even where they can't be counted */
 	else if (n == 0)
 		buf_puts(&b, "no file was changed");
-	else if (n == 1)
-		buf_puts(&b, "1 changed file is gone");
-	else
-		buf_printf(&b, "%llu changed files are gone", (unsigned long long)n);
+	else {
+		leave_count(&b, n);
+		buf_puts(&b, n == 1 ? " is gone" : " are gone");
+	}
 	cli_say(cli, buf_str(&b), "\n");
 }
 
-static int follow(struct cli *cli, struct kennel_sandbox *sb, struct run_log *log, int *ret_status,
-		  struct kennel_error **err)
+static int follow(struct cli *cli, struct kennel_sandbox *sb, const struct kennel_spec *spec,
+		  struct run_log *log, int *ret_status, struct kennel_error **err)
 {
 	bool interactive = kennel_sandbox_is_interactive(sb);
 
@@ -124,7 +131,7 @@ static int follow(struct cli *cli, struct kennel_sandbox *sb, struct run_log *lo
 	int r = kennel_sandbox_run(sb, ret_status, err);
 	log->raw = false;
 	if (r == 0 && interactive && !log->args->quiet)
-		say_farewell(cli, sb, kennel_sandbox_container(sb));
+		say_farewell(cli, sb, spec);
 	return r;
 }
 
@@ -155,7 +162,7 @@ static int run_run(struct cli *cli, const void *p, const struct opt_input *given
 		r = kennel_sandbox_start(spec, &sb, &err);
 	}
 	if (r == 0)
-		r = follow(cli, sb, &log, &status, &err);
+		r = follow(cli, sb, spec, &log, &status, &err);
 	if (r == 0)
 		r = kennel_sandbox_save(sb, &err);
 	if (r < 0) {

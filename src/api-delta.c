@@ -35,8 +35,9 @@ SAME(KENNEL_CHANGE_TIME, DELTA_TIME);
 SAME(KENNEL_CHANGE_OPAQUE, DELTA_OPAQUE);
 SAME(KENNEL_CHANGE_HARDLINK, DELTA_HARDLINK);
 
-/* The descriptor of the delta that its monitor holds. */
-static int open_monitors_fd(const struct copy_sandbox *sb, const char *number, struct kennel_error **err)
+/* A descriptor that its monitor holds: of the delta, of the user namespace whose root reads it. */
+static int open_monitors_fd(const struct copy_sandbox *sb, const char *number, int flags,
+			    struct kennel_error **err)
 {
 	char name[64];
 	_cleanup_close_ int proc_fd = path_open_proc(err);
@@ -49,13 +50,14 @@ static int open_monitors_fd(const struct copy_sandbox *sb, const char *number, s
 				 "the sandbox does not tell where its changes are"),
 			    "another version of kennel started it");
 	snprintf(name, sizeof(name), "%d/fd/%s", sb->monitor, number);
-	int fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(proc_fd, name, flags | O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? fail_errno(err, "open the changes of the sandbox") : fd;
 }
 
-static int open_entry(const struct kennel_list *list, const struct copy_sandbox *sb, int pidfd,
-		      struct delta_tree **ret, struct kennel_error **err)
+static int open_entry(const struct kennel_list *list, const struct copy_sandbox *sb, struct delta_tree **ret,
+		      struct kennel_error **err)
 {
+	_cleanup_close_ int user_ns_fd = -EBADF;
 	_cleanup_close_ int dir_fd = registry_open(err);
 	_cleanup_manifest_ struct manifest m = { 0 };
 	const char *text = kennel_list_value(list, 0, "manifest");
@@ -65,29 +67,34 @@ static int open_entry(const struct kennel_list *list, const struct copy_sandbox 
 	int r = manifest_parse(text ? text : "", &m, err);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int fd = open_monitors_fd(sb, kennel_list_value(list, 0, "delta-fd"), err);
+	_cleanup_close_ int fd =
+		open_monitors_fd(sb, kennel_list_value(list, 0, "delta-fd"), O_DIRECTORY, err);
 	if (fd < 0)
 		return fd;
+	if (m.view || sb->mapped) {
+		user_ns_fd = open_monitors_fd(sb, kennel_list_value(list, 0, "user-ns-fd"), 0, err);
+		if (user_ns_fd < 0)
+			return user_ns_fd;
+	}
 	if (!registry_is_alive(dir_fd, kennel_list_value(list, 0, "id")))
 		return fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended");
 	const struct idmap *shift = sb->mapped && !m.view && geteuid() == 0 ? &sb->map : NULL;
-	r = delta_tree_open(&m, take_fd(&fd), m.view || sb->mapped ? pidfd : -EBADF, shift, ret, err);
+	r = delta_tree_open(&m, take_fd(&fd), user_ns_fd, shift, ret, err);
 	if (r == 0 && sb->mapped)
 		(*ret)->id_count = sb->map.count;
 	return r;
 }
 
-/* A running sandbox, by its id. */
+/* A sandbox by its id: one that runs, or whose end is being asked about. */
 static int open_running(const char *what, struct delta_tree **ret, struct kennel_error **err)
 {
-	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
 	struct kennel_list *list = NULL;
 	struct copy_sandbox sb;
 
-	int r = running_open(what, &sb, &pidfd, &root_fd, &list, err);
+	int r = running_read(what, &sb, &list, err);
 	if (r < 0)
 		return r;
-	r = open_entry(list, &sb, pidfd, ret, err);
+	r = open_entry(list, &sb, ret, err);
 	kennel_list_free(list);
 	return r < 0 ? r : 1;
 }

@@ -29,6 +29,21 @@ static int parse_entry(const struct kennel_list *list, struct copy_sandbox *ret,
 	return r < 0 ? wrap(err, r, "the entry of \"%s\"", kennel_list_value(list, 0, "id")) : 0;
 }
 
+int running_read(const char *id, struct copy_sandbox *sb, struct kennel_list **ret_list,
+		 struct kennel_error **err)
+{
+	struct kennel_list *list = NULL;
+
+	int r = kennel_list_read(id, &list, err);
+	if (r == 0)
+		r = parse_entry(list, sb, err);
+	if (r == 0)
+		*ret_list = list;
+	else
+		kennel_list_free(list);
+	return r;
+}
+
 /* The entry is looked at twice: after the process was opened its monitor must still hold the lock. */
 int running_open(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *ret_root_fd,
 		 struct kennel_list **ret_list, struct kennel_error **err)
@@ -38,9 +53,7 @@ int running_open(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *r
 
 	if (dir_fd < 0)
 		return dir_fd;
-	int r = kennel_list_read(id, &list, err);
-	if (r == 0)
-		r = parse_entry(list, sb, err);
+	int r = running_read(id, sb, &list, err);
 	if (r == 0)
 		r = copy_open_root(sb, ret_pidfd, ret_root_fd, err);
 	if (r == 0 && !registry_is_alive(dir_fd, kennel_list_value(list, 0, "id")))

@@ -8,6 +8,12 @@
 #include "run/copy.h"
 
 /*
+ * Its processes by number and its entry as a list of one, the caller's. Also of one whose command has ended.
+ */
+int running_read(const char *id, struct copy_sandbox *sb, struct kennel_list **ret_list,
+		 struct kennel_error **err) MUST_CHECK;
+
+/*
  * Its first process as a pidfd, its root directory, and its entry as a list of one (unless ret_list is NULL).
  * All are the caller's. Return: 0, or a negative code: NOTFOUND there is none.
  */

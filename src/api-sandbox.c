@@ -4,16 +4,13 @@
 
 #include <kennel/kennel.h>
 
+#include "api-sandbox.h"
 #include "api-spec.h"
 #include "base/cleanup.h"
 #include "delta/layout.h"
 #include "run/rootless.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
-
-struct kennel_sandbox {
-	struct sandbox *sb;
-};
 
 int kennel_spec_new(struct kennel_spec **ret, struct kennel_error **err)
 {

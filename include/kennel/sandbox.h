@@ -183,6 +183,24 @@ KENNEL_PUBLIC int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64
 					       struct kennel_error **err);
 
 /**
+ * kennel_sandbox_keep() - make a container of a throwaway that has ended
+ * @sb:   sandbox, ended and not yet freed; borrowed. It stays what it was
+ * @spec: what it was started with: the container's configuration; borrowed
+ * @name: of the new container, in the user's own store
+ * @tick: called a few times a second with bytes done and in all (0: not known); not 0 from it stops; or NULL
+ * @data: handed to @tick
+ * @err:  error out, owned by the caller, or NULL
+ *
+ * Return: 0; -KENNEL_E_EXISTS there is such a container; -KENNEL_E_BUSY it still runs; -KENNEL_E_INVALID a
+ * bad name, or it was kept from the beginning; -KENNEL_E_INTERRUPTED; or another negative code. Then there is
+ * nothing new. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_sandbox_keep(struct kennel_sandbox *sb, const struct kennel_spec *spec,
+				      const char *name,
+				      int (*tick)(void *data, uint64_t done, uint64_t total), void *data,
+				      struct kennel_error **err);
+
+/**
  * kennel_sandbox_free() - end the sandbox if it still runs, and everything that was made for it
  * @sb: sandbox; NULL is fine
  *

@@ -193,8 +193,10 @@ static int add_setting(struct config *c, unsigned line, const char *key, size_t 
 	}
 	struct config_setting *s = &c->items[c->n++];
 	*s = (struct config_setting){ .line = line,
-				      .key = strndup(key, key_len),
+				      .key = malloc(key_len + 1), /* strndup() looks for an end behind it */
 				      .value = strdup(buf_str(value)) };
+	if (s->key)
+		*(char *)mempcpy(s->key, key, key_len) = '\0';
 	return s->key && s->value ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 

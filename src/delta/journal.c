@@ -448,9 +448,11 @@ static char *cut_line(const char *text, size_t len, size_t *ret_len, bool *ret_n
 
 	if (!end || memchr(text, '\0', (size_t)(end - text)))
 		return NULL;
-	char *line = strndup(text, (size_t)(end - text));
+	char *line = malloc((size_t)(end - text) + 1); /* strndup() looks for an end behind it */
 	if (!line)
 		*ret_nomem = true;
+	else
+		*(char *)mempcpy(line, text, (size_t)(end - text)) = '\0';
 	if (line && !check_sum(line)) {
 		free(line);
 		return NULL;

@@ -40,7 +40,7 @@ struct sandbox {
 	bool rootless;                  /* an ordinary user's: user_map instead of map, and a view server */
 	struct idmap_user user_map;
 	int mount_ns_fd;                /* keeps the mounts until we end: see sandbox_leave() */
-	int user_ns_fd;                 /* rootless: to look into the delta; else -EBADF */
+	int user_ns_fd;                 /* its root looks into the delta, also after the end; or -EBADF */
 	int *view_pidfds; /* rootless: the view servers */
 	unsigned n_views;
 	int view_hold_fd; /* rootless: the servers end when this is closed */
@@ -156,6 +156,9 @@ int stage_leave(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int network_prepare(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int network_start(struct launch *l, int proc_fd, struct kennel_error **err) MUST_CHECK;
 int network_finish(struct launch *l, int started, struct kennel_error **err) MUST_CHECK;
+
+/* register.c: from here on others know of it. */
+int register_sandbox(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
 /* launch.c */
 int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret,

@@ -412,6 +412,25 @@ static uint64_t count(struct kennel_sandbox *sb)
 	return n;
 }
 
+/* What a keep does is seen where a person does it: integ/43-leave. */
+static void test_keep_refuses_what_runs_and_bad_names(void **state)
+{
+	struct kennel_error *busy = NULL, *name = NULL;
+
+	refuse_user();
+	struct kennel_spec *spec = wish_spec(&(struct wish){ .command = "read x; exit 0" });
+	struct kennel_sandbox *sb = start(&(struct wish){ .command = "sleep 300" });
+	assert_int_equal(kennel_sandbox_keep(sb, spec, "kept", NULL, NULL, &busy), -KENNEL_E_BUSY);
+	assert_non_null(strstr(kennel_error_message(busy), "still runs"));
+	assert_int_equal(kennel_sandbox_signal(sb, SIGKILL, NULL), 0);
+	assert_int_equal(wait_end(sb), 128 + SIGKILL);
+	assert_int_equal(kennel_sandbox_keep(sb, spec, "-x", NULL, NULL, &name), -KENNEL_E_INVALID);
+	kennel_error_free(busy);
+	kennel_error_free(name);
+	kennel_spec_free(spec);
+	kennel_sandbox_free(sb);
+}
+
 static void test_count_changes_counts_files_and_deletions(void **state)
 {
 	refuse_user();
@@ -761,6 +780,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_idmap_no_without_a_level_takes_ns),
 		cmocka_unit_test(test_env_of_the_spec_wins_over_the_callers),
 		cmocka_unit_test(test_log_hears_a_warning),
+		cmocka_unit_test(test_keep_refuses_what_runs_and_bad_names),
 		cmocka_unit_test(test_count_changes_counts_files_and_deletions),
 		cmocka_unit_test(test_list_has_the_facts_of_a_sandbox),
 		cmocka_unit_test(test_list_finds_by_beginning_and_refuses_what_is_not_one),

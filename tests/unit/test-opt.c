@@ -265,7 +265,7 @@ static void check_row(const struct cmd *cmd, const struct opt *o)
 		assert_non_null(o->arg);
 	if (o->type == OPT_FLAG || o->type == OPT_COUNT || o->type == OPT_STRING)
 		assert_true(o->offset < cmd->args_size);
-	if (o->letter && strchr("kfPB", o->letter))
+	if (o->letter == 'B')
 		fail_msg("%s: -%c is kept for later", cmd->name, o->letter);
 	for (const struct opt *other = cmd->opts; other < o; other++)
 		if (other->type != OPT_HEADING &&

@@ -677,7 +677,7 @@ static void test_filter_loaded_covers_the_32_bit_entry(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		skip_test("this kernel has no 32-bit entry");
+		skip_test("kernel without the 32-bit entry");
 	assert_int_equal(under_filter(false, body_int80_both), 0);
 	assert_int_equal(under_filter(true, body_int80_both), 0);
 	assert_int_equal(under_filter(false, body_int80_plain), 0);

@@ -1,0 +1,121 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
+#
+# The question on leaving an interactive throwaway, on a terminal that tmux makes.
+
+load lib
+load screen
+
+# leave SCRIPT [OPTION]...: an interactive sandbox over a base of our own runs SCRIPT; containers go to a place of the test's own.
+leave() {
+	local script=$1
+	shift
+	need_sandbox
+	need_commands busybox
+	mkdir -p "$T/base/bin" "$T/base/etc" "$T/store"
+	cp "$(command -v busybox)" "$T/base/bin/busybox"
+	ln -sf busybox "$T/base/bin/sh"
+	echo old >"$T/base/etc/old"
+	STORE=$T/store
+	screen "$KENNEL" run --net none --base "$T/base" "$@" -- /bin/sh -c "$script"
+}
+
+@test "leave: a bare Enter, d, no and the end of input discard" {
+	local answer
+	for answer in Enter d no C-d; do
+		leave 'echo new >/etc/new'
+		expect '1 changed file: .d.iscard, .k.eep as NAME, .v.iew, .c.ommit?'
+		keys "$answer"
+		[ "$answer" = C-d ] || [ "$answer" = Enter ] || keys Enter
+		expect '1 changed file is gone'
+		expect '^code 0'
+		[ ! -e "$T/base/etc/new" ]
+		end_screen
+	done
+}
+
+@test "leave: what is not an answer is asked again" {
+	leave 'echo new >/etc/new; exit 7'
+	expect 'commit?\|ommit?'
+	keys 'delete everything' Enter
+	expect 'answer d, k, v or c'
+	keys Enter
+	expect '^code 7'
+}
+
+@test "leave: v shows the changes and asks again" {
+	leave 'echo new >/etc/new; busybox rm /etc/old'
+	expect '2 changed files'
+	keys v Enter
+	expect '^A /etc/new'
+	shows '^D /etc/old'
+	keys d Enter
+	expect '2 changed files are gone'
+}
+
+@test "leave: k keeps it as a container, whose name is asked for where it was not said" {
+	local name=leave-$$-$RANDOM
+	at_end remove_container "$name"
+	leave 'echo new >/etc/new; busybox rm /etc/old; busybox chown 7:8 /etc/new; busybox ln /etc/new /etc/twin'
+	expect '3 changed files'
+	keys k Enter
+	expect 'keep as:'
+	keys 'bad/name' Enter
+	expect 'bad/name'
+	keys "k as $name" Enter
+	expect "kennel run -k $name"
+	expect '^code 0'
+	run_kennel run -k "$name" --net none -- /bin/sh -c 'busybox stat -c %u:%g:%h /etc/new; busybox ls /etc/old'
+	is_equal "$(head -n 1 <<<"$stdout")" 7:8:2
+	has 'No such file' "$stderr"
+	# the same name again is refused, and nothing is lost by it
+	end_screen
+	leave 'echo other >/etc/other'
+	expect '1 changed file'
+	keys "k $name" Enter
+	expect 'there is a container'
+	keys Enter
+	expect '1 changed file is gone'
+}
+
+remove_container() {
+	"$KENNEL" rm "$1" 2>/dev/null || :
+}
+
+@test "leave: c commits them to the base, after its own question" {
+	leave 'echo new >/etc/new'
+	expect '1 changed file'
+	keys c Enter
+	expect '/etc/new'
+	expect 'apply'
+	keys n Enter
+	wait_for 10 asked_twice
+	[ ! -e "$T/base/etc/new" ]
+	keys c Enter
+	wait_for 10 asked_to_apply_twice
+	keys y Enter
+	expect '^code 0'
+	[ "$(cat "$T/base/etc/new")" = new ]
+}
+
+asked_twice() {
+	[ "$(tmux -S "$SOCKET" capture-pane -p | grep -c 'ommit?')" -ge 2 ]
+}
+
+asked_to_apply_twice() {
+	[ "$(tmux -S "$SOCKET" capture-pane -p | grep -c 'apply')" -ge 2 ]
+}
+
+@test "leave: nothing is asked with -q, without a change, and off a terminal" {
+	leave 'echo new >/etc/new' -q
+	expect '^code 0'
+	! shows 'ommit?'
+	end_screen
+	leave ':'
+	expect 'no file was changed'
+	expect '^code 0'
+	run_kennel run --net none --base "$T/base" -- /bin/sh -c 'echo new >/etc/new' </dev/null
+	is_status 0
+	is_equal "$stderr" ""
+}
