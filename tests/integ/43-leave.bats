@@ -84,6 +84,7 @@ remove_container() {
 }
 
 @test "leave: c commits them to the base, after its own question" {
+	need_root "to make files that are root's"
 	leave 'echo new >/etc/new'
 	expect '1 changed file'
 	keys c Enter
