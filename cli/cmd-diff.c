@@ -260,14 +260,14 @@ static const struct opt_rule diff_rules[] = {
 const struct cmd cmd_diff = {
 	.name = "diff",
 	.summary = "show what a sandbox changed",
-	.usage = "[OPTION]... ID [PATH]",
+	.usage = "[OPTION]... NAME|ID|FILE [PATH]",
 	.more = "Lines are A for added, M for changed (and what of it), D for deleted, T for something of "
 		"another type. PATH is a path inside: only changes of it and in it are shown.",
 	.opts = diff_opts,
 	.rules = diff_rules,
 	.min_operands = 1,
 	.max_operands = 2,
-	.missing = "\"kennel list\" shows the ids",
+	.missing = "\"kennel list\" shows names and ids",
 	.operand_words = OPT_WORDS_SANDBOX,
 	.args_size = sizeof(struct diff_args),
 	.run = diff_run,

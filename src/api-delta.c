@@ -19,6 +19,7 @@
 #include "delta/diff.h"
 #include "path/path.h"
 #include "run/errand.h"
+#include "run/file.h"
 #include "run/registry.h"
 
 #define SAME(a, b) _Static_assert((int)(a) == (int)(b), "public and internal values are the same")
@@ -132,12 +133,62 @@ static int open_named(const char *what, struct delta_tree **ret, struct kennel_e
 	return r < 0 ? r : 1;
 }
 
+static void let_go_of_file(void *held)
+{
+	file_free(held);
+}
+
+/* The delta of a container in a file that is open. */
+static int open_box(const char *what, const struct file_box *box, struct delta_tree **ret,
+		    struct kennel_error **err)
+{
+	_cleanup_container_ struct container c = CONTAINER_NONE;
+	_cleanup_manifest_ struct manifest m = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+
+	c.path = strdup(what);
+	c.dir_fd = fcntl(box->dir_fd, F_DUPFD_CLOEXEC, 3);
+	if (!c.path || c.dir_fd < 0)
+		return fail_errno(err, "hold the container in \"%s\"", what);
+	int r = container_read(&c, CONTAINER_MANIFEST, &text, err);
+	if (r == 0)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED, "the container in \"%s\" was never started",
+				 what),
+			    "it has no changes yet");
+	if (r > 0)
+		r = manifest_parse(buf_str(&text), &m, err);
+	int fd = r < 0 ? r : container_open_delta(&c, err);
+	return fd < 0 ? fd : delta_tree_open(&m, fd, box->user_ns_fd, NULL, ret, err);
+}
+
+/* A container in one file, by its path; it is held as long as its changes are read. */
+static int open_boxed(const char *what, struct delta_tree **ret, struct kennel_error **err)
+{
+	const struct file_wish wish = { .path = what };
+	struct file_box *box = NULL;
+
+	if (!strchr(what, '/') && !file_is_there(what))
+		return -KENNEL_E_NOTFOUND;
+	int r = file_open(&wish, &box, err);
+	if (r == 0)
+		r = open_box(what, box, ret, err);
+	if (r < 0) {
+		file_free(box);
+		return r;
+	}
+	(*ret)->held = box;
+	(*ret)->let_go = let_go_of_file;
+	return 1;
+}
+
 /*
  * Kinds of things that have a delta, tried in this order. Return of each: 1 opened, -KENNEL_E_NOTFOUND it is
  * no such thing, or another negative code.
  */
 static int (*const openers[])(const char *what, struct delta_tree **ret, struct kennel_error **err) = {
 	open_named,
+	open_boxed,
 	open_running,
 };
 

@@ -79,7 +79,8 @@ enum kennel_delta_flags { KENNEL_DELTA_ALL = 1 << 0 };
 
 /**
  * kennel_delta_open() - the changes of a sandbox
- * @what: id of a running sandbox, or an unambiguous beginning of one
+ * @what: name of a container in the own store; path of a container in one file; id of a running sandbox, or
+ *        an unambiguous beginning of one
  * @ret:  the changes, the caller's; end them with kennel_delta_free()
  * @err:  error out, owned by the caller, or NULL
  *

@@ -170,6 +170,8 @@ struct delta_tree *delta_tree_free(struct delta_tree *t)
 	free(t->lowers);
 	close_fd(t->root_fd);
 	manifest_done(&t->manifest);
+	if (t->held)
+		t->let_go(t->held);
 	free(t);
 	return NULL;
 }

@@ -35,6 +35,8 @@ struct delta_tree {
 	 * of them are seen as nobody.
 	 */
 	uint32_t id_count, own_uid, own_gid;
+	void *held; /* what has to stay open as long as it, or NULL; let_go() ends it */
+	void (*let_go)(void *held);
 	bool all; /* delta_diff(): everything in a deleted tree, not only its top */
 };
 

@@ -54,6 +54,26 @@ is_whole() {
 	is_whole
 }
 
+@test "file: diff and export read it, and nothing of it stays open" {
+	run_kennel diff "$F"
+	is_status 125
+	run_in --size 64M -- sh -c 'echo hello >/new; rm -r /usr/share/doc'
+	is_status 0
+	run_kennel diff "$F"
+	is_status 0
+	has "A /new"
+	has "D /usr/share/doc"
+	(cd "$T" && "$KENNEL" diff box.img /new) | grep -qx 'A /new'
+	run_kennel export -o "$T/out.tar" "$F"
+	is_status 0
+	tar -tf "$T/out.tar" >"$T/names"
+	grep -qx './new' "$T/names"
+	grep -qx './usr/share/.wh.doc' "$T/names"
+	is_whole
+	run_kennel diff "$T/none.img"
+	is_status 125
+}
+
 @test "file: only one at a time, and a copy is another one" {
 	run_in --size 64M -- true
 	background "$KENNEL" run -f "$F" --net none -- sh -c 'echo up; sleep 30'
