@@ -55,9 +55,14 @@ class Job:
         return before
 
     def end(self, timeout=15):
+        """To its end; what becomes of the changes is answered with Enter."""
         end = time.time() + timeout
+        asked = False
         while time.time() < end:
-            more = self.read(0.05)
+            self.read(0.05)
+            if not asked and b"[c]ommit? " in self.text:
+                asked = True
+                self.send(b"\n")
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 while self.read(0.05):
@@ -348,6 +353,7 @@ check(j.end() == 0, "code")'
 	wait_for 10 screen_has "$socket" '^100'
 	tmux -S "$socket" send-keys C-d
 	wait_for 10 screen_has "$socket" "no file was changed\|changed file"
+	! screen_has "$socket" 'ommit?' || tmux -S "$socket" send-keys Enter
 	tmux -S "$socket" send-keys "stty -a | grep -c ' echo '" Enter
 	wait_for 10 screen_has "$socket" '^1$'
 }
