@@ -18,6 +18,24 @@
 #include "path/path.h"
 #include "sys/sys.h"
 
+/*
+ * A directory that is gone, or a disk that is not plugged in now, takes its commits along: they wait, and
+ * stand in nobody's way. Return: as place_load(), 0 for such a one.
+ */
+static int load_if_there(int state_fd, const char *id, struct place *ret, bool *ret_away,
+			 struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	int r = place_load(state_fd, id, ret, &why);
+
+	*ret_away = r == -KENNEL_E_NOTFOUND;
+	if (*ret_away)
+		return 0;
+	if (r < 0 && err)
+		*err = take_ptr(&why);
+	return r;
+}
+
 static int remove_it(int state_fd, const char *id, struct place *p, bool keep, struct kennel_error **err)
 {
 	char kept[32];
@@ -73,10 +91,13 @@ static int recover_one(int state_fd, const char *id, bool last_committed, const 
 {
 	_cleanup_place_ struct place p = PLACE_EMPTY;
 	char date[32];
-	int r = place_load(state_fd, id, &p, err);
+	bool away;
+	int r = load_if_there(state_fd, id, &p, &away, err);
 
-	if (r <= 0)
-		return r < 0 ? r : state_remove(state_fd, id, err);
+	if (r < 0 || away)
+		return r;
+	if (r == 0)
+		return state_remove(state_fd, id, err);
 	p.hooks = hooks;
 	say_date(&p, date);
 	switch (p.j.state) {
@@ -116,7 +137,8 @@ static int recover_one(int state_fd, const char *id, bool last_committed, const 
 static int is_committed(int state_fd, const char *id, struct kennel_error **err)
 {
 	_cleanup_place_ struct place p = PLACE_EMPTY;
-	int r = place_load(state_fd, id, &p, err);
+	bool away;
+	int r = load_if_there(state_fd, id, &p, &away, err);
 
 	return r <= 0 ? r : p.j.state == JOURNAL_COMMITTED;
 }

@@ -148,6 +148,23 @@ look() {
 	is_equal "$(cat "$BASE/etc/one")" one
 }
 
+@test "commit: one whose directory is gone stands in nobody's way" {
+	keep 'echo changed >/etc/one'
+	run_kennel commit -y "$NAME"
+	is_status 0
+	mv "$BASE" "$BASE-away"
+	run_kennel gc
+	is_status 0
+	mkdir "$BASE"
+	run_kennel gc
+	is_status 0
+	rmdir "$BASE"
+	mv "$BASE-away" "$BASE"
+	run_kennel commit --undo -y
+	is_status 0
+	is_equal "$(cat "$BASE/etc/one")" one
+}
+
 @test "commit: the list in an editor" {
 	need_commands script
 	keep 'echo a >/etc/a; echo b >/etc/b; echo c >/etc/c'
