@@ -210,8 +210,10 @@ none() {
 }
 
 @test "container kill: run, on a disk that is full or fails: it says so or runs, and nothing is lost" {
-	local error
-	for error in ENOSPC EIO; do
+	local error errors="ENOSPC EIO"
+	# which of the two it is makes no other way, and an ordinary user's start has many more calls
+	[ "$(id -u)" -eq 0 ] || errors=EIO
+	for error in $errors; do
 		fail_points "$error" kept still_kept_as_said "$KENNEL" run -P "$S" -k box -- true
 	done
 }
