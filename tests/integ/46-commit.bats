@@ -291,7 +291,7 @@ kill_commit() {
 }
 
 @test "commit: of the system, an ordinary user's own files" {
-	[ "$(id -u)" -ne 0 ] || skip "as an ordinary user"
+	[ "$(id -u)" -ne 0 ] || skip "needs an ordinary user"
 	mkdir "$T/home"
 	echo mine >"$T/home/mine"
 	"$KENNEL" run -q -k "$NAME" --net none -- sh -c "echo root >$T/home/of-root; setpriv --reuid $(id -u) --regid $(id -g) --clear-groups sh -c 'echo new >$T/home/new; echo changed >$T/home/mine'; echo x >/etc/of-root" </dev/null
