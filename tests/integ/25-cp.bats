@@ -223,15 +223,15 @@ facts() {
 
 @test "cp: a full delta leaves nothing half made" {
 	start --size 16M -- true
-	mkdir "$T/d"
-	head -c 4M /dev/urandom >"$T/d/a"
-	head -c 30M /dev/urandom >"$T/d/b"
-	run_kennel cp "$T/d" "$ID:/root/d"
+	mkdir "$T/d.full"
+	head -c 4M /dev/urandom >"$T/d.full/a"
+	head -c 30M /dev/urandom >"$T/d.full/b.full"
+	run_kennel cp "$T/d.full" "$ID:/root/d.full"
 	refused no "No space left"
-	run_kennel cp "$T/d/b" "$ID:/root/b"
+	run_kennel cp "$T/d.full/b.full" "$ID:/root/b.full"
 	refused no "No space left"
-	is_equal "" "$(find "$ROOT/root" -name '.kennel-cp-*' -o -name d -o -name b)"
-	cp_ok "$T/d/a" "$ID:/root/a"
+	is_equal "" "$(find "$ROOT/root" -name '.kennel-cp-*' -o -name d.full -o -name b.full)"
+	cp_ok "$T/d.full/a" "$ID:/root/a"
 }
 
 @test "cp: 200 MB and 40,000 files" {
