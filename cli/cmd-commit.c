@@ -19,17 +19,20 @@
 #include "cli/cmd.h"
 #include "cli/commit-list.h"
 #include "cli/progress.h"
+#include "cli/spec-opt.h"
 
 #define EXIT_SOME_LEFT 1
 
 struct commit_args {
 	bool yes, dry_run, json, force, skip, running, undo;
 	unsigned verbose;
+	const char *store;
 };
 
 struct front {
 	struct cli *cli;
 	const struct commit_args *args;
+	const char *store; /* absolute, or NULL */
 	struct kennel_commit *commit;
 	struct progress progress;
 	bool in_progress;
@@ -56,6 +59,7 @@ static struct kennel_commit_options options_of(struct front *f)
 		.say = say,
 		.progress = tick,
 		.data = f,
+		.store = f->store,
 	};
 }
 
@@ -169,7 +173,7 @@ static void show(struct front *f, bool details)
 {
 	_cleanup_buf_ struct buf b = { 0 };
 
-	commit_list_text(&b, f->commit, f->args->force, details || f->args->verbose > 0);
+	commit_list_text(&b, f->commit, f->args->force, details || f->args->verbose > 0, f->cli->out_colour);
 	(void)!cli_out(f->cli, &b);
 }
 
@@ -285,10 +289,13 @@ static int go(struct front *f)
 static int commit_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_buf_ struct buf b = { 0 };
 	struct front f = { .cli = cli, .args = p };
+	int r = spec_opt_store(f.args->store, &b, &f.store, &err);
 	const struct kennel_commit_options o = options_of(&f);
-	int r = 0;
 
+	if (r < 0)
+		return cli_error(cli, err);
 	if (f.args->undo && in->n_operands == 0)
 		return undo(&f);
 	if (f.args->undo)
@@ -317,6 +324,7 @@ static const struct opt commit_opts[] = {
 	{ 0, "force", NULL, OPT_FLAG, ARG(force), "apply, or undo, that as well", NULL },
 	{ 0, "running", NULL, OPT_FLAG, ARG(running), "of a sandbox that runs: each file as it is now",
 	  NULL },
+	{ 'P', "path", "DIR", OPT_STRING, ARG(store), "the store that the container is in", OPT_WORDS_PATH },
 	{ 'v', "verbose", NULL, OPT_COUNT, ARG(verbose), "list what is left, and why", NULL },
 	{ 0, "json", NULL, OPT_FLAG, ARG(json), "a report for programs", NULL },
 	OPT_HELP_ROW,
@@ -327,6 +335,7 @@ static const struct opt_rule commit_rules[] = {
 	{ "undo", OPT_EXCLUDES, "dry-run" },
 	{ "undo", OPT_EXCLUDES, "skip-conflicts" },
 	{ "undo", OPT_EXCLUDES, "json" },
+	{ "undo", OPT_EXCLUDES, "path" },
 	{ "force", OPT_EXCLUDES, "skip-conflicts" },
 	{ .name = NULL },
 };
@@ -334,9 +343,9 @@ static const struct opt_rule commit_rules[] = {
 const struct cmd cmd_commit = {
 	.name = "commit",
 	.summary = "make the changes of a sandbox to this machine",
-	.usage = "[OPTION]... WHAT [PATH]...",
-	.more = "WHAT is the name of a container or the id of a running sandbox; PATHs are those inside, "
-		"and choose. All changes are made or none is. Exit code 0: all of them were; 1: some were left; "
+	.usage = "[OPTION]... NAME|ID|FILE [PATH]...",
+	.more = "Lines are A for added, M for changed (and what of it), D for deleted, T for something of "
+		"another type. PATHs are those inside, and choose. All changes are made or none is. Exit code 0: all of them were; 1: some were left; "
 		"125: none was.",
 	.opts = commit_opts,
 	.rules = commit_rules,

@@ -12,56 +12,13 @@
 
 #include <kennel/kennel.h>
 
+#include "base/cleanup.h"
+#include "cli/change.h"
 #include "cli/cmd.h"
 #include "cli/diff.h"
+#include "cli/spec-opt.h"
 
 #define PIECE (64u << 10)
-
-static const struct {
-	char letter;
-	const char *word, *colour;
-} kinds[] = {
-	[KENNEL_ADDED] = { 'A', "added", "\033[32m" },
-	[KENNEL_CHANGED] = { 'M', "changed", "\033[33m" },
-	[KENNEL_DELETED] = { 'D', "deleted", "\033[31m" },
-	[KENNEL_RETYPED] = { 'T', "retyped", "\033[35m" },
-};
-
-static const struct {
-	unsigned bit;
-	const char *word;
-} bits[] = {
-	{ KENNEL_CHANGE_CONTENT, "content" }, { KENNEL_CHANGE_MODE, "mode" },
-	{ KENNEL_CHANGE_OWNER, "owner" },     { KENNEL_CHANGE_XATTR, "xattr" },
-	{ KENNEL_CHANGE_LINK, "link" },
-};
-
-const char *diff_kind_word(enum kennel_change_kind kind)
-{
-	return kinds[kind].word;
-}
-
-const char *diff_type_word(mode_t mode)
-{
-	return S_ISREG(mode)  ? "file" :
-	       S_ISDIR(mode)  ? "directory" :
-	       S_ISLNK(mode)  ? "symbolic link" :
-	       S_ISCHR(mode)  ? "character device" :
-	       S_ISBLK(mode)  ? "block device" :
-	       S_ISFIFO(mode) ? "fifo" :
-	       S_ISSOCK(mode) ? "socket" :
-				"unknown";
-}
-
-size_t diff_bit_words(unsigned set, const char *ret[static DIFF_WORDS_MAX])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
-		if (set & bits[i].bit)
-			ret[n++] = bits[i].word;
-	return n;
-}
 
 int diff_flush(struct diff_out *o, size_t at_least)
 {
@@ -72,37 +29,12 @@ int diff_flush(struct diff_out *o, size_t at_least)
 	return o->failed;
 }
 
-/* "(content, mode)", or what became of what. */
-static void add_what(struct buf *b, const struct kennel_change *c)
-{
-	const char *words[DIFF_WORDS_MAX];
-	size_t n = diff_bit_words(c->bits, words);
-
-	if (c->kind == KENNEL_RETYPED) {
-		buf_printf(b, " (%s, was %s)", diff_type_word(c->after->st_mode),
-			   diff_type_word(c->before->st_mode));
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		buf_printf(b, "%s%s", i ? ", " : " (", words[i]);
-	if (c->bits & KENNEL_CHANGE_HARDLINK) {
-		buf_puts(b, n++ ? ", " : " (");
-		buf_puts(b, "hard link to ");
-		buf_safe(b, c->link_to);
-	}
-	buf_puts(b, n ? ")" : "");
-}
-
 static int list_change(void *data, const struct kennel_change *c)
 {
 	struct diff_out *o = data;
-	bool colour = o->cli->out_colour;
 
 	o->n++;
-	buf_printf(&o->b, "%s%c%s ", colour ? kinds[c->kind].colour : "", kinds[c->kind].letter,
-		   colour ? "\033[0m" : "");
-	buf_safe(&o->b, c->path);
-	add_what(&o->b, c);
+	change_put_line(&o->b, c, o->cli->out_colour);
 	buf_puts(&o->b, "\n");
 	return diff_flush(o, PIECE);
 }
@@ -140,7 +72,6 @@ static int list_package(void *data, const struct kennel_package *p)
 	enum kennel_change_kind kind = !p->before ? KENNEL_ADDED :
 				       !p->after  ? KENNEL_DELETED :
 						    KENNEL_CHANGED;
-	bool colour = o->cli->out_colour;
 
 	o->n++;
 	if (!p->name) {
@@ -152,8 +83,7 @@ static int list_package(void *data, const struct kennel_package *p)
 		cli_say(o->cli, buf_str(&text), "\n");
 		return 0;
 	}
-	buf_printf(&o->b, "%s%c%s ", colour ? kinds[kind].colour : "", kinds[kind].letter,
-		   colour ? "\033[0m" : "");
+	change_put_letter(&o->b, kind, o->cli->out_colour);
 	buf_safe(&o->b, p->name);
 	buf_puts(&o->b, " ");
 	buf_safe(&o->b, p->before ? p->before : p->after);
@@ -175,6 +105,7 @@ static int json_package(void *data, const struct kennel_package *p)
 }
 
 struct diff_args {
+	const char *store;
 	bool stat, content, packages, json, all, exit_code;
 };
 
@@ -225,8 +156,12 @@ static int diff_run(struct cli *cli, const void *p, const struct opt_input *in)
 		error_clear(&o.err);
 		return code;
 	}
-	int code = kennel_delta_open(in->operands[0], &o.delta, &o.err) < 0 ? cli_error(cli, o.err) :
-									      show(&o, args, below);
+	_cleanup_buf_ struct buf b = { 0 };
+	const char *store;
+	int r = spec_opt_store(args->store, &b, &store, &o.err);
+	if (r == 0)
+		r = kennel_delta_open_in(store, in->operands[0], &o.delta, &o.err);
+	int code = r < 0 ? cli_error(cli, o.err) : show(&o, args, below);
 	kennel_delta_free(o.delta);
 	error_clear(&o.err);
 	buf_done(&o.b);
@@ -244,6 +179,7 @@ static const struct opt diff_opts[] = {
 	{ 'a', "all", NULL, OPT_FLAG, ARG(all), "everything in a deleted directory, not only the directory",
 	  NULL },
 	{ 0, "json", NULL, OPT_FLAG, ARG(json), "an array of objects, for programs", NULL },
+	{ 'P', "path", "DIR", OPT_STRING, ARG(store), "the store that the container is in", OPT_WORDS_PATH },
 	{ 0, "exit-code", NULL, OPT_FLAG, ARG(exit_code), "exit with 1 where something was changed", NULL },
 	OPT_HELP_ROW,
 	{ .type = OPT_END },

@@ -7,19 +7,13 @@
 
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "cli/change.h"
 #include "cli/json.h"
-
-static const char kind_letters[] = { 'A', 'C', 'D', 'T' };
-static const char *const kind_words[] = { "added", "changed", "deleted", "retyped" };
 
 static const struct {
 	unsigned bit;
 	const char *word;
-} bit_words[] = {
-	{ KENNEL_CHANGE_CONTENT, "content" }, { KENNEL_CHANGE_MODE, "mode" },
-	{ KENNEL_CHANGE_OWNER, "owner" },     { KENNEL_CHANGE_XATTR, "xattr" },
-	{ KENNEL_CHANGE_LINK, "link" },	      { KENNEL_CHANGE_HARDLINK, "hardlink" },
-}, rights_words[] = {
+} rights_words[] = {
 	{ KENNEL_COMMIT_SETUID, "setuid" },
 	{ KENNEL_COMMIT_SETGID, "setgid" },
 	{ KENNEL_COMMIT_CAPABILITY, "capability" },
@@ -47,41 +41,26 @@ struct commit_tally commit_list_tally(const struct kennel_commit *commit, bool f
 	return t;
 }
 
-static void put_words(struct buf *b, unsigned bits, bool rights)
+static size_t find_rights_words(unsigned rights, const char *ret[static ARRAY_SIZE(rights_words)])
 {
-	size_t n = rights ? ARRAY_SIZE(rights_words) : ARRAY_SIZE(bit_words);
-	bool first = true;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (!(bits & (rights ? rights_words[i].bit : bit_words[i].bit)))
-			continue;
-		buf_printf(b, "%s%s", first ? "" : ", ", rights ? rights_words[i].word : bit_words[i].word);
-		first = false;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(rights_words); i++)
+		if (rights & rights_words[i].bit)
+			ret[n++] = rights_words[i].word;
+	return n;
 }
 
-static bool is_directory(const struct kennel_change *c)
+static void put_rights_line(struct buf *b, const struct kennel_commit_entry *e)
 {
-	const struct stat *st = c->after ? c->after : c->before;
+	const char *words[ARRAY_SIZE(rights_words)];
+	size_t n = find_rights_words(e->rights, words);
 
-	return st && S_ISDIR(st->st_mode);
-}
-
-static void put_line(struct buf *b, const struct kennel_commit_entry *e, bool reason)
-{
-	buf_printf(b, "%c ", kind_letters[e->change.kind]);
+	buf_puts(b, "! ");
 	buf_safe(b, e->change.path);
-	if (is_directory(&e->change))
-		buf_puts(b, "/");
-	if (reason) {
-		buf_puts(b, ": ");
-		buf_safe(b, e->reason ? e->reason : "");
-	} else if (e->change.kind == KENNEL_CHANGED) {
-		buf_puts(b, " (");
-		put_words(b, e->change.bits, false);
-		buf_puts(b, ")");
-	}
-	buf_puts(b, "\n");
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "%s%s", i ? ", " : " (", words[i]);
+	buf_puts(b, ")\n");
 }
 
 static void put_rights(struct buf *b, const struct kennel_commit *commit, bool force)
@@ -95,11 +74,7 @@ static void put_rights(struct buf *b, const struct kennel_commit *commit, bool f
 		if (first)
 			buf_puts(b, "these give rights to whoever can use them:\n");
 		first = false;
-		buf_puts(b, "! ");
-		buf_safe(b, e.change.path);
-		buf_puts(b, " (");
-		put_words(b, e.rights, true);
-		buf_puts(b, ")\n");
+		put_rights_line(b, &e);
 	}
 }
 
@@ -116,18 +91,25 @@ static void put_group(struct buf *b, const struct kennel_commit *commit, enum ke
 			buf_puts(b, title);
 		first = false;
 		buf_puts(b, "  ");
-		put_line(b, &e, true);
+		change_put_letter(b, e.change.kind, false);
+		buf_safe(b, e.change.path);
+		buf_puts(b, ": ");
+		buf_safe(b, e.reason ? e.reason : "");
+		buf_puts(b, "\n");
 	}
 }
 
-void commit_list_text(struct buf *b, const struct kennel_commit *commit, bool force, bool all)
+void commit_list_text(struct buf *b, const struct kennel_commit *commit, bool force, bool all, bool colour)
 {
 	const struct commit_tally t = commit_list_tally(commit, force);
 	struct kennel_commit_entry e;
 
-	for (size_t i = 0; kennel_commit_get(commit, i, &e) == 0; i++)
-		if (is_made(&e, force))
-			put_line(b, &e, false);
+	for (size_t i = 0; kennel_commit_get(commit, i, &e) == 0; i++) {
+		if (!is_made(&e, force))
+			continue;
+		change_put_line(b, &e.change, colour);
+		buf_puts(b, "\n");
+	}
 	put_rights(b, commit, force);
 	put_group(b, commit, KENNEL_COMMIT_CONFLICT,
 		  force ? "conflicts, applied all the same:\n" : "conflicts:\n");
@@ -137,25 +119,36 @@ void commit_list_text(struct buf *b, const struct kennel_commit *commit, bool fo
 		buf_printf(b, "%zu left: -v shows which, and why\n", t.left);
 }
 
-static void put_json_words(struct buf *b, unsigned bits, bool rights)
+static void put_json_words(struct buf *b, const char *key, const char *const *words, size_t n)
 {
-	size_t n = rights ? ARRAY_SIZE(rights_words) : ARRAY_SIZE(bit_words);
-	bool first = true;
-
+	json_key(b, key);
 	buf_puts(b, "[");
 	for (size_t i = 0; i < n; i++) {
-		if (!(bits & (rights ? rights_words[i].bit : bit_words[i].bit)))
-			continue;
-		buf_puts(b, first ? "" : ", ");
-		buf_json(b, rights ? rights_words[i].word : bit_words[i].word);
-		first = false;
+		buf_puts(b, i ? ", " : "");
+		buf_json(b, words[i]);
 	}
 	buf_puts(b, "]");
 }
 
-void commit_list_json(struct buf *b, const struct kennel_commit *commit, bool force, bool applied)
+static void put_json(struct buf *b, const struct kennel_commit_entry *e, bool applied)
 {
 	static const char *const verdicts[] = { "fine", "conflict", "left" };
+	const char *what[CHANGE_WORDS_MAX], *rights[ARRAY_SIZE(rights_words)];
+
+	json_member(b, "path", e->change.path, false);
+	json_member(b, "kind", change_kind_word(e->change.kind), false);
+	put_json_words(b, "what", what, change_bit_words(e->change.bits, what));
+	if (e->change.bits & KENNEL_CHANGE_HARDLINK)
+		json_member(b, "hard_link_to", e->change.link_to, false);
+	put_json_words(b, "rights", rights, find_rights_words(e->rights, rights));
+	json_member(b, "verdict", verdicts[e->verdict], false);
+	json_member(b, "reason", e->reason, false);
+	json_key(b, "applied");
+	buf_puts(b, applied ? "true" : "false");
+}
+
+void commit_list_json(struct buf *b, const struct kennel_commit *commit, bool force, bool applied)
+{
 	struct kennel_commit_entry e;
 	size_t n = 0;
 
@@ -164,16 +157,7 @@ void commit_list_json(struct buf *b, const struct kennel_commit *commit, bool fo
 		if (!e.chosen)
 			continue;
 		buf_puts(b, n++ ? ",\n {" : "\n {");
-		json_member(b, "path", e.change.path, false);
-		json_member(b, "kind", kind_words[e.change.kind], false);
-		json_key(b, "what");
-		put_json_words(b, e.change.bits, false);
-		json_key(b, "rights");
-		put_json_words(b, e.rights, true);
-		json_member(b, "verdict", verdicts[e.verdict], false);
-		json_member(b, "reason", e.reason, false);
-		json_key(b, "applied");
-		buf_puts(b, applied && is_made(&e, force) ? "true" : "false");
+		put_json(b, &e, applied && is_made(&e, force));
 		buf_puts(b, "}");
 	}
 	buf_puts(b, n ? "\n]}\n" : "]}\n");
@@ -182,7 +166,7 @@ void commit_list_json(struct buf *b, const struct kennel_commit *commit, bool fo
 /* Unlike buf_safe() no two paths look the same: a backslash is escaped, too. */
 static void put_edit_line(struct buf *b, const struct kennel_commit_entry *e)
 {
-	buf_printf(b, "%s ", kind_words[e->change.kind]);
+	buf_printf(b, "%s ", change_kind_word(e->change.kind));
 	for (const char *s = e->change.path; *s; s++) {
 		if (*s == '\\')
 			buf_puts(b, "\\\\");

@@ -14,7 +14,7 @@ struct commit_tally {
 struct commit_tally commit_list_tally(const struct kennel_commit *commit, bool force);
 
 /* What would be applied, what gives rights, what conflicts, what is left. */
-void commit_list_text(struct buf *b, const struct kennel_commit *commit, bool force, bool all);
+void commit_list_text(struct buf *b, const struct kennel_commit *commit, bool force, bool all, bool colour);
 void commit_list_json(struct buf *b, const struct kennel_commit *commit, bool force, bool applied);
 
 /* For an editor: a line for each change that can be made; what is taken away or begins with "#" is not. */

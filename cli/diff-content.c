@@ -2,6 +2,7 @@
 /* cli/diff-content.c - the changes of one file as text, for a person or for patch(1). */
 #include <string.h>
 
+#include "cli/change.h"
 #include "cli/diff.h"
 #include "base/cleanup.h"
 
@@ -90,7 +91,7 @@ int diff_content(struct diff_out *o, const struct kennel_change *c)
 	if (r == 0) {
 		buf_puts(&o->b, "Binary or large file ");
 		buf_safe(&o->b, c->path);
-		buf_printf(&o->b, " was %s\n", diff_kind_word(c->kind));
+		buf_printf(&o->b, " was %s\n", change_kind_word(c->kind));
 		return 0;
 	}
 	if (!size)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "cli/change.h"
 #include "cli/diff.h"
 #include "cli/json.h"
 #include "base/cleanup.h"
@@ -36,7 +37,7 @@ static void add_side(struct diff_out *o, const char *key, const struct kennel_ch
 	buf_printf(b,
 		   "{\"type\": \"%s\", \"mode\": \"%04o\", \"uid\": %u, \"gid\": %u, \"size\": %lld, "
 		   "\"mtime\": %lld.%09ld",
-		   diff_type_word(st->st_mode), st->st_mode & 07777u, st->st_uid, st->st_gid,
+		   change_type_word(st->st_mode), st->st_mode & 07777u, st->st_uid, st->st_gid,
 		   (long long)st->st_size, (long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
 	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
 		buf_printf(b, ", \"device\": \"%u:%u\"", major(st->st_rdev), minor(st->st_rdev));
@@ -52,12 +53,12 @@ static void add_side(struct diff_out *o, const char *key, const struct kennel_ch
 
 void diff_json(struct diff_out *o, const struct kennel_change *c)
 {
-	const char *words[DIFF_WORDS_MAX];
-	size_t n = diff_bit_words(c->bits, words);
+	const char *words[CHANGE_WORDS_MAX];
+	size_t n = change_bit_words(c->bits, words);
 
 	buf_puts(&o->b, " {");
 	add_name(&o->b, "path", c->path);
-	json_member(&o->b, "kind", diff_kind_word(c->kind), false);
+	json_member(&o->b, "kind", change_kind_word(c->kind), false);
 	json_key(&o->b, "what");
 	buf_puts(&o->b, "[");
 	for (size_t i = 0; i < n; i++)

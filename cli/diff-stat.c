@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/change.h"
 #include "cli/diff.h"
 #include "cli/json.h"
 
@@ -102,7 +103,7 @@ void diff_stat_table(const struct diff_stat *s, struct buf *b)
 		width = MAX(width, text_width(s->rows[i].top));
 	text_pad(b, "", width);
 	for (size_t k = 0; k < ARRAY_SIZE(total.count); k++)
-		buf_printf(b, "%*s", NUMBER_WIDTH, diff_kind_word((enum kennel_change_kind)k));
+		buf_printf(b, "%*s", NUMBER_WIDTH, change_kind_word((enum kennel_change_kind)k));
 	buf_printf(b, "%*s\n", NUMBER_WIDTH, "bytes");
 	for (size_t i = 0; i < s->n; i++)
 		add_row(b, &s->rows[i], width);
@@ -115,7 +116,7 @@ static void add_json_row(struct buf *b, const struct diff_stat_row *row, const c
 	if (path)
 		json_member(b, "path", path, false);
 	for (size_t k = 0; k < ARRAY_SIZE(row->count); k++) {
-		json_key(b, diff_kind_word((enum kennel_change_kind)k));
+		json_key(b, change_kind_word((enum kennel_change_kind)k));
 		buf_printf(b, "%llu", (unsigned long long)row->count[k]);
 	}
 	json_key(b, "bytes");

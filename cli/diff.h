@@ -32,12 +32,6 @@ struct diff_out {
 /* Writes what has gathered, if that is enough. Return: 0, or 1 it can't be written. */
 int diff_flush(struct diff_out *o, size_t at_least);
 
-#define DIFF_WORDS_MAX 8
-const char *diff_kind_word(enum kennel_change_kind kind);
-const char *diff_type_word(mode_t mode);
-/* Words for a set of enum kennel_change_bits. Return: how many. */
-size_t diff_bit_words(unsigned set, const char *ret[static DIFF_WORDS_MAX]);
-
 /* diff-json.c: one object, without a newline. */
 void diff_json(struct diff_out *o, const struct kennel_change *c);
 void diff_json_package(struct buf *b, const struct kennel_package *p);

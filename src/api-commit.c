@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <kennel/kennel.h>
 
@@ -172,22 +173,25 @@ int kennel_commit_recover(const struct kennel_commit_options *options, struct ke
  * Nothing may run in it, nor start, until we are through: a container is locked, as by its own start. One
  * that is just leaving is waited for.
  */
-static int hold(struct kennel_commit *commit, unsigned flags, struct kennel_error **err)
+static int hold(struct kennel_commit *commit, const struct kennel_commit_options *o,
+		struct kennel_error **err)
 {
 	_cleanup_error_ struct kennel_error *why = NULL;
 	struct kennel_list *list = NULL;
-	int r = flags & KENNEL_COMMIT_RUNNING ? 1 : kennel_list_read(commit->what, &list, NULL);
 
+	if (o->flags & KENNEL_COMMIT_RUNNING)
+		return 0;
+	int r = o->store ? -KENNEL_E_NOTFOUND : kennel_list_read(commit->what, &list, NULL);
 	kennel_list_free(list);
-	if (r > 0)
-		return 0;
-	if (r < 0 && (store_open(NULL, false, &commit->store, NULL) <= 0 ||
-		      container_open(&commit->store, commit->what, &commit->container, NULL) < 0))
-		return 0;
-	if (r < 0)
-		r = container_lock(&commit->container, NULL, &why) < 0 ? 0 : 1;
-	if (r > 0)
-		return 0;
+	if (r < 0) {
+		r = o->store && geteuid() == 0 ? store_open_any(o->store, &commit->store, NULL) :
+						 store_open(o->store, false, &commit->store, NULL);
+		/* then it is no container, or who opens it says what is wrong with it */
+		if (r <= 0 || container_open(&commit->store, commit->what, &commit->container, NULL) < 0)
+			return 0;
+		if (container_lock(&commit->container, NULL, &why) == 0)
+			return 0;
+	}
 	return hint(err,
 		    fail(err, KENNEL_E_BUSY, "\"%s\" is running and may be in the middle of something",
 			 commit->what),
@@ -228,9 +232,9 @@ int kennel_commit_open(const char *what, const struct kennel_commit_options *opt
 	commit->store = (struct store)STORE_NONE;
 	commit->container = (struct container)CONTAINER_NONE;
 	commit->what = strdup(what);
-	r = commit->what ? hold(commit, call.o.flags, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+	r = commit->what ? hold(commit, &call.o, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (r == 0)
-		r = kennel_delta_open(what, &commit->delta, err);
+		r = kennel_delta_open_in(call.o.store, what, &commit->delta, err);
 	if (r == 0)
 		r = collect(commit, store, err);
 	if (r < 0) {

@@ -15,6 +15,7 @@
 
 #include "api-running.h"
 #include "base/cleanup.h"
+#include "conf/name.h"
 #include "container/container.h"
 #include "delta/diff.h"
 #include "path/path.h"
@@ -86,13 +87,22 @@ static int open_entry(const struct kennel_list *list, const struct copy_sandbox 
 	return r;
 }
 
+/* What a person named, and in which store, or NULL. */
+struct wanted {
+	const char *store, *what;
+};
+
 /* A sandbox by its id: one that runs, or whose end is being asked about. */
-static int open_running(const char *what, struct delta_tree **ret, struct kennel_error **err)
+static int open_running(const struct wanted *w, struct delta_tree **ret, struct kennel_error **err)
 {
 	struct kennel_list *list = NULL;
 	struct copy_sandbox sb;
 
-	int r = running_read(what, &sb, &list, err);
+	int r = w->store ? -KENNEL_E_NOTFOUND : running_read(w->what, &sb, &list, err);
+	if (r == -KENNEL_E_NOTFOUND) {
+		error_clear(err);
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	r = open_entry(list, &sb, ret, err);
@@ -100,37 +110,68 @@ static int open_running(const char *what, struct delta_tree **ret, struct kennel
 	return r < 0 ? r : 1;
 }
 
-/* A container, by its name, whether it runs or not. */
-static int open_named(const char *what, struct delta_tree **ret, struct kennel_error **err)
+/* ids: of an ordinary user's delta; the namespace in which they are what they are inside. */
+static int open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, struct kennel_error **err)
 {
-	_cleanup_store_ struct store store = STORE_NONE;
+	if (owner == geteuid())
+		return geteuid() == 0 ? 0 : errand_namespace(ret_fd, err);
+	if (!m->view || !m->shifted || m->ids.uid != owner)
+		return fail(
+			err, KENNEL_E_CORRUPT,
+			"the container belongs to user %u, but what it says of its ids is not that user's",
+			owner);
+	return errand_namespace_of(&m->ids, ret_fd, err);
+}
+
+/* A store that a person names may be another user's, where root asks. Return: 1, 0 not there, or a code. */
+static int open_store(const struct wanted *w, struct store *ret, struct kennel_error **err)
+{
+	return w->store && geteuid() == 0 ? store_open_any(w->store, ret, err) :
+					    store_open(w->store, false, ret, err);
+}
+
+static int open_container(const struct wanted *w, const struct store *store, struct delta_tree **ret,
+			  struct kennel_error **err)
+{
 	_cleanup_container_ struct container c = CONTAINER_NONE;
 	_cleanup_manifest_ struct manifest m = { 0 };
 	_cleanup_close_ int ns_fd = -EBADF;
 	_cleanup_buf_ struct buf text = { 0 };
 
-	int r = store_open(NULL, false, &store, err);
-	if (r == 0)
-		return -KENNEL_E_NOTFOUND;
-	if (r > 0)
-		r = container_open(&store, what, &c, err);
-	if (r == -KENNEL_E_INVALID) /* no name, but maybe an id */
-		return -KENNEL_E_NOTFOUND;
+	int r = container_open(store, w->what, &c, err);
+	if (r == -KENNEL_E_NOTFOUND && !w->store) {
+		error_clear(err);
+		return 0;
+	}
 	if (r == 0)
 		r = container_read(&c, CONTAINER_MANIFEST, &text, err);
 	if (r == 0)
 		return hint(err,
-			    fail(err, KENNEL_E_UNSUPPORTED, "the container \"%s\" was never started", what),
+			    fail(err, KENNEL_E_UNSUPPORTED, "the container \"%s\" was never started",
+				 w->what),
 			    "it has no changes yet");
 	if (r > 0)
 		r = manifest_parse(buf_str(&text), &m, err);
-	if (r == 0 && geteuid() != 0)
-		r = errand_namespace(&ns_fd, err);
+	if (r == 0)
+		r = open_namespace(&m, store->owner, &ns_fd, err);
 	int fd = r < 0 ? r : container_open_delta(&c, err);
 	if (fd < 0)
 		return fd;
 	r = delta_tree_open(&m, fd, ns_fd, NULL, ret, err);
 	return r < 0 ? r : 1;
+}
+
+/* A container, by its name, whether it runs or not. */
+static int open_named(const struct wanted *w, struct delta_tree **ret, struct kennel_error **err)
+{
+	_cleanup_store_ struct store store = STORE_NONE;
+
+	if (!w->store && name_check(w->what, NULL) < 0) /* no name, but maybe an id */
+		return 0;
+	int r = open_store(w, &store, err);
+	if (r < 0 || (r == 0 && !w->store))
+		return r;
+	return open_container(w, &store, ret, err);
 }
 
 static void let_go_of_file(void *held)
@@ -158,21 +199,23 @@ static int open_box(const char *what, const struct file_box *box, struct delta_t
 			    "it has no changes yet");
 	if (r > 0)
 		r = manifest_parse(buf_str(&text), &m, err);
+	if (box->work_fd >= 0) /* all of it was unpacked */
+		m.copied_ns = manifest_now();
 	int fd = r < 0 ? r : container_open_delta(&c, err);
 	return fd < 0 ? fd : delta_tree_open(&m, fd, box->user_ns_fd, NULL, ret, err);
 }
 
 /* A container in one file, by its path; it is held as long as its changes are read. */
-static int open_boxed(const char *what, struct delta_tree **ret, struct kennel_error **err)
+static int open_boxed(const struct wanted *w, struct delta_tree **ret, struct kennel_error **err)
 {
-	const struct file_wish wish = { .path = what };
+	const struct file_wish wish = { .path = w->what };
 	struct file_box *box = NULL;
 
-	if (!strchr(what, '/') && !file_is_there(what))
-		return -KENNEL_E_NOTFOUND;
+	if (w->store || (!strchr(w->what, '/') && !file_is_there(w->what)))
+		return 0;
 	int r = file_open(&wish, &box, err);
 	if (r == 0)
-		r = open_box(what, box, ret, err);
+		r = open_box(w->what, box, ret, err);
 	if (r < 0) {
 		file_free(box);
 		return r;
@@ -183,30 +226,40 @@ static int open_boxed(const char *what, struct delta_tree **ret, struct kennel_e
 }
 
 /*
- * Kinds of things that have a delta, tried in this order. Return of each: 1 opened, -KENNEL_E_NOTFOUND it is
- * no such thing, or another negative code.
+ * Kinds of things that have a delta, tried in this order. Return of each: 1 opened, 0 it is no such thing, or
+ * a negative code.
  */
-static int (*const openers[])(const char *what, struct delta_tree **ret, struct kennel_error **err) = {
+static int (*const openers[])(const struct wanted *w, struct delta_tree **ret, struct kennel_error **err) = {
 	open_named,
 	open_boxed,
 	open_running,
 };
 
-int kennel_delta_open(const char *what, struct kennel_delta **ret, struct kennel_error **err)
+int kennel_delta_open_in(const char *store, const char *what, struct kennel_delta **ret,
+			 struct kennel_error **err)
 {
 	_cleanup_free_ struct kennel_delta *d = calloc(1, sizeof(*d));
-	int r = -KENNEL_E_NOTFOUND;
+	const struct wanted w = { store, what };
+	int r = 0;
 
 	if (!d)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	for (size_t i = 0; i < ARRAY_SIZE(openers) && r == -KENNEL_E_NOTFOUND; i++) {
-		error_clear(err);
-		r = openers[i](what, &d->tree, err);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(openers) && r == 0; i++)
+		r = openers[i](&w, &d->tree, err);
+	if (r == 0)
+		return hint(err,
+			    fail(err, KENNEL_E_NOTFOUND,
+				 "there is no container, no running sandbox and no file \"%s\"", what),
+			    "\"kennel list\" shows what there is");
 	if (r < 0)
 		return r;
 	*ret = take_ptr(&d);
 	return 0;
+}
+
+int kennel_delta_open(const char *what, struct kennel_delta **ret, struct kennel_error **err)
+{
+	return kennel_delta_open_in(NULL, what, ret, err);
 }
 
 struct kennel_delta *kennel_delta_free(struct kennel_delta *delta)

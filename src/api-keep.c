@@ -148,6 +148,7 @@ static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error 
 			      "%llu files or attributes can't be kept in this store",
 			      (unsigned long long)left_out),
 			 "export the changes to an archive instead, or name a store on another file system");
+	k->manifest.copied_ns = manifest_now();
 	if (r == 0)
 		r = write_manifest(k, err);
 	if (r == 0 && syncfs(dir_fd) < 0)

@@ -36,6 +36,7 @@ enum kennel_commit_flags { KENNEL_COMMIT_RUNNING = 1 << 0, KENNEL_COMMIT_FORCE =
  * @progress: called between steps with the number of files done and that of all (0: not known); a value other
  *            than 0 takes everything back. Or NULL
  * @data:     handed to both
+ * @store:    for kennel_commit_open(): the store of the container, as for kennel_delta_open_in(), or NULL
  */
 struct kennel_commit_options {
 	size_t size;
@@ -43,6 +44,7 @@ struct kennel_commit_options {
 	void (*say)(void *data, const char *text);
 	int (*progress)(void *data, uint64_t done, uint64_t total);
 	void *data;
+	const char *store;
 };
 
 /**

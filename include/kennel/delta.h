@@ -89,6 +89,19 @@ enum kennel_delta_flags { KENNEL_DELTA_ALL = 1 << 0 };
 KENNEL_PUBLIC int kennel_delta_open(const char *what, struct kennel_delta **ret, struct kennel_error **err);
 
 /**
+ * kennel_delta_open_in() - the same of a container in a store that is named
+ * @store: absolute path of the store, or NULL for all that kennel_delta_open() opens; root may name the store
+ *         of another user
+ * @what:  name of a container in it
+ * @ret:   the changes, the caller's
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * Return: 0, -KENNEL_E_NOTFOUND, or another negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_delta_open_in(const char *store, const char *what, struct kennel_delta **ret,
+				       struct kennel_error **err);
+
+/**
  * kennel_delta_free() - end it
  * @delta: what kennel_delta_open() gave; NULL is fine
  *

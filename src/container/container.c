@@ -31,13 +31,13 @@ static int fail_not_there(const struct store *s, const char *name, struct kennel
 		    "\"kennel list\" shows those that are there; \"kennel run -k %s\" makes it", name);
 }
 
-static int check_private(const struct container *c, struct kennel_error **err)
+static int check_private(const struct container *c, uid_t owner, struct kennel_error **err)
 {
 	struct stat st;
 
 	if (fstat(c->dir_fd, &st) < 0)
 		return fail_errno(err, "look at \"%s\"", c->path);
-	if (st.st_uid != geteuid() || (st.st_mode & 077))
+	if (st.st_uid != owner || (st.st_mode & 077))
 		return hint(err, fail(err, KENNEL_E_PERM, "\"%s\" is open to other users", c->path),
 			    "look at what it holds; then chmod 700 it if all is well");
 	return 0;
@@ -64,7 +64,7 @@ int container_open(const struct store *s, const char *name, struct container *re
 		return fail_not_there(s, name, err);
 	if (c.dir_fd < 0)
 		return fail_errno(err, "open the container \"%s\"", name);
-	r = check_private(&c, err);
+	r = check_private(&c, s->owner, err);
 	if (r < 0)
 		return r;
 	if (fstatat(c.dir_fd, CONTAINER_CONFIG, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -112,13 +112,14 @@ static int walk(const char *path, bool make, int *ret_fd, struct kennel_error **
 	return 1;
 }
 
-static int check_owner(int fd, const char *path, struct kennel_error **err)
+static int check_owner(int fd, const char *path, bool any, uid_t *ret, struct kennel_error **err)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return fail_errno(err, "look at \"%s\"", path);
-	if (st.st_uid != geteuid())
+	*ret = st.st_uid;
+	if (st.st_uid != geteuid() && !any)
 		return fail_part(path, "belongs to another user", err);
 	if (st.st_mode & 022)
 		return hint(err, fail(err, KENNEL_E_PERM, "\"%s\" may be written by other users", path),
@@ -126,7 +127,7 @@ static int check_owner(int fd, const char *path, struct kennel_error **err)
 	return 0;
 }
 
-int store_open(const char *path, bool make, struct store *ret, struct kennel_error **err)
+static int open_store(const char *path, bool make, bool any, struct store *ret, struct kennel_error **err)
 {
 	_cleanup_free_ char *clean = NULL, *chosen = path ? NULL : default_path(err);
 	_cleanup_close_ int pin_fd = -EBADF;
@@ -138,7 +139,7 @@ int store_open(const char *path, bool make, struct store *ret, struct kennel_err
 	if (r == 0)
 		r = walk(clean, make, &pin_fd, err);
 	if (r > 0) {
-		r = check_owner(pin_fd, clean, err);
+		r = check_owner(pin_fd, clean, any, &ret->owner, err);
 		if (r == 0) {
 			ret->fd = openat(pin_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			r = ret->fd < 0 ? fail_errno(err, "open \"%s\"", clean) : 1;
@@ -149,6 +150,16 @@ int store_open(const char *path, bool make, struct store *ret, struct kennel_err
 				    "name a directory of your own with --path");
 	ret->path = take_ptr(&clean);
 	return r;
+}
+
+int store_open(const char *path, bool make, struct store *ret, struct kennel_error **err)
+{
+	return open_store(path, make, false, ret, err);
+}
+
+int store_open_any(const char *path, struct store *ret, struct kennel_error **err)
+{
+	return open_store(path, false, true, ret, err);
 }
 
 void store_done(struct store *s)

@@ -15,12 +15,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/strv.h"
 
 struct store {
 	int fd; /* -EBADF: not there */
+	uid_t owner; /* of it and of all that is in it */
 	char *path; /* absolute, as the person knows it */
 };
 
@@ -29,6 +31,11 @@ struct store {
  * is not there is made, or *ret has no descriptor. Return: 1, 0 not there, or a negative code.
  */
 int store_open(const char *path, bool make, struct store *ret, struct kennel_error **err) MUST_CHECK;
+/*
+ * The same to look into, whoever it belongs to; it is not made. For root: what is in it is another user's
+ * work.
+ */
+int store_open_any(const char *path, struct store *ret, struct kennel_error **err) MUST_CHECK;
 void store_done(struct store *s);
 
 /* Can a delta lie there? Refuses what overlayfs can't write to, with the reason and what to do. */

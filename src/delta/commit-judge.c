@@ -5,8 +5,8 @@
  * What the sandbox saw of a file is not recorded anywhere. But an overlay makes the file in the delta when it
  * copies it up, or when the sandbox makes one in its place, so the birth of that one is the latest moment
  * at which the base can have been looked at. A host file whose change time, which nobody can set back, is
- * later was changed by somebody else. Where the delta's file system knows no births, its changes can't be
- * told from others, and all that would replace something is a conflict.
+ * later was changed by somebody else. Where a file system knows no births, or they are those of a copy of the
+ * delta, the first start of the container stands for them; an old one that does not tell has conflicts only.
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -153,6 +153,23 @@ static int judge_rights(struct judge *j, struct commit_entry *e, int dir_fd, str
 }
 
 /*
+ * The birth of what the delta has; where that is the birth of a copy, an earlier time. Return: 1, 0 unknown.
+ */
+static int born_of(const struct manifest *m, int fd, struct timespec *ret)
+{
+	struct statx st;
+	bool known = statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) == 0 && st.stx_mask & STATX_BTIME;
+
+	*ret = (struct timespec){ m->begun_ns / 1000000000, m->begun_ns % 1000000000 };
+	if (known && st.stx_btime.tv_sec > 0 && /* what an image holds that was packed from a copy */
+	    st.stx_btime.tv_sec * 1000000000ll + st.stx_btime.tv_nsec > m->copied_ns) {
+		*ret = (struct timespec){ st.stx_btime.tv_sec, st.stx_btime.tv_nsec };
+		return 1;
+	}
+	return m->begun_ns > 0;
+}
+
+/*
  * When the delta got what it has at this place, or at the next one above that it has. Return: 1, 0 unknown.
  */
 static int born(struct judge *j, const struct commit_entry *e, struct timespec *ret)
@@ -161,15 +178,9 @@ static int born(struct judge *j, const struct commit_entry *e, struct timespec *
 
 	while (rel) {
 		_cleanup_close_ int fd = delta_tree_pin(j->c->tree, DELTA_AFTER, e->mount, rel, O_PATH, NULL);
-		struct statx st;
 
-		if (fd >= 0) {
-			if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) < 0 ||
-			    !(st.stx_mask & STATX_BTIME))
-				return 0;
-			*ret = (struct timespec){ st.stx_btime.tv_sec, st.stx_btime.tv_nsec };
-			return 1;
-		}
+		if (fd >= 0)
+			return born_of(&j->c->tree->manifest, fd, ret);
 		if (!*rel)
 			return 0;
 		char *slash = strrchr(rel, '/');

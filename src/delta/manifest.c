@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
@@ -73,6 +74,24 @@ static void put_mount(struct buf *b, const struct manifest_mount *m)
 	manifest_put(b, "mount", fields, ARRAY_SIZE(fields));
 }
 
+static void put_times(struct buf *b, const struct manifest *m)
+{
+	char begun[24], copied[24];
+	const char *const fields[] = { begun, copied };
+
+	snprintf(begun, sizeof(begun), "%lld", (long long)m->begun_ns);
+	snprintf(copied, sizeof(copied), "%lld", (long long)m->copied_ns);
+	manifest_put(b, "begun", fields, ARRAY_SIZE(fields));
+}
+
+int64_t manifest_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
 void manifest_format(const struct manifest *m, struct buf *b)
 {
 	char ids[96] = "no";
@@ -92,6 +111,8 @@ void manifest_format(const struct manifest *m, struct buf *b)
 	put_all(b, "absent", &m->absent);
 	put_bool(b, "squash", m->squash);
 	put_one(b, "idmap", ids);
+	if (m->begun_ns)
+		put_times(b, m);
 	put_one(b, "xattr", m->user_xattr ? "user" : "trusted");
 	for (size_t i = 0; i < m->planted.n; i++)
 		manifest_put_planted(b, &m->planted.items[i]);
@@ -205,6 +226,14 @@ static int parse_signed(const char *s, int64_t *ret)
 	return 0;
 }
 
+static int parse_begun(struct manifest *m, const struct line *l, struct kennel_error **err)
+{
+	if (parse_signed(l->fields[0], &m->begun_ns) < 0 || parse_signed(l->fields[1], &m->copied_ns) < 0 ||
+	    m->begun_ns <= 0 || m->copied_ns < 0)
+		return bad(l, "it takes two times", err);
+	return 0;
+}
+
 static int parse_kind(const char *s, enum manifest_kind *ret)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
@@ -303,6 +332,7 @@ static const struct {
 	{ "absent", 1, parse_absent },
 	{ "squash", 1, parse_squash },
 	{ "idmap", 1, parse_ids },
+	{ "begun", 2, parse_begun },
 	{ "xattr", 1, parse_xattr },
 	{ "planted", 5, parse_one_planted },
 };

@@ -15,6 +15,7 @@
  *   absent   PATH                           an empty directory in that view, whatever the base has there
  *   squash   yes | no                       the view tells 0 as owner of everything
  *   idmap    no | UIDBASE:COUNT:GIDBASE:COUNT:OWNUID:OWNGID   how ids on disk differ from those inside
+ *   begun    NS COPIED_NS                   the first start; births up to the second are those of copies
  *   xattr    user | trusted                 where the overlay keeps its xattrs
  *   planted  INDEX REL KIND SIZE MTIME_NS
  *
@@ -70,6 +71,8 @@ struct manifest {
 	struct strv absent;
 	bool shifted;
 	struct idmap_user ids; /* iff shifted */
+	int64_t begun_ns; /* nobody saw the base through this delta before; 0: unknown */
+	int64_t copied_ns; /* files of the delta that were born until then are copies; or 0 */
 	bool user_xattr;
 	struct manifest_plants planted;
 };
@@ -78,6 +81,9 @@ struct manifest {
 int manifest_parse(const char *text, struct manifest *ret, struct kennel_error **err) MUST_CHECK;
 void manifest_format(const struct manifest *m, struct buf *b);
 void manifest_done(struct manifest *m);
+
+/* The time of day as file systems write it down. */
+int64_t manifest_now(void);
 
 /* The parts of it, for a start, which writes one without making one. */
 void manifest_put(struct buf *b, const char *key, const char *const *fields, size_t n);

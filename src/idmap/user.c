@@ -257,3 +257,25 @@ int idmap_user_write(pid_t pid, int proc_pid_fd, const struct idmap_user *map, s
 	idmap_writing_free(w);
 	return r;
 }
+
+static int write_range(int proc_pid_fd, const char *name, uint32_t own, const struct idmap *range,
+		       struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv words = { 0 };
+	_cleanup_buf_ struct buf b = { 0 };
+
+	int r = idmap_user_words(own, range, &words, err);
+	for (size_t i = 0; i < words.n && r == 0; i++)
+		buf_printf(&b, "%s%s", words.items[i], i % 3 == 2 ? "\n" : " ");
+	if (r == 0)
+		r = buf_check(&b, err);
+	return r < 0 ? r : write_file(proc_pid_fd, name, buf_str(&b), err);
+}
+
+int idmap_user_write_as_root(int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)
+{
+	if (!idmap_user_has_range(map))
+		return write_single(proc_pid_fd, map, err);
+	int r = write_range(proc_pid_fd, "uid_map", map->uid, &map->uids, err);
+	return r < 0 ? r : write_range(proc_pid_fd, "gid_map", map->gid, &map->gids, err);
+}

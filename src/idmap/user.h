@@ -51,6 +51,10 @@ int idmap_user_words(uint32_t own, const struct idmap *range, struct strv *ret, 
 int idmap_user_write(pid_t pid, int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)
 	MUST_CHECK;
 
+/* The same by root, who needs no helper to map another user's ids. */
+int idmap_user_write_as_root(int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)
+	MUST_CHECK;
+
 /*
  * The same in two halves, with time for other work in between. The first may be all there is to do: then *ret
  * is NULL, which the second takes. Freeing waits for those that still run.

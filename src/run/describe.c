@@ -79,6 +79,7 @@ int describe_start(const struct launch *l, bool in_file, struct buf *b, struct k
 		.layers = spec->layers,
 		.view = sb->rootless,
 		.squash = sb->rootless && !idmap_user_has_range(&sb->user_map),
+		.begun_ns = manifest_now(),
 		.user_xattr = l->shared->user_xattr,
 	};
 

@@ -132,9 +132,11 @@ static _Noreturn void begin_namespace(int say_fd, int hold_fd)
 	_exit(0);
 }
 
-static int map_namespace(pid_t pid, int say_fd, int *ret_fd, struct kennel_error **err)
+/* map: NULL for the caller's own. */
+static int map_namespace(pid_t pid, int say_fd, const struct idmap_user *map, int *ret_fd,
+			 struct kennel_error **err)
 {
-	struct idmap_user map;
+	struct idmap_user own;
 	char name[32];
 	int errnum;
 
@@ -146,16 +148,17 @@ static int map_namespace(pid_t pid, int say_fd, int *ret_fd, struct kennel_error
 	_cleanup_close_ int proc_fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc_fd < 0)
 		return fail_errno(err, "open \"%s\"", name);
-	int r = idmap_pick_user(&map, err);
+	int r = map ? 0 : idmap_pick_user(&own, err);
 	if (r == 0)
-		r = idmap_user_write(pid, proc_fd, &map, err);
+		r = map ? idmap_user_write_as_root(proc_fd, map, err) :
+			  idmap_user_write(pid, proc_fd, &own, err);
 	if (r < 0)
 		return r;
 	*ret_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
 	return *ret_fd < 0 ? fail_errno(err, "open the user namespace") : 0;
 }
 
-int errand_namespace(int *ret_fd, struct kennel_error **err)
+static int make_namespace(const struct idmap_user *map, int *ret_fd, struct kennel_error **err)
 {
 	int say[2], hold[2], status;
 
@@ -175,11 +178,21 @@ int errand_namespace(int *ret_fd, struct kennel_error **err)
 		begin_namespace(say_fd, hold_read_fd);
 	}
 	replace_fd(&say_fd, -EBADF);
-	int r = map_namespace(pid, say_read_fd, ret_fd, err);
+	int r = map_namespace(pid, say_read_fd, map, ret_fd, err);
 	replace_fd(&hold_fd, -EBADF);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return r;
+}
+
+int errand_namespace(int *ret_fd, struct kennel_error **err)
+{
+	return make_namespace(NULL, ret_fd, err);
+}
+
+int errand_namespace_of(const struct idmap_user *map, int *ret_fd, struct kennel_error **err)
+{
+	return make_namespace(map, ret_fd, err);
 }
 
 int errand_alone(errand_fn work, void *data, struct buf *out, struct kennel_error **err)

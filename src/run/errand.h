@@ -23,6 +23,10 @@ int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, stru
  */
 int errand_namespace(int *ret_fd, struct kennel_error **err) MUST_CHECK;
 
+/* The same with the ids of another user, for root. */
+struct idmap_user;
+int errand_namespace_of(const struct idmap_user *map, int *ret_fd, struct kennel_error **err) MUST_CHECK;
+
 /* The same in a user namespace that is made for this alone, with all ids of the caller (idmap/user.h). */
 int errand_alone(errand_fn work, void *data, struct buf *out, struct kennel_error **err) MUST_CHECK;
 

@@ -365,6 +365,10 @@ int keep_carry_over(const struct keep *k, struct manifest *m, struct kennel_erro
 			r = manifest_add_mount(m, old->mounts[i].index, old->mounts[i].target,
 					       old->mounts[i].fstype, old->mounts[i].uuid, err);
 	}
+	if (k->manifest_text.len) { /* also where it is not known when that was */
+		m->begun_ns = old->begun_ns;
+		m->copied_ns = old->copied_ns;
+	}
 	if (m->n_mounts)
 		qsort(m->mounts, m->n_mounts, sizeof(*m->mounts), compare_mounts);
 	/* Where something was mounted once there is an empty directory now, which is no change either. */

@@ -51,11 +51,11 @@ look() {
 		truncate -s 3M /sparse; echo end >>/sparse; touch -d 1999-01-01 /new/sub/f; touch /tmp/never'
 	run_kennel commit --dry-run "$NAME"
 	is_status 0
-	has "C /etc/one (content)" "$stdout"
-	has "D /d/" "$stdout"
+	has "M /etc/one (content)" "$stdout"
+	has "D /d" "$stdout"
 	has "A /new/sub/f" "$stdout"
-	has "T /srv/pipe/" "$stdout"
-	has "C /keep/ (mode)" "$stdout"
+	has "T /srv/pipe (directory, was fifo)" "$stdout"
+	has "M /keep (mode)" "$stdout"
 	lacks "never"
 	look "$BASE" | diff "$T/before" -
 	run_kennel commit "$NAME"
@@ -108,7 +108,7 @@ look() {
 	run_kennel commit -y "$NAME"
 	is_status 125
 	has "2 places were changed on this machine" "$stderr"
-	has "  C /etc/one: it changed since" "$stdout"
+	has "  M /etc/one: it changed since" "$stdout"
 	has "in it changed since" "$stdout"
 	look "$BASE" | diff "$T/before" -
 	run_kennel commit -y --skip-conflicts "$NAME"

@@ -710,7 +710,11 @@ static void test_kennel_delta_open_unknown_is_not_found(void **state)
 	if (geteuid() != 0)
 		setenv("XDG_RUNTIME_DIR", dir, 1);
 	assert_int_equal(kennel_delta_open("ffffffff", &d, &err), -KENNEL_E_NOTFOUND);
-	assert_string_equal(kennel_error_message(err), "no sandbox \"ffffffff\" is running");
+	assert_non_null(strstr(kennel_error_message(err), "no container, no running sandbox and no file"));
+	err = kennel_error_free(err);
+	assert_int_equal(kennel_delta_open_in("/nonexistent/store", "box", &d, &err),
+			 -KENNEL_E_NOTFOUND);
+	assert_non_null(strstr(kennel_error_message(err), "/nonexistent/store"));
 	assert_null(kennel_delta_free(d));
 	char kennel[64];
 	snprintf(kennel, sizeof(kennel), "%s/kennel", dir);

@@ -25,6 +25,7 @@ static const char all[] = "format\t1\n"
 			  "absent\t/proc\n"
 			  "squash\tyes\n"
 			  "idmap\t100000:65536:200000:65535:1000:1001\n"
+			  "begun\t1700000000123456789\t0\n"
 			  "xattr\tuser\n"
 			  "planted\t0\tetc/hosts\tfile\t33\t1700000000123456789\n"
 			  "planted\t0\tproc\tplace\t0\t0\n"
@@ -78,6 +79,9 @@ static void test_manifest_parse_refuses(void **state)
 		{ HEAD "mount\t1\t/x/../y\text4\t-\n",
 		  "line 4 of the manifest, \"mount\": it takes a number and an absolute path" },
 		{ HEAD "view\tmaybe\n", "line 4 of the manifest, \"view\": it takes yes or no" },
+		{ HEAD "begun\t0\t0\n", "line 4 of the manifest, \"begun\": it takes two times" },
+		{ HEAD "begun\t5\t-1\n", "line 4 of the manifest, \"begun\": it takes two times" },
+		{ HEAD "begun\t5\n", "line 4 of the manifest, \"begun\": it has another number of fields" },
 		{ HEAD "idmap\t1:2:3\n", "line 4 of the manifest, \"idmap\": it takes no, or six numbers" },
 		{ HEAD "idmap\t1:2:3:4:5:6:7\n",
 		  "line 4 of the manifest, \"idmap\": it takes no, or six numbers" },
