@@ -254,57 +254,113 @@ sandbox_ids() {
 	"$KENNEL" list --json | jq -r '.[].id // empty'
 }
 
-# Calls that leave nothing behind outside of their process. Killed in one of them, a program leaves what it leaves in the next
-# other one, so there is nothing to be learned from them.
-LIB_PURE_CALLS=' access arch_prctl brk clock_gettime clock_nanosleep close dup dup3 epoll_create1 epoll_ctl eventfd2 faccessat2 fcntl fsconfig fsmount fsopen fstat fstatfs getcwd getdents64 getegid geteuid getgid getpid getppid getrandom getrlimit gettid getuid ioctl lseek madvise memfd_create mmap mount_setattr mprotect mremap munmap nanosleep newfstatat open_tree openat2 pidfd_open pipe2 poll ppoll prctl pread64 prlimit64 read readlink readlinkat rseq rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list set_tid_address signalfd4 stat statfs statx sysinfo uname umask wait4 waitid '
-
-# lib_points COMMAND [ARG]...: "NAME K" for each call of the command's own process that is worth to be stopped in, the Kth of its
-# name. An openat that only reads is none.
-lib_points() {
-	strace -o "$LIB_STATE/trace" "$@" </dev/null >/dev/null 2>"$LIB_STATE/trace-err" 3>&- || {
-		echo "the command fails by itself:" >&2
-		cat "$LIB_STATE/trace-err" >&2
-		return 1
-	}
-	awk -v pure="$LIB_PURE_CALLS" '
-		match($0, /^[a-z0-9_]+\(/) {
-			name = substr($0, 1, RLENGTH - 1)
-			n[name]++
-			if (name == "execve" || name == "exit_group" || index(pure, " " name " ") || (name == "openat" && !/O_CREAT|O_TRUNC/))
-				next
-			print name, n[name]
-		}' "$LIB_STATE/trace"
-}
-
-# kill_points PREPARE CHECK COMMAND [ARG]...: runs the command once whole, then again and again, killed with SIGKILL in each of
-# its system calls in turn: before the call is made. PREPARE sets the scene anew each time; CHECK looks at what is left, and is
-# told where it was: "NAME K". Sets POINTS.
+# kill_points PREPARE CHECK COMMAND [ARG]...: runs the command once whole, then again and again, killed with SIGKILL before each call in
+# turn that changes something outside of its process, its exit included (tests/harness/stop-at.c says what that is, and why there is
+# nothing to be learned from the others; with KENNEL_TEST_EVERY_CALL=1 it is each call that there is). PREPARE sets the scene anew each
+# time; CHECK looks at what is left, and is told where it was: "N NAME". Sets POINTS, how many there were. What it heeds:
+#   POINT_FOLLOW=yes   calls of children count too, and all of them are killed
+#   POINT_STEP=N       only each Nth point
+#   POINT_EXIT=CODE    the command's own exit code, where it is not 0
+#   POINT_READS=DIR    for fail_points: calls that read what is on the file system of DIR fail, too
+#   SCENE=(NAME...)    the variables that name what a test changes below $T, in COMMAND too. Then half of the points have a scene of their
+#                      own, side by side with the others, in which $T and these are other places; SCENE_END ends it, if it is set.
 kill_points() {
-	lib_each_point signal=KILL "$@"
+	lib_each_point kill "$@"
 }
 
-# fail_points ERROR PREPARE CHECK COMMAND [ARG]...: the same with each of these calls failing once: ENOSPC, EIO, ... In CHECK,
-# $status is the command's exit code.
+# fail_points ERRORS PREPARE CHECK COMMAND [ARG]...: the same with each of these calls failing once, and those that bring things to the disk:
+# with the ERRORS (ENOSPC, EIO) in turn. In CHECK, $status is the command's exit code, and POINT_OUT the file with what it said.
 fail_points() {
-	lib_each_point "error=$1" "${@:2}"
+	lib_each_point "$@"
 }
 
 lib_each_point() {
-	local what=$1 prepare=$2 check=$3 name k
+	local what=$1 prepare=$2 check=$3 worker=
 	shift 3
-	POINTS=0
+	lib_stop_at "$what" || return 1
 	"$prepare" || return 1
-	lib_points "$@" >"$LIB_STATE/points" || return 1
-	while read -r name k; do
+	status=0
+	POINT_OUT=$LIB_STATE/point-out
+	"${LIB_STOP_AT[@]}" list "$LIB_STATE/calls" "$@" </dev/null >"$POINT_OUT" 2>&1 3>&- || status=$?
+	[ "$status" -eq "${POINT_EXIT:-0}" ] || {
+		echo "the command fails by itself with $status:"
+		cat "$POINT_OUT"
+		return 1
+	}
+	case ${KENNEL_TEST_EVERY_CALL-}$what in
+	kill) grep ' well$' "$LIB_STATE/calls" ;;
+	1kill) cat "$LIB_STATE/calls" ;;
+	*) grep -v ' exit' "$LIB_STATE/calls" ;;
+	esac | awk -v "step=${POINT_STEP:-1}" 'NR % step == 0' >"$LIB_STATE/points"
+	POINTS=$(wc -l <"$LIB_STATE/points")
+	if [ ${#SCENE[@]} -gt 0 ]; then
+		lib_other_scene "$@" >"$LIB_STATE/worker" 2>&1 3>&- &
+		worker=$!
+	fi
+	local status_here=0
+	lib_points_of 0 "$@" || status_here=1
+	if [ -n "$worker" ]; then
+		wait "$worker" || {
+			status_here=1
+			cat "$LIB_STATE/worker"
+		}
+		cat "$LIB_STATE"/other/undo >>"$LIB_STATE/undo"
+		rm -rf "$LIB_STATE/other"
+	fi
+	return $status_here
+}
+
+# Every second point, in a place of its own. Runs in a process of its own.
+lib_other_scene() {
+	local old=$T name word words=() result=0
+	mkdir -p "$T/other" "$LIB_STATE/other"
+	: >"$LIB_STATE/other/undo"
+	cp "$LIB_STATE/before" "$LIB_STATE/points" "$LIB_STATE/other/"
+	LIB_STATE=$LIB_STATE/other
+	T=$T/other
+	POINT_OUT=$LIB_STATE/point-out
+	for name in "${SCENE[@]}"; do
+		printf -v "$name" %s "${!name/#"$old"/"$T"}"
+	done
+	for word in "$@"; do
+		words+=("${word/#"$old"/"$T"}")
+	done
+	lib_points_of 1 "${words[@]}" || result=1
+	[ -z "${SCENE_END-}" ] || "$SCENE_END" || result=1
+	return $result
+}
+
+# The points of this half.
+lib_points_of() {
+	local half=$1 n name turn=0 errors now
+	shift
+	read -ra errors <<<"$what"
+	while read -r n name _; do
+		turn=$((turn + 1))
+		[ ${#SCENE[@]} -eq 0 ] || [ $((turn % 2)) -eq "$half" ] || continue
+		now=${errors[$((turn / 2 % ${#errors[@]}))]}
 		"$prepare" || return 1
 		status=0
 		# The braces take what bash has to say of the killed one.
-		{ strace -o /dev/null -e "trace=$name" -e "inject=$name:$what:when=$k" "$@" </dev/null >"$LIB_STATE/point-out" 2>&1 3>&- || status=$?; } 2>/dev/null
-		POINTS=$((POINTS + 1))
-		"$check" "$name $k" || {
-			echo "after $what in $name $k (exit code $status):"
-			cat "$LIB_STATE/point-out"
+		{ "${LIB_STOP_AT[@]}" "$now" "$n" "$@" </dev/null >"$POINT_OUT" 2>&1 3>&- || status=$?; } 2>/dev/null
+		"$check" "$n $name" || {
+			echo "after $now in $n $name (exit code $status):"
+			cat "$POINT_OUT"
 			return 1
 		}
 	done <"$LIB_STATE/points"
 }
+
+# lib_stop_at WHAT: the program that stops others, with its options: script/test has built it; by hand it is built here.
+lib_stop_at() {
+	local program=${KENNEL_STAGE-}/bin/stop-at
+	if [ ! -x "$program" ]; then
+		program=$LIB_STATE/stop-at
+		[ -x "$program" ] || cc -std=gnu17 -O1 -o "$program" "$LIB_TOP/tests/harness/stop-at.c" || return 1
+	fi
+	LIB_STOP_AT=("$program")
+	[ -z "${POINT_FOLLOW-}" ] || LIB_STOP_AT+=(-f)
+	[ -z "${POINT_READS-}" ] || LIB_STOP_AT+=(-r "$POINT_READS")
+	[ "${KENNEL_TEST_EVERY_CALL-}$1" != 1kill ] || LIB_STOP_AT+=(-A)
+}
+SCENE=()
