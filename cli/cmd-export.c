@@ -52,7 +52,7 @@ static int export_run(struct cli *cli, const void *p, const struct opt_input *in
 		.data = &progress,
 	};
 	buf_printf(&label, "writing \"%s\"", a->output);
-	progress_start(&progress, cli, buf_str(&label), PROGRESS_BYTES);
+	progress_start(&progress, cli, buf_str(&label), PROGRESS_SHIPPED);
 	progress.tty = progress.tty && !a->quiet;
 	int r = kennel_export(in->operands[0], a->output, &o, &left_out, &err);
 	progress_end(&progress);

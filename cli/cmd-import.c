@@ -28,7 +28,7 @@ static int import_run(struct cli *cli, const void *p, const struct opt_input *in
 		.data = &progress,
 	};
 	buf_printf(&text, "reading \"%s\"", in->operands[0]);
-	progress_start(&progress, cli, buf_str(&text), PROGRESS_BYTES);
+	progress_start(&progress, cli, buf_str(&text), PROGRESS_SHIPPED);
 	progress.tty = progress.tty && !a->quiet;
 	int r = kennel_import(in->operands[0], in->operands[1], &o, &left_out, &err);
 	progress_end(&progress);

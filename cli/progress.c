@@ -91,14 +91,18 @@ static void add_bar(struct buf *b, uint64_t done, uint64_t total, size_t width)
 void progress_line(struct buf *b, const struct progress *p, uint64_t done, uint64_t total, size_t columns)
 {
 	_cleanup_buf_ struct buf tail = { 0 }, line = { 0 };
+	bool looking = p->unit == PROGRESS_SHIPPED && !total;
+	enum progress_unit unit = looking ? PROGRESS_FILES : p->unit;
 
 	done = total ? MIN(done, total) : done;
 	if (total)
 		buf_printf(&tail, "%3.0f%%  ", (double)done / (double)total * 100);
-	add_amount(&tail, p->unit, (double)done);
+	if (looking)
+		buf_puts(&tail, "looking at ");
+	add_amount(&tail, unit, (double)done);
 	if (p->rate > 0) {
 		buf_puts(&tail, ", ");
-		add_amount(&tail, p->unit, p->rate);
+		add_amount(&tail, unit, p->rate);
 		buf_puts(&tail, "/s");
 	}
 	if (p->rate > 0 && total) {

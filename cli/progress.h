@@ -20,7 +20,11 @@
 
 #include "cli/cli.h"
 
-enum progress_unit { PROGRESS_BYTES, PROGRESS_FILES };
+enum progress_unit {
+	PROGRESS_BYTES,
+	PROGRESS_FILES,
+	PROGRESS_SHIPPED, /* bytes; while the total is not known, files that were looked at */
+};
 
 struct progress {
 	struct cli *cli;

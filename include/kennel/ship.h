@@ -18,8 +18,9 @@ extern "C" {
 #endif
 
 /*
- * Called a few times a second while something takes long: so many bytes so far, of so many, or 0 while
- * that is not known. Return: 0 go on, anything else: stop and take back what is half made.
+ * Called a few times a second while something takes long: so many bytes so far, of so many. While that
+ * is not known it is 0, and what is told is how many files were looked at to find out. Return: 0 go on,
+ * anything else: stop and take back what is half made.
  */
 typedef int (*kennel_tick_fn)(void *data, uint64_t done, uint64_t total);
 

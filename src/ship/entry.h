@@ -78,7 +78,8 @@ static inline void cleanup_ship_sinkp(struct ship_sink **s)
  * How far it is, and whether to go on: in memory that the process which works and the one that watches share.
  */
 struct ship_progress {
-	volatile uint64_t done, total; /* bytes; an entry counts as SHIP_ENTRY_COST more */
+	volatile uint64_t done, total; /* bytes, an entry counts as SHIP_ENTRY_COST more; total 0: files
+					 * that ship_measure() saw */
 	volatile int32_t stop;
 	volatile uint64_t left_out; /* entries or attributes that could not be kept */
 };

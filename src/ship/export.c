@@ -2,10 +2,11 @@
 /*
  * ship/export.c - see export.h.
  *
- * squashfs is made from a stream: sqfstar reads our tar, so owners, devices and attributes are right
- * whoever we are, and nothing is copied to the disk first. The mkfs programs of erofs, ext4 and btrfs read
- * a directory (newer ones of the first two also tar, but not those of Debian 12), so the tree stands in a
- * spare directory for a while.
+ * squashfs is made from a stream: mksquashfs reads our tar, so owners, devices and attributes are right
+ * whoever we are, and nothing is copied to the disk first. (As sqfstar, the same program takes no level of
+ * compression in 4.5; and 4.5 leaves the top directory to root, whatever we say.) The mkfs programs of
+ * erofs, ext4 and btrfs read a directory (newer ones of the first two also tar, but not those of Debian 12),
+ * so the tree stands in a spare directory for a while.
  */
 #include "ship/export.h"
 
@@ -24,6 +25,7 @@
 #include "ship/tree.h"
 
 #define MIB (1024ull * 1024)
+#define SQUASHFS_LEVEL "9" /* 15, its own choice, takes six times as long for 2 % */
 
 static bool is_image(const struct ship_output *o, const char *name)
 {
@@ -138,18 +140,34 @@ static int export_cpio_xz(const struct ship_archive_lib *lib, const struct ship_
 	return export_through(lib, w, o, &tool, &ao, err);
 }
 
-/* A tar has no entry for the top directory that sqfstar would take, so its attributes are words. */
+/* A tar has no entry for the top directory that mksquashfs would take, so its attributes are words. */
 static int export_squashfs(const struct ship_archive_lib *lib, const struct ship_walk *w,
 			   const struct ship_output *o, struct kennel_error **err)
 {
 	char mode[16], uid[16], gid[16], when[24];
-	const char *const args[] = {
-		"-comp",      "zstd",	      "-mem",	   "128M", "-no-progress", "-quiet", "-force",
-		"-root-mode", mode,	      "-root-uid", uid,	   "-root-gid",	   gid,	     "-root-time",
-		when,	      SHIP_TOOL_FILE, NULL
-	};
+	const char *const args[] = { "-",
+				     SHIP_TOOL_FILE,
+				     "-tar",
+				     "-noappend",
+				     "-comp",
+				     "zstd",
+				     "-Xcompression-level",
+				     SQUASHFS_LEVEL,
+				     "-mem",
+				     "128M",
+				     "-no-progress",
+				     "-quiet",
+				     "-root-mode",
+				     mode,
+				     "-root-uid",
+				     uid,
+				     "-root-gid",
+				     gid,
+				     "-root-time",
+				     when,
+				     NULL };
 	const struct ship_tool tool = {
-		.name = "sqfstar",
+		.name = "mksquashfs",
 		.package = "squashfs-tools",
 		.args = args,
 		.file_fd = o->fd,
@@ -161,9 +179,10 @@ static int export_squashfs(const struct ship_archive_lib *lib, const struct ship
 		.prefix = "",
 	};
 	struct stat st;
+	int r = ship_walk_look_at_top(w, &st, err);
 
-	if (fstat(w->parts[0].fd, &st) < 0)
-		return fail_errno(err, "look at the top directory");
+	if (r < 0)
+		return r;
 	snprintf(mode, sizeof(mode), "%o", st.st_mode & 07777);
 	snprintf(uid, sizeof(uid), "%u", st.st_uid);
 	snprintf(gid, sizeof(gid), "%u", st.st_gid);

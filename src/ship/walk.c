@@ -96,6 +96,14 @@ static void shift_stat(const struct ship_walk *w, struct stat *st)
 	st->st_gid = shift_id(w, st->st_gid);
 }
 
+int ship_walk_look_at_top(const struct ship_walk *w, struct stat *ret, struct kennel_error **err)
+{
+	if (fstat(w->parts[0].fd, ret) < 0)
+		return fail_errno(err, "look at the top directory");
+	shift_stat(w, ret);
+	return 0;
+}
+
 static void put_le32(unsigned char *p, uint32_t v)
 {
 	for (unsigned i = 0; i < 4; i++)
@@ -467,6 +475,7 @@ int ship_scan(const struct ship_walk *w, struct ship_sink *sink, struct kennel_e
 
 struct measure_sink {
 	struct ship_sink base;
+	struct ship_progress *progress;
 	struct ship_size size;
 };
 
@@ -476,6 +485,8 @@ static int measure_add(struct ship_sink *sink, const struct ship_entry *e, struc
 	uint64_t there = MIN((uint64_t)e->st.st_blocks * 512, (uint64_t)e->st.st_size);
 
 	m->size.entries++;
+	if (m->progress && !m->progress->total)
+		m->progress->done = m->size.entries;
 	if (e->kind != SHIP_NODE)
 		return 0;
 	if (S_ISREG(e->st.st_mode)) {
@@ -489,9 +500,11 @@ static int measure_add(struct ship_sink *sink, const struct ship_entry *e, struc
 
 int ship_measure(const struct ship_walk *w, struct ship_size *ret, struct kennel_error **err)
 {
-	struct measure_sink m = { .base = { .add = measure_add } };
+	struct measure_sink m = { .base = { .add = measure_add }, .progress = w->progress };
 	int r = walk(w, &m.base, true, err);
 
+	if (m.progress && !m.progress->total)
+		m.progress->done = 0;
 	if (r == 0)
 		*ret = m.size;
 	return r;

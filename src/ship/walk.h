@@ -37,7 +37,7 @@ struct ship_walk {
 	 */
 	uint32_t shift_from, shift_count;
 	const struct ship_xattr *top_xattr; /* one more on the top directory, or NULL */
-	struct ship_progress *progress; /* only its stop and left_out; who writes counts */
+	struct ship_progress *progress; /* its stop and left_out; who writes counts, and ship_measure() */
 };
 
 /* Pushes everything into sink, names sorted, so that the same tree always gives the same archive. */
@@ -45,6 +45,9 @@ int ship_walk(const struct ship_walk *w, struct ship_sink *sink, struct kennel_e
 
 /* The same without content and attributes: no file is opened. */
 int ship_scan(const struct ship_walk *w, struct ship_sink *sink, struct kennel_error **err) MUST_CHECK;
+
+/* The top directory, its owner as it is inside. */
+int ship_walk_look_at_top(const struct ship_walk *w, struct stat *ret, struct kennel_error **err) MUST_CHECK;
 
 /* Does overlay hide what is below this directory? */
 bool ship_is_opaque(int fd);

@@ -78,7 +78,7 @@ make_container() {
 }
 
 @test "export: a squashfs image serves as a layer" {
-	need_commands sqfstar
+	need_commands mksquashfs
 	make_container
 	run_kennel export -P "$STORE" -o "$T/out/box.squashfs" box
 	is_status 0

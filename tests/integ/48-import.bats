@@ -60,7 +60,7 @@ comes_back() {
 }
 
 @test "import: squashfs comes back as it was" {
-	need_commands sqfstar
+	need_commands mksquashfs
 	make_container
 	comes_back squashfs
 }

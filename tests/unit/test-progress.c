@@ -28,6 +28,8 @@ static void test_progress_line_cases_as_expected(void **state)
 		{ 1, 7201, 1, PROGRESS_FILES, 50, "writing    0%  1 files, 1 files/s, 2:00:00 left" },
 		{ 200, 100, 0, PROGRESS_FILES, 30, "writing  100%  100 files" },
 		{ 1, 0, 0, PROGRESS_FILES, 10, "writing..." },
+		{ 12, 0, 4, PROGRESS_SHIPPED, 79, "writing  looking at 12 files, 4 files/s" },
+		{ 50 << 20, 100 << 20, 0, PROGRESS_SHIPPED, 30, "writing   50%  50.0 MiB" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
