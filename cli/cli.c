@@ -75,8 +75,11 @@ int cli_out(struct cli *cli, const struct buf *text)
 	_cleanup_error_ struct kennel_error *err = NULL;
 	int r = buf_check(text, &err);
 
-	if (r == 0 && write_all(cli->out_fd, text) < 0)
+	if (r == 0 && write_all(cli->out_fd, text) < 0) {
+		if (cli->paged && errno == EPIPE) /* seen enough */
+			return CLI_EXIT_FAILED;
 		r = fail_errno(&err, "write to standard output");
+	}
 	if (r < 0)
 		(void)cli_error(cli, err);
 	return r < 0 ? CLI_EXIT_FAILED : 0;
@@ -121,6 +124,11 @@ size_t cli_width(const struct cli *cli)
 	if (sys_ioctl(cli->out_fd, TIOCGWINSZ, &size) < 0)
 		return 0;
 	return size.ws_col ? size.ws_col : 80;  /* a serial line has no size */
+}
+
+bool cli_is_terminal(const struct cli *cli)
+{
+	return cli->paged || cli_width(cli) > 0;
 }
 
 /* buf_safe() lets only whole UTF-8 characters through, so those that do not continue one can be counted. */

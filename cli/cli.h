@@ -23,6 +23,7 @@ struct cli {
 	int out_fd, err_fd;
 	bool colour;            /* on err_fd */
 	bool out_colour;        /* on out_fd */
+	bool paged; /* out_fd leads to a pager on the terminal */
 };
 
 /*
@@ -44,6 +45,9 @@ void cli_say(struct cli *cli, const char *text, const char *end);
 
 /* Columns of the terminal that out_fd is, or 0 where it is none. */
 size_t cli_width(const struct cli *cli);
+
+/* Does a person read what goes there? */
+bool cli_is_terminal(const struct cli *cli);
 
 /* Columns that text takes as buf_safe() writes it (one for each character). */
 size_t text_width(const char *text);

@@ -3,13 +3,10 @@
  * cli/cmd-commit.c - "kennel commit": shows what would be done, asks, does it.
  *
  * Everything that is asked for or shown goes to standard error but the list itself, so the list can be kept.
- * Choosing is one function (choose_by_editor), which another front could stand in for.
  */
-#include <fcntl.h>
+#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <kennel/kennel.h>
@@ -17,14 +14,18 @@
 #include "base/cleanup.h"
 #include "base/strv.h"
 #include "cli/cmd.h"
+#include "cli/commit-choose.h"
 #include "cli/commit-list.h"
+#include "cli/diff.h"
+#include "cli/pager.h"
 #include "cli/progress.h"
 #include "cli/spec-opt.h"
 
 #define EXIT_SOME_LEFT 1
+#define VIEW_PIECE (64u << 10)
 
 struct commit_args {
-	bool yes, dry_run, json, force, skip, running, undo;
+	bool yes, dry_run, json, force, skip, running, undo, select;
 	unsigned verbose;
 	const char *store;
 };
@@ -91,58 +92,6 @@ static int undo(struct front *f)
 	return r == 0 ? cli_error(f->cli, err) : code;
 }
 
-/* The list in a file, edited by the person. Return: 1 chosen anew, 0 nothing is left, or a negative code. */
-static int run_editor(const char *path, struct kennel_error **err)
-{
-	const char *editor = getenv("VISUAL");
-	int status;
-
-	if (!editor || !*editor)
-		editor = getenv("EDITOR");
-	if (!editor || !*editor)
-		editor = "vi";
-	pid_t pid = fork();
-	if (pid == 0) {
-		/* as git does: the variable may have options, and it is the caller's own */
-		execl("/bin/sh", "sh", "-c", "eval \"$0 \\\"\\$1\\\"\"", editor, path, (char *)NULL);
-		_exit(127);
-	}
-	if (pid < 0)
-		return fail_errno(err, "start \"%s\"", editor);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return fail_errno(err, "wait for \"%s\"", editor);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	return hint(err, fail(err, KENNEL_E_IO, "the editor \"%s\" failed", editor),
-		    "VISUAL or EDITOR names another one");
-}
-
-static int choose_by_editor(struct kennel_commit *commit, struct kennel_error **err)
-{
-	const char *dir = getenv("TMPDIR");
-	_cleanup_buf_ struct buf text = { 0 }, edited = { 0 };
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/kennel-commit-XXXXXX", dir && *dir == '/' ? dir : "/tmp");
-	int fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return fail_errno(err, "make \"%s\"", path);
-	commit_list_edit(&text, commit);
-	int r = buf_check(&text, err);
-	if (r == 0 && write(fd, buf_str(&text), text.len) != (ssize_t)text.len)
-		r = fail_errno(err, "write \"%s\"", path);
-	close_fd(fd);
-	if (r == 0)
-		r = run_editor(path, err);
-	_cleanup_close_ int in_fd = r == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
-	(void)!unlink(path);
-	if (r == 0)
-		r = in_fd < 0 ? fail_errno(err, "read \"%s\"", path) :
-				buf_read_fd(&edited, in_fd, 64u << 20, err);
-	return r < 0 ? r : commit_list_choose(commit, buf_str(&edited), err);
-}
-
 static int apply(struct front *f, const struct commit_tally *t)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
@@ -169,12 +118,52 @@ static int apply(struct front *f, const struct commit_tally *t)
 	return code ? code : t->left || (t->conflicts && !f->args->force) ? EXIT_SOME_LEFT : 0;
 }
 
-static void show(struct front *f, bool details)
+static void show(struct front *f)
 {
 	_cleanup_buf_ struct buf b = { 0 };
 
-	commit_list_text(&b, f->commit, f->args->force, details || f->args->verbose > 0, f->cli->out_colour);
+	commit_list_text(&b, f->commit, f->args->force, f->args->verbose > 0, f->cli->out_colour);
 	(void)!cli_out(f->cli, &b);
+}
+
+/* All there is to know: the list, what is left and why, the texts. */
+static void view(struct front *f)
+{
+	struct diff_out o = { .delta = kennel_commit_delta(f->commit) };
+	struct kennel_commit_entry e;
+	struct pager p;
+
+	pager_begin(&p, f->cli);
+	o.cli = &p.cli;
+	o.terminal = cli_is_terminal(&p.cli);
+	commit_list_text(&o.b, f->commit, f->args->force, true, p.cli.out_colour);
+	buf_puts(&o.b, "\n");
+	for (size_t i = 0; !o.failed && kennel_commit_get(f->commit, i, &e) == 0; i++) {
+		if (!e.chosen || e.verdict == KENNEL_COMMIT_LEFT)
+			continue;
+		if (diff_content(&o, &e.change) < 0)
+			break;
+		(void)!diff_flush(&o, VIEW_PIECE);
+	}
+	(void)!diff_flush(&o, 1);
+	pager_end(&p);
+	if (o.err)
+		(void)cli_error(f->cli, o.err);
+	error_clear(&o.err);
+	buf_done(&o.b);
+}
+
+/* Return: 1 chosen, 0 as before, or a negative code. */
+static int choose(struct front *f, char how, struct commit_tally *t, struct kennel_error **err)
+{
+	int r = how == 's' ? commit_choose_by_ticks(f->commit, f->args->force, err) :
+			     commit_choose_by_editor(f->commit, err);
+
+	*t = commit_list_tally(f->commit, f->args->force);
+	if (r < 0 || (r == 0 && how == 's'))
+		return r;
+	show(f);
+	return 1;
 }
 
 static int read_answer(void)
@@ -192,31 +181,29 @@ static int ask(struct front *f, struct commit_tally *t, struct kennel_error **er
 		_cleanup_buf_ struct buf b = { 0 };
 		struct cli to_err = { .out_fd = f->cli->err_fd, .err_fd = f->cli->err_fd };
 
-		buf_printf(&b, "apply th%s %zu change%s to the system? [y]es [n]o [e]dit [v]iew ",
+		buf_printf(&b, "apply th%s %zu change%s to the system? [y]es [n]o [e]dit [s]elect [v]iew ",
 			   t->fine == 1 ? "is" : "ese", t->fine, t->fine == 1 ? "" : "s");
 		(void)!cli_out(&to_err, &b);
-		switch (read_answer()) {
+		const char answer = (char)tolower(read_answer());
+		switch (answer) {
 		case 'y':
-		case 'Y':
 			return 1;
 		case 'n':
-		case 'N':
 		case 'q':
 			return 0;
 		case 'v':
-			show(f, true);
+			view(f);
 			break;
-		case 'e': {
-			int r = choose_by_editor(f->commit, err);
-
-			if (r < 0)
-				return r;
-			*t = commit_list_tally(f->commit, f->args->force);
-			show(f, false);
+		case 'e':
+		case 's':
+			/* What goes wrong leads back to the question. */
+			if (choose(f, answer, t, err) < 0) {
+				(void)cli_error(f->cli, *err);
+				error_clear(err);
+			}
 			if (!t->fine)
 				return 0;
 			break;
-		}
 		default:
 			break;
 		}
@@ -249,8 +236,16 @@ static int go(struct front *f)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
 	const struct commit_args *args = f->args;
+	int ticked = args->select ? commit_choose_by_ticks(f->commit, args->force, &err) : 1;
 	struct commit_tally t = commit_list_tally(f->commit, args->force);
 	bool refused = t.conflicts && !args->force && !args->skip;
+
+	if (ticked < 0)
+		return cli_error(f->cli, err);
+	if (ticked == 0 && t.fine + t.conflicts) {
+		cli_say(f->cli, "nothing was applied", "\n");
+		return EXIT_SOME_LEFT;
+	}
 
 	if (args->json && (args->dry_run || refused || !t.fine)) {
 		_cleanup_buf_ struct buf b = { 0 };
@@ -259,7 +254,7 @@ static int go(struct front *f)
 		if (cli_out(f->cli, &b))
 			return CLI_EXIT_FAILED;
 	} else if (!args->json) {
-		show(f, false);
+		show(f);
 	}
 	if (refused)
 		return refuse_conflicts(f, &t);
@@ -318,6 +313,7 @@ static int commit_run(struct cli *cli, const void *p, const struct opt_input *in
 static const struct opt commit_opts[] = {
 	{ 'y', "yes", NULL, OPT_FLAG, ARG(yes), "apply without a question", NULL },
 	{ 0, "dry-run", NULL, OPT_FLAG, ARG(dry_run), "only show what would be done", NULL },
+	{ 's', "select", NULL, OPT_FLAG, ARG(select), "choose in a checklist what is made", NULL },
 	{ 0, "undo", NULL, OPT_FLAG, ARG(undo), "bring back what was before the last commit", NULL },
 	{ 0, "skip-conflicts", NULL, OPT_FLAG, ARG(skip), "leave out what changed on this machine since",
 	  NULL },
@@ -336,6 +332,7 @@ static const struct opt_rule commit_rules[] = {
 	{ "undo", OPT_EXCLUDES, "skip-conflicts" },
 	{ "undo", OPT_EXCLUDES, "json" },
 	{ "undo", OPT_EXCLUDES, "path" },
+	{ "undo", OPT_EXCLUDES, "select" },
 	{ "force", OPT_EXCLUDES, "skip-conflicts" },
 	{ .name = NULL },
 };

@@ -146,7 +146,7 @@ static int show(struct diff_out *o, const struct diff_args *args, const char *be
 static int diff_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
 	const struct diff_args *args = p;
-	struct diff_out o = { .cli = cli, .terminal = cli_width(cli) > 0 };
+	struct diff_out o = { .cli = cli, .terminal = cli_is_terminal(cli) };
 	const char *below = in->n_operands > 1 ? in->operands[1] : NULL;
 
 	if (args->packages && below) {

@@ -54,7 +54,7 @@ static int newt_load(struct newt *n, struct kennel_error **err)
 
 	if (!lib)
 		return hint(err, fail(err, KENNEL_E_MISSING, "the dialog needs libnewt, which is not here"),
-			    "install it (Debian: libnewt0.52, Fedora: newt), or say it with options");
+			    "install it (Debian: libnewt0.52, Fedora: newt), or do without the dialog");
 #define LOAD(f) \
 	n->f = (__typeof__(n->f))dlsym(lib, #f); \
 	if (!n->f) \
@@ -110,7 +110,7 @@ static int measure(struct screen *s, int *ret_height)
 	height += (f->entry_label ? 1 : 0) + (f->remark ? 1 : 0);
 	width = int_max(width, f->remark ? strlen(f->remark) : 0);
 	s->width = MIN(width, columns - 2 * MARGIN - 4);
-	s->list_rows = (int)MIN(f->n_ticks, (size_t)LIST_MAX);
+	s->list_rows = (int)MIN(f->n_ticks, f->tall ? (size_t)rows : (size_t)LIST_MAX);
 	s->list_rows = MAX(MIN(s->list_rows, rows - height - 5), f->n_ticks ? 2 : 0);
 	*ret_height = height + s->list_rows;
 	return s->width + 2 * MARGIN;
@@ -255,12 +255,13 @@ static int check_terminal(const struct newt *n, struct kennel_error **err)
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED,
 				 "the dialog needs a terminal as standard input and output"),
-			    "say it with options instead");
+			    "do without the dialog: options say the same");
 	if (!term || !*term || strcmp(term, "dumb") == 0 || n->SLtt_initialize(NULL) < 0)
-		return hint(err,
-			    fail(err, KENNEL_E_UNSUPPORTED,
-				 "the dialog can't be drawn on a terminal of type \"%s\"", term ? term : ""),
-			    "set TERM to what this terminal is, or say it with options instead");
+		return hint(
+			err,
+			fail(err, KENNEL_E_UNSUPPORTED,
+			     "the dialog can't be drawn on a terminal of type \"%s\"", term ? term : ""),
+			"set TERM to what this terminal is, or do without the dialog: options say the same");
 	return 0;
 }
 
@@ -298,7 +299,7 @@ int dialog_run(struct dialog_form *form, struct kennel_error **err)
 	(void)form;
 	return hint(err,
 		    fail(err, KENNEL_E_UNSUPPORTED, "kennel was built without libnewt, which draws dialogs"),
-		    "say it with options instead");
+		    "do without the dialog: options say the same");
 }
 
 #endif

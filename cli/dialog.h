@@ -34,6 +34,7 @@ struct dialog_form {
 	const char *ticks_label;
 	struct dialog_tick *ticks;
 	size_t n_ticks;                 /* 0: no list */
+	bool tall; /* the list takes all rows that the screen has for it */
 	struct dialog_choice choices[DIALOG_CHOICES_MAX];
 	size_t n_choices;
 	const char *entry_label;        /* NULL: no line of text */

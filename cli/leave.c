@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cmd.h"
+#include "cli/pager.h"
 #include "cli/progress.h"
 
 #define LINE_MAX_BYTES 4096
@@ -89,6 +90,19 @@ static int run_command(struct cli *cli, const char *name, const char *option, co
 	return cmd ? cmd_invoke(cli, cmd, argv) : cli_error(cli, err);
 }
 
+/* The list, then what the texts say now. */
+static void view(struct cli *cli, const char *id)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+	struct pager p;
+
+	buf_puts(&b, "\n");
+	pager_begin(&p, cli);
+	if (run_command(&p.cli, "diff", NULL, id) == 0 && cli_out(&p.cli, &b) == 0)
+		(void)run_command(&p.cli, "diff", "--content", id);
+	pager_end(&p);
+}
+
 struct leaving {
 	struct cli *cli;
 	struct kennel_sandbox *sb;
@@ -147,7 +161,7 @@ static bool carry_out(const struct leaving *l, char *line)
 	case LEAVE_KEEP:
 		return keep(l, name);
 	case LEAVE_VIEW:
-		(void)run_command(l->cli, "diff", NULL, id);
+		view(l->cli, id);
 		return false;
 	case LEAVE_COMMIT:
 		/* It has ended, but what it changed is still held by us as of a running one. */

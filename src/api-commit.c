@@ -288,6 +288,11 @@ int kennel_commit_get(const struct kennel_commit *commit, size_t index, struct k
 	return 0;
 }
 
+struct kennel_delta *kennel_commit_delta(struct kennel_commit *commit)
+{
+	return commit->delta;
+}
+
 void kennel_commit_choose(struct kennel_commit *commit, size_t index, int chosen)
 {
 	if (index < commit->c.n)

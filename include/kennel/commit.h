@@ -123,6 +123,14 @@ KENNEL_PUBLIC int kennel_commit_get(const struct kennel_commit *commit, size_t i
 				    struct kennel_commit_entry *ret);
 
 /**
+ * kennel_commit_delta() - the changes themselves, to look into
+ * @commit: borrowed
+ *
+ * Return: what kennel_delta_open() would give; the commit's, and good until kennel_commit_free(). Since 0.1.
+ */
+KENNEL_PUBLIC struct kennel_delta *kennel_commit_delta(struct kennel_commit *commit);
+
+/**
  * kennel_commit_choose() - apply one of them or not
  * @commit: borrowed
  * @index:  as above

@@ -50,6 +50,10 @@ leave() {
 	keys v Enter
 	expect '^A /etc/new'
 	shows '^D /etc/old'
+	# and what the texts say now
+	expect '^+++ b/etc/new'
+	shows '^+new'
+	expect '^-old'
 	keys d Enter
 	expect '2 changed files are gone'
 }

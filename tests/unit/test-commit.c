@@ -249,6 +249,7 @@ static void test_kennel_commit_refuses(void **state)
 	assert_null(commit);
 	assert_null(kennel_commit_free(NULL));
 	(void)kennel_commit_count;
+	(void)kennel_commit_delta;
 	(void)kennel_commit_get;
 	(void)kennel_commit_choose;
 	(void)kennel_commit_choose_path;
