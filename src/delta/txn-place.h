@@ -43,6 +43,9 @@ int place_find_dir(struct place *p, const char *path, int *ret_fd, struct kennel
 int place_find(struct place *p, const char *path, int *ret_fd, const char **ret_name,
 	       struct kennel_error **err) MUST_CHECK;
 
+/* Did a lookup end for want of something on the way? */
+bool is_gone(const struct kennel_error *err);
+
 /* A stage by its number, opened. Borrowed. */
 int place_stage(struct place *p, uint32_t i, int *ret_fd, struct kennel_error **err) MUST_CHECK;
 

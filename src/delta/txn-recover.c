@@ -18,6 +18,21 @@
 #include "path/path.h"
 #include "sys/sys.h"
 
+/* Is a file system of it not mounted now, or not here, in this mount namespace? Then nothing can be told. */
+static bool is_away(struct place *p)
+{
+	if (p->j.state != JOURNAL_PREPARED && p->j.state != JOURNAL_UNDO && p->j.state != JOURNAL_COMMITTED)
+		return false; /* its stages may be removed already, or not be there yet */
+	for (uint32_t i = 0; i < p->j.n_stages; i++) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+		int fd = -EBADF;
+
+		if (place_stage(p, i, &fd, &why) < 0 && is_gone(why))
+			return true;
+	}
+	return false;
+}
+
 /*
  * A directory that is gone, or a disk that is not plugged in now, takes its commits along: they wait, and
  * stand in nobody's way. Return: as place_load(), 0 for such a one.
@@ -33,6 +48,10 @@ static int load_if_there(int state_fd, const char *id, struct place *ret, bool *
 		return 0;
 	if (r < 0 && err)
 		*err = take_ptr(&why);
+	if (r > 0 && is_away(ret)) {
+		*ret_away = true;
+		return 0;
+	}
 	return r;
 }
 
@@ -207,6 +226,12 @@ static int load_last(int state_fd, struct place *ret, char **ret_id, struct kenn
 			r = MIN(r, 0);
 			continue;
 		}
+		if (is_away(&p))
+			return hint(err,
+				    fail(err, KENNEL_E_NOTFOUND,
+					 "the commit of \"%s\" changed a file system that is not here now",
+					 p.j.what),
+				    "mount it where it was, then undo it");
 		*ret_id = strdup(ids.items[i]);
 		if (!*ret_id)
 			return fail(err, KENNEL_E_NOMEM, "out of memory");

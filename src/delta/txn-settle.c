@@ -238,9 +238,9 @@ static int drop_second_name(struct place *p, size_t i, uint64_t ino, struct kenn
 	return SETTLE_DONE;
 }
 
-static bool is_gone(struct kennel_error **err)
+bool is_gone(const struct kennel_error *err)
 {
-	int e = kennel_error_errno(*err);
+	int e = kennel_error_errno(err);
 
 	return e == ENOENT || e == ENOTDIR || e == ELOOP;
 }
@@ -252,7 +252,7 @@ int settle_put(struct place *p, size_t i, bool to_new, struct kennel_error **err
 	struct swap s = { .want = to_new ? put->new_ino : put->old_ino };
 
 	int r = place_find(p, put->path, &s.dir_fd, &s.name, &why);
-	if (r < 0 && is_gone(&why))
+	if (r < 0 && is_gone(why))
 		return settle_foreign(p, i, to_new, err);
 	if (r == 0)
 		r = inode_at(s.dir_fd, s.name, &s.cur, &why);
@@ -281,7 +281,7 @@ static int open_same_dir(struct place *p, const char *path, uint64_t ino, int *r
 	struct stat st;
 	int r = place_find_dir(p, path, ret_fd, &why);
 
-	if (r < 0 && is_gone(&why))
+	if (r < 0 && is_gone(why))
 		return 0;
 	if (r < 0) {
 		if (err)
