@@ -20,8 +20,11 @@
 #include "conf/spec.h"
 #include "container/container.h"
 #include "delta/manifest.h"
+#include "ext4/stream.h"
+#include "ext4/unpack.h"
 #include "idmap/user.h"
 #include "layer/layer.h"
+#include "run/ext4-program.h"
 #include "run/keep.h"
 #include "ship/export.h"
 #include "ship/import.h"
@@ -42,6 +45,7 @@ struct import {
 	int dir_fd; /* of the container that is filled */
 	int top_fd; /* of what the tree goes into */
 	int base_fd; /* the file that becomes the base, or -EBADF */
+	int stream_fd; /* what kennel-ext4 tells of an image, or -EBADF */
 	bool user;
 };
 
@@ -117,7 +121,42 @@ static int find_mark(struct import *i, const struct ship_watch *watch, struct ke
 	return 0;
 }
 
-/* An image for who can't mount it: the field's own program takes it apart, then it is a tree like others. */
+static int open_dir(int at_fd, const char *name, struct kennel_error **err)
+{
+	if (mkdirat(at_fd, name, 0755) < 0)
+		return fail_errno(err, "make \"%s\" in the container", name);
+	int fd = openat(at_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open \"%s\" in the container", name) : fd;
+}
+
+static bool is_ext(int fd)
+{
+	unsigned char magic[2];
+
+	return pread(fd, magic, sizeof(magic), 1080) == sizeof(magic) && magic[0] == 0x53 && magic[1] == 0xef;
+}
+
+static bool is_squashfs(int fd)
+{
+	char magic[4];
+
+	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) && memcmp(magic, "hsqs", 4) == 0;
+}
+
+static int unpack_ext4(struct import *i, int to_fd, struct kennel_error **err)
+{
+	_cleanup_close_ int links_fd = open_dir(i->dir_fd, "links", err);
+	const struct unpack_where where = { .dir_fd = to_fd, .links_fd = links_fd, .with_top = true };
+
+	if (links_fd < 0)
+		return links_fd;
+	int r = ext4_unpack(i->stream_fd, &where, err);
+	if (r == 0 && unlinkat(i->dir_fd, "links", AT_REMOVEDIR) < 0)
+		r = fail_errno(err, "remove what was needed to unpack");
+	return r;
+}
+
+/* An image for who can't mount it: a program takes it apart, then it is a tree like others. */
 static int unpack_image(struct import *i, int to_fd, struct kennel_error **err)
 {
 	static const char *const args[] = { "-quiet",
@@ -136,22 +175,38 @@ static int unpack_image(struct import *i, int to_fd, struct kennel_error **err)
 		.file_fd = i->file_fd,
 		.dir_fd = to_fd,
 	};
-	char magic[4];
-
-	if (pread(i->file_fd, magic, sizeof(magic), 0) != sizeof(magic) || memcmp(magic, "hsqs", 4) != 0)
-		return hint(err,
-			    fail(err, KENNEL_E_PERM,
-				 "without root kennel takes changes out of squashfs images only"),
-			    "export them to an archive or to squashfs, or import it as root");
-	return ship_tool_run(&tool, err);
+	return i->stream_fd >= 0 ? unpack_ext4(i, to_fd, err) : ship_tool_run(&tool, err);
 }
 
-static int open_dir(int at_fd, const char *name, struct kennel_error **err)
+/* The reader of an image that may be anybody's has the caller's own rights, not those over all their ids. */
+static int start_reader(struct import *i, pid_t *ret, struct kennel_error **err)
 {
-	if (mkdirat(at_fd, name, 0755) < 0)
-		return fail_errno(err, "make \"%s\" in the container", name);
-	int fd = openat(at_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? fail_errno(err, "open \"%s\" in the container", name) : fd;
+	_cleanup_free_ char *program = NULL;
+
+	if (!i->user || i->file_fd < 0 || i->mark.root || is_squashfs(i->file_fd))
+		return 0;
+	if (!is_ext(i->file_fd))
+		return hint(err,
+			    fail(err, KENNEL_E_PERM,
+				 "without root kennel takes changes out of squashfs and ext4 images only"),
+			    "export them to one of these or to an archive, or import it as root");
+	int r = ext4_program_find(&program, err);
+	return r == 0 ? ext4_program_read(program, i->file_fd, EXT4_TOP, &i->stream_fd, ret, err) : r;
+}
+
+/* As the end of an image tells it. Owners that are not this user's were refused before, in what is in it. */
+static int set_top(const struct import *i, int top_fd, struct kennel_error **err)
+{
+	struct ship_mark told = { 0 };
+	int r = ship_mark_parse(i->in.mark, strlen(i->in.mark), &told, err);
+	const struct timespec times[2] = { { .tv_sec = told.top_mtime }, { .tv_sec = told.top_mtime } };
+
+	if (r == 0 && told.has_top &&
+	    ((fchown(top_fd, told.top_uid, told.top_gid) < 0 && errno != EINVAL && errno != EPERM) ||
+	     fchmod(top_fd, told.top_mode & 07777) < 0 || futimens(top_fd, times) < 0))
+		r = fail_errno(err, "set the attributes of the top directory");
+	ship_mark_done(&told);
+	return r;
 }
 
 static int import_tree(struct import *i, int top_fd, struct ship_progress *p, struct kennel_error **err)
@@ -171,6 +226,8 @@ static int import_tree(struct import *i, int top_fd, struct ship_progress *p, st
 	if (r == 0)
 		r = ship_import(&i->in, &mark, err);
 	ship_mark_done(&mark);
+	if (r == 0)
+		r = set_top(i, top_fd, err);
 	if (r == 0 && unpacked_fd >= 0)
 		r = ship_tree_clear(unpacked_fd, err);
 	if (r == 0 && unpacked_fd >= 0 && unlinkat(i->dir_fd, "unpacked", AT_REMOVEDIR) < 0)
@@ -305,6 +362,7 @@ static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error 
 	struct import *i = data;
 	const struct ship_watch watch = { i->o->tick, i->o->data };
 	bool image = i->mark.root && (i->user || i->file_fd >= 0);
+	pid_t reader = -1;
 
 	i->dir_fd = dir_fd;
 	i->in.keep_free = free_to_keep(dir_fd);
@@ -313,7 +371,12 @@ static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error 
 		if (i->base_fd < 0)
 			return fail_errno(err, "make the base");
 	}
-	int r = ship_work(work, i, &watch, NULL, &i->left_out, err);
+	int r = start_reader(i, &reader, err);
+	if (r == 0)
+		r = ship_work(work, i, &watch, NULL, &i->left_out, err);
+	replace_fd(&i->stream_fd, -EBADF);
+	if (reader > 0)
+		(void)!ext4_program_wait(reader); /* what went wrong it has said in its stream */
 	if (r == 0 && !i->mark.root)
 		r = write_manifest(i, err);
 	if (r == 0 && syncfs(dir_fd) < 0)
@@ -352,6 +415,7 @@ int kennel_import(const char *input, const char *name, const struct kennel_impor
 		.in = { .fd = -EBADF },
 		.file_fd = -EBADF,
 		.base_fd = -EBADF,
+		.stream_fd = -EBADF,
 		.user = geteuid() != 0,
 	};
 

@@ -339,6 +339,27 @@ static void put_entry(struct reader *r, const struct name *name)
 	}
 }
 
+static void put_top(struct reader *r)
+{
+	struct ext2_inode_large inode = { 0 };
+	struct ext2_inode *small = (struct ext2_inode *)&inode;
+	errcode_t code = ext2fs_read_inode_full(r->fs, EXT2_ROOT_INO, small, sizeof(inode));
+
+	if (code)
+		give_up(r, "read about the root", code);
+	const struct ext4_entry e = {
+		.mode = inode.i_mode,
+		.uid = inode_uid(*small),
+		.gid = inode_gid(*small),
+		.atime_s = seconds(inode.i_atime, inode.i_atime_extra),
+		.mtime_s = seconds(inode.i_mtime, inode.i_mtime_extra),
+		.atime_ns = inode.i_atime_extra >> 2,
+		.mtime_ns = inode.i_mtime_extra >> 2,
+	};
+	put_record(r, EXT4_ENTRY, &e, sizeof(e), NULL, 0, NULL, 0);
+	put_xattrs(r, EXT2_ROOT_INO);
+}
+
 /* From here on: no file can be opened, changed or run, and memory is bounded. */
 static int harden(void)
 {
@@ -409,6 +430,10 @@ int main(int argc, char **argv)
 	if (harden() < 0)
 		give_up(r, "give up rights", errno);
 	open_image(r, (int)image_fd);
+	if (r->only && strcmp(r->only, EXT4_TOP) == 0) {
+		r->only = NULL;
+		put_top(r);
+	}
 	put_directory(r, EXT2_ROOT_INO);
 	put_record(r, EXT4_END, NULL, 0, NULL, 0, NULL, 0);
 	_exit(0);

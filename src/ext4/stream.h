@@ -5,6 +5,7 @@
  * libext2fs and may do nothing else, to unpack.c, which makes files of it and trusts none of it.
  *
  *   kennel-ext4 IMAGE_FD OUT_FD [NAME]     all of the image but lost+found, or one entry of its root
+ *   kennel-ext4 IMAGE_FD OUT_FD /top       all of it, and first the root itself, an entry without a name
  *   kennel-ext4 IMAGE_FD DIR_FD /fill      the other way: what is in a directory into an empty image
  *
  * A record is a struct ext4_record and len bytes. An entry is followed by its data and then its xattrs; a
@@ -18,6 +19,7 @@
 
 #define EXT4_PROGRAM "kennel-ext4"
 #define EXT4_FILL "/fill" /* no name of an entry */
+#define EXT4_TOP "/top"
 #define EXT4_EXIT_FULL 3 /* of it: there is no room in the image */
 
 enum ext4_kind { EXT4_ENTRY = 1, EXT4_DATA, EXT4_XATTR, EXT4_LEAVE, EXT4_END, EXT4_FAILED };

@@ -34,6 +34,8 @@ struct unpack {
 	size_t n, room;
 	int dir_fd; /* the innermost */
 	bool has_entry; /* a file that is not finished */
+	bool has_top;
+	struct ext4_entry top; /* of the root */
 	struct ext4_entry entry;
 	int entry_fd; /* a regular file, else -EBADF */
 	char name[256], target[4096];
@@ -75,7 +77,7 @@ static int read_all(int fd, void *data, size_t len, struct kennel_error **err)
 
 static int set_owner(struct unpack *u, struct kennel_error **err)
 {
-	bool top = u->n == 1;
+	bool top = u->n == 1 && !u->where->with_top;
 	uid_t uid = top ? u->where->uid : u->entry.uid;
 	gid_t gid = top ? u->where->gid : u->entry.gid;
 
@@ -229,6 +231,32 @@ static int make_entry(struct unpack *u, struct kennel_error **err)
 	return r;
 }
 
+/* Owner now, for xattrs come next; mode and times when all is in it. */
+static int take_top(struct unpack *u, const struct ext4_entry *e, struct kennel_error **err)
+{
+	if (!u->where->with_top || u->has_top || u->n != 1 || !S_ISDIR(e->mode) || e->target_len)
+		return corrupt(err, "a file without a name");
+	u->has_top = true;
+	u->top = *e;
+	if (fchown(u->dir_fd, e->uid, e->gid) < 0 && errno != EINVAL && errno != EPERM)
+		return fail_errno(err, "give the root to its owner");
+	return 0;
+}
+
+static int finish_top(struct unpack *u, struct kennel_error **err)
+{
+	const struct timespec times[2] = {
+		{ u->top.atime_s, MIN(u->top.atime_ns, 999999999u) },
+		{ u->top.mtime_s, MIN(u->top.mtime_ns, 999999999u) },
+	};
+
+	if (!u->has_top)
+		return 0;
+	if (fchmod(u->dir_fd, u->top.mode & 07777) < 0 || futimens(u->dir_fd, times) < 0)
+		return fail_errno(err, "set mode and times of the root");
+	return 0;
+}
+
 static int take_entry(struct unpack *u, size_t len, struct kennel_error **err)
 {
 	struct ext4_entry e;
@@ -239,6 +267,8 @@ static int take_entry(struct unpack *u, size_t len, struct kennel_error **err)
 	if (len < sizeof(e))
 		return corrupt(err, "half a record");
 	memcpy(&e, u->record, sizeof(e));
+	if (!e.name_len && len == sizeof(e))
+		return take_top(u, &e, err);
 	const char *name = u->record + sizeof(e), *target = name + e.name_len;
 	if (!e.name_len || e.name_len >= sizeof(u->name) || e.target_len >= sizeof(u->target) ||
 	    len != sizeof(e) + e.name_len + e.target_len)
@@ -304,7 +334,7 @@ static int take_xattr(struct unpack *u, size_t len, struct kennel_error **err)
 		return corrupt(err, "an extended attribute of an impossible length");
 	memcpy(name, u->record + sizeof(x), x.name_len);
 	name[x.name_len] = '\0';
-	if (strlen(name) != x.name_len || (!u->has_entry && u->n <= 1))
+	if (strlen(name) != x.name_len || (!u->has_entry && u->n <= 1 && !u->has_top))
 		return corrupt(err, "an extended attribute of nothing");
 	if (is_label(name))
 		return 0;
@@ -352,7 +382,7 @@ static int take(struct unpack *u, uint32_t kind, size_t len, struct kennel_error
 		r = finish_entry(u, err);
 		if (r == 0 && u->n != 1)
 			r = corrupt(err, "it ends in the middle");
-		return r;
+		return r == 0 ? finish_top(u, err) : r;
 	case EXT4_FAILED:
 		u->record[MIN(len, sizeof(u->record) - 1)] = '\0';
 		buf_safe(&words, u->record);

@@ -9,6 +9,7 @@
 #ifndef KENNEL_EXT4_UNPACK_H
 #define KENNEL_EXT4_UNPACK_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -16,8 +17,9 @@
 struct unpack_where {
 	int dir_fd; /* an empty directory, the image's root */
 	int links_fd; /* another one on the same file system, which is empty again afterwards */
-	uid_t uid; /* owner of what stands in the root itself */
+	uid_t uid; /* owner of what stands in the root itself, unless with_top */
 	gid_t gid;
+	bool with_top; /* the stream has the root's own attributes, and all owners are as it says */
 };
 
 /*

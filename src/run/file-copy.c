@@ -23,14 +23,11 @@
  * our own; a FUSE file system can't be the upper layer itself.
  */
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -40,12 +37,11 @@
 #include "layer/disk.h"
 #include "path/remove.h"
 #include "run/errand.h"
+#include "run/ext4-program.h"
 #include "run/file.h"
-#include "run/program.h"
 #include "sys/sys.h"
 
 #define RECORD_MAX 4096
-#define PIPE_BYTES (1 << 20)
 
 char *file_copy_name(const struct file_box *box)
 {
@@ -114,11 +110,9 @@ static int hold_ids(struct file_box *box, struct kennel_error **err)
 {
 	if (box->user_ns_fd >= 0)
 		return 0;
-	int r = program_find(EXT4_PROGRAM, "ext4", &box->program, err);
+	int r = ext4_program_find(&box->program, err);
 	if (r < 0)
-		return hint(
-			err, r,
-			"without root a file needs it: build kennel with libext2fs, or run kennel as root");
+		return r;
 	r = idmap_pick_user(&box->map, err);
 	return r < 0 ? r : errand_namespace(&box->user_ns_fd, err);
 }
@@ -254,71 +248,19 @@ static int unpack_inner(void *data, struct buf *out, struct kennel_error **err)
 	return ext4_unpack(u->stream_fd, &where, err);
 }
 
-/*
- * kennel-ext4 on an image and another descriptor; what for, in word. said_fd: for what it prints, or
- * -EBADF. Return: 0
- * and its pid, or a code.
- */
-static int spawn_ext4(const char *path, int image_fd, int other_fd, const char *word, int said_fd, pid_t *ret,
-		      struct kennel_error **err)
-{
-	char image[16], other[16];
-	char *const no_env[] = { NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
-	int first = MAX(image_fd, other_fd) + 1;
-
-	snprintf(image, sizeof(image), "%d", first);
-	snprintf(other, sizeof(other), "%d", first + 1);
-	char *const argv[] = { (char *)path, image, other, (char *)word, NULL };
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	if (said_fd >= 0)
-		posix_spawn_file_actions_adddup2(&actions, said_fd, 2);
-	posix_spawn_file_actions_adddup2(&actions, image_fd, first);
-	posix_spawn_file_actions_adddup2(&actions, other_fd, first + 1);
-	int r = posix_spawn(ret, path, &actions, &attr, argv, no_env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	errno = r;
-	return r ? fail_errno(err, "run \"%s\"", path) : 0;
-}
-
-/* Return: exit code, or -1. */
-static int wait_ext4(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static int unpack(struct file_box *box, struct kennel_error **err)
 {
 	struct unpacking u = { .box = box };
-	int fds[2];
+	_cleanup_close_ int read_fd = -EBADF;
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	_cleanup_close_ int read_fd = fds[0];
-	_cleanup_close_ int write_fd = fds[1];
-	(void)!fcntl(read_fd, F_SETPIPE_SZ, PIPE_BYTES); /* only quicker */
-	int r = spawn_ext4(box->program, box->file_fd, write_fd, NULL, -EBADF, &pid, err);
+	int r = ext4_program_read(box->program, box->file_fd, NULL, &read_fd, &pid, err);
 	if (r < 0)
 		return r;
-	replace_fd(&write_fd, -EBADF);
 	u.stream_fd = read_fd;
 	r = errand_run(box->user_ns_fd, unpack_inner, &u, NULL, err);
-	/* Where nobody takes the rest, it ends by itself at its next write. */
 	replace_fd(&read_fd, -EBADF);
-	(void)!wait_ext4(pid); /* it has said so itself if something failed */
+	(void)!ext4_program_wait(pid); /* it has said so itself if something failed */
 	return r < 0 ? wrap(err, r, "unpack \"%s\"", box->name) : 0;
 }
 
@@ -402,12 +344,12 @@ static int fill_image(const struct file_box *box, int fd, struct kennel_error **
 		return fail_errno(err, "make a pipe");
 	_cleanup_close_ int read_fd = fds[0];
 	_cleanup_close_ int write_fd = fds[1];
-	int r = spawn_ext4(box->program, fd, box->dir_fd, EXT4_FILL, write_fd, &pid, err);
+	int r = ext4_program_start(box->program, fd, box->dir_fd, EXT4_FILL, write_fd, &pid, err);
 	if (r < 0)
 		return r;
 	replace_fd(&write_fd, -EBADF);
 	r = buf_read_fd(&said, read_fd, RECORD_MAX, NULL);
-	int status = wait_ext4(pid);
+	int status = ext4_program_wait(pid);
 	if (status == 0)
 		return 0;
 	if (said.len && said.data[said.len - 1] == '\n')

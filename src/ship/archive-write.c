@@ -93,7 +93,7 @@ static void add_sparse(struct archive_sink *s, const struct ship_entry *e)
 {
 	off_t pos = 0, size = e->st.st_size;
 
-	if (e->fd < 0 || s->o.format == SHIP_CPIO || e->st.st_blocks * 512 >= size)
+	if (e->fd < 0 || s->o.format == SHIP_CPIO || s->o.holes_are_zeros || e->st.st_blocks * 512 >= size)
 		return;
 	while (pos < size) {
 		off_t data = lseek(e->fd, pos, SEEK_DATA);

@@ -29,6 +29,7 @@ struct ship_archive_options {
 	enum ship_deletions deletions;
 	const char *prefix; /* in front of each name: "./" or "" */
 	bool top; /* the top directory has an entry too */
+	bool holes_are_zeros;
 	ship_write_fn write;
 	void *write_data;
 	struct ship_progress *progress; /* or NULL */

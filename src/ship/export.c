@@ -57,6 +57,7 @@ static int export_tree(const struct ship_walk *w, const struct ship_output *o, i
 		.owners = true,
 		.progress = o->progress,
 		.counts = true,
+		.mark = true,
 	};
 	_cleanup_ship_sink_ struct ship_sink *sink = NULL;
 	int r = ship_tree_sink(&to, &sink, err);
@@ -177,6 +178,7 @@ static int export_squashfs(const struct ship_archive_lib *lib, const struct ship
 	struct ship_archive_options ao = {
 		.deletions = o->root ? SHIP_DELETIONS_LEFT_OUT : SHIP_DELETIONS_OVERLAY,
 		.prefix = "",
+		.holes_are_zeros = true, /* which it sees itself; of holes it reads GNU tar's form alone */
 	};
 	struct stat st;
 	int r = ship_walk_look_at_top(w, &st, err);
@@ -340,6 +342,23 @@ static int export_with_library(const struct ship_walk *w, const struct ship_outp
 #endif
 }
 
+/* What it is; and the top directory, which mksquashfs and mkfs.btrfs make as they like. */
+static int end_image(const struct ship_walk *w, const struct ship_output *o, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf mark = { 0 };
+	struct stat st;
+
+	if (!*o->mark)
+		return ship_trailer_write(o->fd, o->mark, err);
+	int r = ship_walk_look_at_top(w, &st, err);
+	if (r < 0)
+		return r;
+	buf_puts(&mark, o->mark);
+	ship_mark_add_top(&mark, &st);
+	r = buf_check(&mark, err);
+	return r == 0 ? ship_trailer_write(o->fd, buf_str(&mark), err) : r;
+}
+
 int ship_export(const struct ship_walk *w, const struct ship_output *o, struct kennel_error **err)
 {
 	const struct ship_xattr mark = { (char *)SHIP_XATTR_MARK, (void *)o->mark, strlen(o->mark) };
@@ -355,7 +374,5 @@ int ship_export(const struct ship_walk *w, const struct ship_output *o, struct k
 		r = export_image(&marked, o, err);
 	else
 		r = export_with_library(&marked, o, err);
-	if (r == 0 && image)
-		r = ship_trailer_write(o->fd, o->mark, err);
-	return r;
+	return r == 0 && image ? end_image(w, o, err) : r;
 }

@@ -2,8 +2,10 @@
 /* ship/mark.c - see mark.h. */
 #include "ship/mark.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -32,6 +34,26 @@ void ship_mark_format(struct buf *b, bool root, const char *base, const char *ba
 		add_line(b, "base", base);
 		add_line(b, "base-id", base_id);
 	}
+}
+
+void ship_mark_add_top(struct buf *b, const struct stat *st)
+{
+	buf_printf(b, "top\t%o %u %u %lld\n", (unsigned)st->st_mode & 07777, st->st_uid, st->st_gid,
+		   (long long)st->st_mtim.tv_sec);
+}
+
+static void take_top(struct ship_mark *m, const char *value, size_t len)
+{
+	char text[80];
+	long long mtime;
+
+	if (len >= sizeof(text))
+		return;
+	memcpy(text, value, len);
+	text[len] = '\0';
+	m->has_top = sscanf(text, "%6o %10u %10u %20lld", &m->top_mode, &m->top_uid, &m->top_gid, &mtime) ==
+		     4;
+	m->top_mtime = m->has_top ? mtime : 0;
 }
 
 static int take_value(char **slot, const char *value, size_t len, struct kennel_error **err)
@@ -68,6 +90,8 @@ int ship_mark_parse(const char *text, size_t len, struct ship_mark *ret, struct 
 			r = take_value(&ret->base, tab + 1, n - 5, err);
 		} else if (tab && key == 7 && memcmp(p, "base-id", 7) == 0) {
 			r = take_value(&ret->base_id, tab + 1, n - 8, err);
+		} else if (tab && key == 3 && memcmp(p, "top", 3) == 0) {
+			take_top(ret, tab + 1, n - 4);
 		}
 		p += n + 1;
 	}

@@ -86,6 +86,7 @@ static int write_layer(const struct ship_archive_lib *lib, const struct ship_wal
 	const struct ship_archive_options ao = {
 		.deletions = o->root ? SHIP_DELETIONS_LEFT_OUT : SHIP_DELETIONS_OCI,
 		.prefix = "",
+		.top = true,
 		.write = write_tar,
 		.write_data = l,
 		.progress = o->progress,

@@ -155,6 +155,8 @@ static int set_xattrs(struct tree_sink *t, int fd, const struct ship_entry *e, s
 	for (size_t i = 0; i < e->xattrs.n; i++) {
 		const struct ship_xattr *x = &e->xattrs.items[i];
 
+		if (!t->o.mark && strcmp(x->name, SHIP_XATTR_MARK) == 0)
+			continue;
 		if (fsetxattr(fd, x->name, x->value, x->size, 0) == 0)
 			continue;
 		if (errno == ENOSPC || errno == EDQUOT || errno == EIO)

@@ -22,6 +22,7 @@ struct ship_tree_options {
 	uint64_t keep_free; /* bytes of the file system that must stay free */
 	struct ship_progress *progress;
 	bool counts; /* else whoever reads counts */
+	bool mark; /* the top directory keeps the mark that comes with it; it is remembered anyway */
 };
 
 int ship_tree_sink(const struct ship_tree_options *o, struct ship_sink **ret, struct kennel_error **err)

@@ -12,10 +12,10 @@ setup() {
 	need_commands busybox
 	STORE=$T/store
 	BASE=$T/base
-	mkdir -p "$T/out" "$BASE"/{bin,etc,opt/gone.d,proc,sys,dev,run,tmp,root,usr,var,home}
+	mkdir -p "$T/out" "$BASE"/{bin,etc,opt/gone.d,opt/was.d,proc,sys,dev,run,tmp,root,usr,var,home}
 	cp /bin/busybox "$BASE/bin/"
 	local name
-	for name in sh cat ls rm mkdir chown chmod ln stat mkfifo find; do
+	for name in sh cat ls rm mkdir chown chmod ln stat mkfifo find touch truncate printf; do
 		ln -s busybox "$BASE/bin/$name"
 	done
 	echo old >"$BASE/etc/old"
@@ -33,8 +33,14 @@ make_container() {
 	run_kennel run -P "$STORE" -k box --base "$BASE" --net none -- sh -c '
 		echo new >/etc/new; rm /etc/old; mkdir -p /opt/tool; echo "#!/bin/sh" >/opt/tool/setuid
 		chmod 4755 /opt/tool/setuid; rm -r /opt/gone.d; mkdir /opt/gone.d; chown 33:44 /etc/new; ln /etc/new /etc/same
-		ln -s new /etc/link; mkfifo /opt/fifo; mkdir "/opt/a b"; echo dash >/opt/-rf'
+		ln -s new /etc/link; mkfifo /opt/fifo; mkdir "/opt/a b"; echo dash >/opt/-rf; rm -r /opt/was.d; echo file >/opt/was.d
+		ln -s /nowhere /opt/dangling; truncate -s 5000000 /opt/sparse; echo end >>/opt/sparse; >/opt/empty; touch -d 1999-01-02 /opt/empty
+		mkdir -m 2750 /opt/setgid; chown 5:6 /opt/setgid; chmod 700 /opt; echo n >"/var/$(printf "new\nline\\\\back")"; chmod 751 /'
 	is_status 0
+	run_kennel diff -P "$STORE" box
+	is_status 0
+	printf '%s\n' "$stdout" >"$T/changes"
+	has "M / (mode" "$stdout"
 	look box >"$T/before"
 }
 
@@ -46,6 +52,8 @@ comes_back() {
 	is_status 0
 	run_kennel import -P "$STORE" "$@" "$T/out/box.$format" "back-$format"
 	is_status 0
+	run_kennel diff -P "$STORE" "back-$format"
+	diff "$T/changes" <(printf '%s\n' "$stdout")
 	look "back-$format" >"$T/after"
 	diff "$T/before" "$T/after"
 }
@@ -59,18 +67,25 @@ comes_back() {
 	comes_back cpio.gz --what delta --base "$BASE"
 }
 
-@test "import: squashfs comes back as it was" {
-	need_commands mksquashfs
+@test "import: squashfs and ext4 come back as they were, also without root" {
+	need_commands mksquashfs mke2fs
 	make_container
 	comes_back squashfs
+	comes_back ext4
+	[ "$(id -u)" -ne 0 ] || return 0
+	run_kennel export -P "$STORE" -o "$T/out/box.erofs" box
+	is_status 0
+	run_kennel import -P "$STORE" "$T/out/box.erofs" erofs
+	refused yes "without root kennel takes changes out of squashfs and ext4 images only"
+	run_kennel list -P "$STORE"
+	lacks erofs
 }
 
-@test "import: images of erofs and ext4 and a directory come back as they were" {
+@test "import: images of erofs, a layout and a directory come back as they were" {
 	need_root "mounting images"
-	need_commands mkfs.erofs mke2fs
+	need_commands mkfs.erofs
 	make_container
 	comes_back erofs
-	comes_back ext4
 	run_kennel export -P "$STORE" --format oci -o "$T/out/layout" box
 	is_status 0
 	run_kennel import -P "$STORE" "$T/out/layout" back-layout
