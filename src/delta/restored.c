@@ -77,16 +77,12 @@ void restored_sort(struct restored *r)
 		qsort(r->items, r->n, sizeof(*r->items), compare);
 }
 
-int restored_read(int state_fd, struct restored *ret, struct kennel_error **err)
+int restored_parse(char *text, struct restored *ret, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = openat(state_fd, "restored", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_buf_ struct buf b = { 0 };
+	int r = 0;
 
 	*ret = (struct restored){ 0 };
-	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_errno(err, "open the list of what was put back");
-	int r = buf_read_fd(&b, fd, FILE_MAX, err);
-	for (char *line = b.data, *end; r == 0 && line && (end = strchr(line, '\n')); line = end + 1) {
+	for (char *line = text, *end; r == 0 && line && (end = strchr(line, '\n')); line = end + 1) {
 		struct restored_entry e;
 
 		*end = '\0';
@@ -98,6 +94,18 @@ int restored_read(int state_fd, struct restored *ret, struct kennel_error **err)
 	else
 		restored_sort(ret);
 	return r;
+}
+
+int restored_read(int state_fd, struct restored *ret, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = openat(state_fd, "restored", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_buf_ struct buf b = { 0 };
+
+	*ret = (struct restored){ 0 };
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fail_errno(err, "open the list of what was put back");
+	int r = buf_read_fd(&b, fd, FILE_MAX, err);
+	return r < 0 ? r : restored_parse(b.data, ret, err);
 }
 
 int restored_write(int state_fd, const struct restored *r, struct kennel_error **err)

@@ -27,6 +27,8 @@ struct restored {
 
 /* None, or a damaged line, is no error: what is not known counts as changed. */
 int restored_read(int state_fd, struct restored *ret, struct kennel_error **err) MUST_CHECK;
+/* The same from its text, which is changed by it; NULL is empty. Pure. */
+int restored_parse(char *text, struct restored *ret, struct kennel_error **err) MUST_CHECK;
 /* Replaces the file as a whole. */
 int restored_write(int state_fd, const struct restored *r, struct kennel_error **err) MUST_CHECK;
 int restored_add(struct restored *r, const struct restored_entry *e, struct kennel_error **err) MUST_CHECK;
