@@ -43,7 +43,7 @@ struct journal_put { /* old or new may be 0: there is nothing */
 	char *path; /* below the root, without a "/" in front */
 	uint32_t stage; /* the other one of the two is in this stage, called by the number of this line */
 	uint64_t old_ino, new_ino;
-	struct timespec old_ctime; /* of the old thing, before it was touched */
+	struct timespec old_ctime; /* that counts for the old thing (restored.h), before it was touched */
 	struct timespec settled; /* change time of what is there, once committed */
 };
 

@@ -393,7 +393,11 @@ int txn_undo(int state_fd, bool force, const struct txn_hooks *hooks, struct txn
 	r = undo_run(&u, err);
 	buf_done(&u.lines);
 	free(u.first);
-	if (r == 0)
-		r = remove_it(state_fd, id, &p, false, err);
-	return r < 0 ? r : fill_past(&p, ret, err);
+	if (r < 0)
+		return r;
+	_cleanup_error_ struct kennel_error *why = NULL;
+	if (remove_it(state_fd, id, &p, false, &why) < 0) /* it is undone all the same */
+		hooks_say(hooks, "what the undo left over stays until the next \"kennel gc\": %s",
+			  kennel_error_message(why));
+	return fill_past(&p, ret, err);
 }

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "delta/restored.h"
 #include "delta/txn-open.h"
 #include "path/path.h"
 
@@ -475,6 +476,30 @@ static int collect_inodes(struct txn *t, struct kennel_error **err)
 	return 0;
 }
 
+/*
+ * What an earlier undo put back keeps the change time that counts for it. It goes into the journal, for the
+ * list is written anew whenever this transaction is taken back, which may have to be done more than once.
+ */
+static int collect_restored(struct txn *t, struct kennel_error **err)
+{
+	struct restored known = { 0 };
+	struct journal *j = &t->p.j;
+
+	int r = restored_read(t->state_fd, &known, err);
+	for (size_t i = 0; i < j->n_puts && r == 0; i++) {
+		struct journal_put *p = &j->puts[i];
+
+		p->old_ctime = restored_ctime(&known, j->root, p->path, p->old_ino, p->old_ctime);
+	}
+	for (size_t i = 0; i < j->n_metas && r == 0; i++) {
+		struct journal_meta *m = &j->metas[i];
+
+		m->old_ctime = restored_ctime(&known, j->root, m->path, m->ino, m->old_ctime);
+	}
+	restored_done(&known);
+	return r;
+}
+
 static int prepare(struct txn *t, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf b = { 0 };
@@ -483,6 +508,8 @@ static int prepare(struct txn *t, struct kennel_error **err)
 	int r = close_dirs(t, NULL, err);
 	if (r == 0)
 		r = collect_inodes(t, err);
+	if (r == 0)
+		r = collect_restored(t, err);
 	if (r == 0)
 		r = collect_times(t, err);
 	if (r == 0)

@@ -257,7 +257,7 @@ sandbox_ids() {
 # kill_points PREPARE CHECK COMMAND [ARG]...: runs the command once whole, then again and again, killed with SIGKILL before each call in
 # turn that changes something outside of its process, its exit included (tests/harness/stop-at.c says what that is, and why there is
 # nothing to be learned from the others; with KENNEL_TEST_EVERY_CALL=1 it is each call that there is). PREPARE sets the scene anew each
-# time; CHECK looks at what is left, and is told where it was: "N NAME". Sets POINTS, how many there were. What it heeds:
+# time; CHECK looks at what is left, that of the whole run too, and is told where it was: "N NAME". Sets POINTS, how many there were. What it heeds:
 #   POINT_FOLLOW=yes   calls of children count too, and all of them are killed
 #   POINT_STEP=N       only each Nth point
 #   POINT_EXIT=CODE    the command's own exit code, where it is not 0
@@ -284,6 +284,11 @@ lib_each_point() {
 	"${LIB_STOP_AT[@]}" list "$LIB_STATE/calls" "$@" </dev/null >"$POINT_OUT" 2>&1 3>&- || status=$?
 	[ "$status" -eq "${POINT_EXIT:-0}" ] || {
 		echo "the command fails by itself with $status:"
+		cat "$POINT_OUT"
+		return 1
+	}
+	"$check" "0 whole" || {
+		echo "after the command, whole:"
 		cat "$POINT_OUT"
 		return 1
 	}
@@ -339,7 +344,11 @@ lib_points_of() {
 		turn=$((turn + 1))
 		[ ${#SCENE[@]} -eq 0 ] || [ $((turn % 2)) -eq "$half" ] || continue
 		now=${errors[$((turn / 2 % ${#errors[@]}))]}
-		"$prepare" || return 1
+		"$prepare" || {
+			echo "no scene for $now in $n $name; the last one's output:"
+			cat "$POINT_OUT"
+			return 1
+		}
 		status=0
 		# The braces take what bash has to say of the killed one.
 		{ "${LIB_STOP_AT[@]}" "$now" "$n" "$@" </dev/null >"$POINT_OUT" 2>&1 3>&- || status=$?; } 2>/dev/null
