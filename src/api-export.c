@@ -16,6 +16,7 @@
 
 #include "api-ship.h"
 #include "base/cleanup.h"
+#include "delta/layout.h"
 #include "path/path.h"
 #include "ship/boot.h"
 #include "ship/export.h"
@@ -106,10 +107,7 @@ static int compare_targets(const void *a, const void *b)
 
 static int open_upper(const struct delta_tree *t, unsigned index, int *ret_fd, struct kennel_error **err)
 {
-	char name[32];
-
-	snprintf(name, sizeof(name), "%u/upper", index);
-	*ret_fd = openat(t->root_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	*ret_fd = delta_open_place(t->root_fd, index, "upper", O_PATH);
 	return *ret_fd >= 0 || errno == ENOENT ? 0 : fail_errno(err, "open the changes of a mount");
 }
 

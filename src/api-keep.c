@@ -19,6 +19,7 @@
 #include "api-spec.h"
 #include "base/cleanup.h"
 #include "container/container.h"
+#include "delta/layout.h"
 #include "delta/manifest.h"
 #include "run/keep.h"
 #include "run/sandbox.h"
@@ -81,12 +82,9 @@ static int copy_mount(const struct keeping *k, int delta_fd, unsigned index, str
 		      struct kennel_error **err)
 {
 	_cleanup_close_ int upper_fd = -EBADF, work_fd = -EBADF;
-	char name[32];
 	struct stat st;
 
-	snprintf(name, sizeof(name), "%u/upper", index);
-	_cleanup_close_ int from_fd =
-		openat(k->sb->delta_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int from_fd = delta_open_place(k->sb->delta_fd, index, "upper", O_RDONLY);
 	if (from_fd < 0)
 		/* a mount that was left out */
 		return errno == ENOENT ? 0 : fail_errno(err, "open the changes of a mount");

@@ -10,16 +10,14 @@
 
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "delta/layout.h"
 #include "sys/sys.h"
 
 #define DIR_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 static int open_upper(int delta_fd, unsigned mount)
 {
-	char name[32];
-
-	snprintf(name, sizeof(name), "%u/upper", mount);
-	return openat(delta_fd, name, DIR_FLAGS);
+	return delta_open_place(delta_fd, mount, "upper", O_PATH);
 }
 
 static bool is_not_there(void)
@@ -79,7 +77,6 @@ int delta_join(const struct delta_join *j, struct kennel_error **err)
 {
 	_cleanup_close_ int own_fd = open_upper(j->delta_fd, j->mount), dir_fd = -EBADF;
 	_cleanup_free_ char *name = NULL;
-	char from[32];
 
 	if (own_fd < 0)
 		return errno == ENOENT ? 0 : fail_errno(err, "open the delta");
@@ -91,8 +88,8 @@ int delta_join(const struct delta_join *j, struct kennel_error **err)
 		return is_not_there() || errno == ENOTEMPTY || errno == EEXIST ?
 			       0 :
 			       fail_errno(err, "arrange \"%s\" in the delta", j->rel);
-	snprintf(from, sizeof(from), "%u/upper", j->mount);
-	if (sys_renameat2(j->delta_fd, from, dir_fd, name, RENAME_NOREPLACE) < 0)
+	_cleanup_close_ int place_fd = delta_open_place(j->delta_fd, j->mount, NULL, 0);
+	if (place_fd < 0 || sys_renameat2(place_fd, "upper", dir_fd, name, RENAME_NOREPLACE) < 0)
 		return errno == EEXIST ? 0 : fail_errno(err, "arrange \"%s\" in the delta", j->rel);
 	return 1;
 }
@@ -101,7 +98,7 @@ int delta_part(const struct delta_join *j, struct kennel_error **err)
 {
 	_cleanup_close_ int own_fd = open_upper(j->delta_fd, j->mount), dir_fd = -EBADF;
 	_cleanup_free_ char *name = NULL;
-	char place[16], to[32];
+	char place[16];
 	struct stat st;
 
 	if (own_fd >= 0) /* has been, or what is there is older */
@@ -117,10 +114,10 @@ int delta_part(const struct delta_join *j, struct kennel_error **err)
 	if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0)
 		return 0;
 	snprintf(place, sizeof(place), "%u", j->mount);
-	snprintf(to, sizeof(to), "%u/upper", j->mount);
 	if (mkdirat(j->delta_fd, place, 0700) < 0 && errno != EEXIST)
 		return fail_errno(err, "arrange \"%s\" in the delta", j->rel);
-	if (sys_renameat2(dir_fd, name, j->delta_fd, to, RENAME_NOREPLACE) < 0)
+	_cleanup_close_ int place_fd = delta_open_place(j->delta_fd, j->mount, NULL, 0);
+	if (place_fd < 0 || sys_renameat2(dir_fd, name, place_fd, "upper", RENAME_NOREPLACE) < 0)
 		return fail_errno(err, "arrange \"%s\" in the delta", j->rel);
 	return 1;
 }

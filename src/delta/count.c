@@ -39,10 +39,8 @@ int delta_count(int delta_fd, unsigned n_mounts, const struct manifest_plants *p
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i < n_mounts; i++) {
-		char name[32];
+		int fd = delta_open_place(delta_fd, i, "upper", O_RDONLY);
 
-		snprintf(name, sizeof(name), "%u/upper", i);
-		int fd = openat(delta_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 && errno != ENOENT)
 			return fail_errno(err, "open a directory of the delta");
 		if (fd < 0) /* a mount that was left out has no place in it */

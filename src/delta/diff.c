@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/pathname.h"
 #include "delta/compare.h"
+#include "delta/layout.h"
 #include "delta/links.h"
 #include "delta/lower.h"
 #include "delta/walk.h"
@@ -433,10 +434,8 @@ static int next_entry(struct diff *d, struct walk_entry **ret, struct kennel_err
 static int open_upper(void *data, struct kennel_error **err)
 {
 	struct diff *d = data;
-	char name[32];
+	int fd = delta_open_place(d->tree->root_fd, d->index, "upper", O_RDONLY);
 
-	snprintf(name, sizeof(name), "%u/upper", d->index);
-	int fd = openat(d->tree->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : fail_errno(err, "open the changes of \"%s\"", d->target);
 	if (fstat(fd, &d->root) < 0) {

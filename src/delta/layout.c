@@ -44,24 +44,38 @@ static int make_dir_like(int dir_fd, const char *name, const struct stat *like, 
 	return 1;
 }
 
+int delta_open_place(int delta_fd, unsigned index, const char *name, int flags)
+{
+	char place[16];
+
+	snprintf(place, sizeof(place), "%u", index);
+	_cleanup_close_ int fd = openat(delta_fd, place, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || !name)
+		return take_fd(&fd);
+	return openat(fd, name, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root, int *ret_upper_fd,
 		    int *ret_work_fd, struct kennel_error **err)
 {
 	const struct stat private = { .st_mode = 0700 };
-	char name[16], upper[32], work[32];
+	char name[16];
 
 	snprintf(name, sizeof(name), "%u", index);
-	snprintf(upper, sizeof(upper), "%u/upper", index);
-	snprintf(work, sizeof(work), "%u/work", index);
 	int r = make_dir_like(delta_fd, name, &private, err);
-	if (r >= 0)
-		r = make_dir_like(delta_fd, upper, lower_root, err);
-	if (r >= 0)
-		r = make_dir_like(delta_fd, work, &private, err);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int upper_fd = openat(delta_fd, upper, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_close_ int work_fd = openat(delta_fd, work, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int place_fd = delta_open_place(delta_fd, index, NULL, 0);
+	if (place_fd < 0)
+		return fail_errno(err, "open \"%s\" in the delta", name);
+	r = make_dir_like(place_fd, "upper", lower_root, err);
+	if (r >= 0)
+		r = make_dir_like(place_fd, "work", &private, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int upper_fd =
+		openat(place_fd, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int work_fd = openat(place_fd, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (upper_fd < 0 || work_fd < 0)
 		return fail_errno(err, "open the delta");
 	*ret_upper_fd = take_fd(&upper_fd);

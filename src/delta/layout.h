@@ -31,6 +31,12 @@ int delta_add_mount(int delta_fd, unsigned index, const struct stat *lower_root,
 		    int *ret_work_fd, struct kennel_error **err) MUST_CHECK;
 
 /*
+ * INDEX or, with a name, INDEX/NAME ("upper"). A delta may be anybody's work, so neither is followed where it
+ * is a link. flags: of open(), to O_DIRECTORY. Return: a descriptor, or -1 with errno.
+ */
+int delta_open_place(int delta_fd, unsigned index, const char *name, int flags);
+
+/*
  * What an earlier start put in: where that is still what it was, the same stays, other things take its place;
  * what the sandbox made of it stays in any case.
  */

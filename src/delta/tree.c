@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/pathname.h"
 #include "delta/dirs.h"
+#include "delta/layout.h"
 #include "delta/lower.h"
 #include "layer/layer.h"
 #include "sys/sys.h"
@@ -195,11 +196,8 @@ static int fail_pin(const char *rel, struct kennel_error **err)
 static int pin_after(void *data, struct kennel_error **err)
 {
 	const struct job *j = data;
-	char name[32];
-
-	snprintf(name, sizeof(name), "%u/upper", j->tree->manifest.mounts[j->mount].index);
 	_cleanup_close_ int upper_fd =
-		openat(j->tree->root_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		delta_open_place(j->tree->root_fd, j->tree->manifest.mounts[j->mount].index, "upper", O_PATH);
 	int fd = upper_fd < 0			   ? -1 :
 		 j->flags & (O_PATH | O_DIRECTORY) ? dirs_pin(upper_fd, j->rel, j->flags) :
 						     dirs_open_file(upper_fd, j->rel);

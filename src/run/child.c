@@ -254,10 +254,13 @@ static void make_own_trees(struct child_at *at)
 		die(at, CHILD_STEP_DELTA);
 	say(at, CHILD_READY);
 	wait_for_go(at);
-	s->upper_fds[0] = openat(s->delta_fd, "0/upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	s->work_fds[0] = openat(s->delta_fd, "0/work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->upper_fds[0] < 0 || s->work_fds[0] < 0)
+	/* one by one: the delta may be anybody's work, and a link in it leads out */
+	int place_fd = openat(s->delta_fd, "0", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	s->upper_fds[0] = openat(place_fd, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	s->work_fds[0] = openat(place_fd, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place_fd < 0 || s->upper_fds[0] < 0 || s->work_fds[0] < 0)
 		die(at, CHILD_STEP_DELTA);
+	close(place_fd);
 }
 
 static int attach_over(struct child_at *at, int mount_fd, const char *path)

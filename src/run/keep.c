@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "conf/config.h"
+#include "delta/layout.h"
 #include "run/errand.h"
 #include "run/file.h"
 #include "run/sandbox.h"
@@ -355,13 +356,9 @@ int keep_carry_over(const struct keep *k, struct manifest *m, struct kennel_erro
 
 	/* One that could not be had this time: its changes are still there, and its number is taken. */
 	for (size_t i = 0; i < old->n_mounts && r == 0; i++) {
-		char name[32];
-		struct stat st;
+		_cleanup_close_ int fd = delta_open_place(k->delta_fd, old->mounts[i].index, "upper", O_PATH);
 
-		snprintf(name, sizeof(name), "%u/upper", old->mounts[i].index);
-		if (!has_mount(m, old->mounts[i].index) &&
-		    ((geteuid() != 0 && !k->box) ||
-		     fstatat(k->delta_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0))
+		if (!has_mount(m, old->mounts[i].index) && ((geteuid() != 0 && !k->box) || fd >= 0))
 			r = manifest_add_mount(m, old->mounts[i].index, old->mounts[i].target,
 					       old->mounts[i].fstype, old->mounts[i].uuid, err);
 	}
