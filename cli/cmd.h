@@ -12,18 +12,18 @@
 
 struct cmd {
 	const char *name;
-	const char *const *aliases;     /* NULL-terminated, or NULL */
-	const char *summary;            /* one line, as in the list of commands; no full stop */
-	const char *usage;              /* what follows the name */
-	const char *more;               /* end of its help, with full stops, or NULL */
+	const char *const *aliases; /* NULL-terminated, or NULL */
+	const char *summary; /* one line, as in the list of commands; no full stop */
+	const char *usage; /* what follows the name */
+	const char *more; /* end of its help, with full stops, or NULL */
 	const struct opt *opts;
-	const struct opt_rule *rules;   /* or NULL */
-	unsigned flags;                 /* enum opt_flags */
+	const struct opt_rule *rules; /* or NULL */
+	unsigned flags; /* enum opt_flags */
 	size_t min_operands, max_operands;
-	const char *missing;            /* hint where operands are missing, or NULL */
-	const char *operand_words;      /* for completion, as in struct opt */
-	size_t args_size;               /* of the struct that opts fill; it starts as zeros */
-	int (*run)(struct cli *cli, const void *args, const struct opt_input *in);      /* exit code */
+	const char *missing; /* hint where operands are missing, or NULL */
+	const char *operand_words; /* for completion, as in struct opt */
+	size_t args_size; /* of the struct that opts fill; it starts as zeros */
+	int (*run)(struct cli *cli, const void *args, const struct opt_input *in); /* exit code */
 };
 
 #define CMD_OPERANDS_ANY ((size_t)-1)
@@ -31,8 +31,9 @@ struct cmd {
 /* "kennel" itself: its options stand in front of the command. */
 extern const struct cmd cmd_kennel;
 
-extern const struct cmd cmd_run, cmd_create, cmd_list, cmd_info, cmd_set, cmd_config, cmd_cp, cmd_diff,
-	cmd_commit, cmd_export, cmd_import, cmd_rename, cmd_rm, cmd_check, cmd_gc, cmd_completion, cmd_help;
+extern const struct cmd cmd_run, cmd_create, cmd_list, cmd_info, cmd_set, cmd_config, cmd_cp, cmd_enter,
+	cmd_exec, cmd_diff, cmd_commit, cmd_export, cmd_import, cmd_rename, cmd_rm, cmd_check, cmd_gc,
+	cmd_completion, cmd_help;
 
 /* All commands in the order of "help", then NULL. */
 const struct cmd *cmd_at(size_t i);

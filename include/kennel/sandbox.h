@@ -321,6 +321,22 @@ KENNEL_PUBLIC int kennel_check_read(struct kennel_list **ret, size_t *ret_missin
 KENNEL_PUBLIC int kennel_copy(const char *source, const char *target, struct kennel_error **err);
 
 /**
+ * kennel_enter() - run one more command in a running sandbox, behind the same walls, and follow it to its end
+ * @id:         name of a container that runs, or an id or an unambiguous beginning of one
+ * @spec:       the keys "user" (default: root), "workdir" (default: that user's home), "env", "tty" and
+ *              "no-new-privs", and the command; nothing else of it is looked at. Borrowed
+ * @ret_status: exit status of the command, 0 to 255; 128+N where signal N ended it
+ * @err:        error out, owned by the caller, or NULL
+ *
+ * Signals and terminal are handed on as by kennel_sandbox_run(). The command has the sandbox's namespaces,
+ * capabilities, system call filter, control groups and environment, and no descriptor but 0, 1 and 2.
+ * Return: 0; -KENNEL_E_NOTFOUND or -KENNEL_E_INVALID (ambiguous); -KENNEL_E_NOCOMMAND and -KENNEL_E_NOTEXEC
+ * as kennel_sandbox_start(); or another negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_enter(const char *id, const struct kennel_spec *spec, int *ret_status,
+			       struct kennel_error **err);
+
+/**
  * kennel_gc() - remove what killed runs left behind
  * @ret_removed: how many things were removed (runtime entries, control groups); may be NULL
  * @err:         error out, owned by the caller, or NULL

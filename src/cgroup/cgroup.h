@@ -72,6 +72,21 @@ unsigned cgroup_dirs(const struct cgroup *cg);
 int cgroup_dir(const struct cgroup *cg, unsigned i, const char **ret_name);
 
 /*
+ * The groups that another process is in and we are not, for a process of ours that is to go there: born
+ * into clone_fd (v2; or -EBADF), or writing "0" to each of entry_fds (v1). of_text is that process's
+ * /proc/PID/cgroup.
+ */
+#define CGROUP_JOIN_MAX 4
+struct cgroup_join {
+	int clone_fd;
+	int entry_fds[CGROUP_JOIN_MAX];
+	unsigned n_entries;
+};
+int cgroup_join_open(const char *of_text, struct cgroup_join *ret, struct kennel_error **err) MUST_CHECK;
+void cgroup_join_done(struct cgroup_join *j);
+#define _cleanup_cgroup_join_ __attribute__((cleanup(cgroup_join_done)))
+
+/*
  * Removes empty kennel-* groups that are ours by uid and whose sandbox is gone: alive() says of an id whether
  * it lives. Returns how many directories, or a code.
  */

@@ -60,6 +60,8 @@ void cgroup_texts_done(struct cgroup_texts *t);
 #define _cleanup_cgroup_texts_ __attribute__((cleanup(cgroup_texts_done)))
 /* O_PATH of the mounted directory; -1 and errno, ESTALE where another mount hides it. */
 int cgroup_mount_open(const struct cgroup_mount *m);
+/* O_PATH of a directory below another one, as cgroup_mount has it: -1 and errno. */
+int cgroup_open_below(int root_fd, struct cgroup_slice path);
 /* Writes a control file below a directory: -1 and errno. */
 int cgroup_write(int dir_fd, const char *file, const char *text);
 /* The one that processes go into. */

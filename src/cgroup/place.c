@@ -128,7 +128,7 @@ int cgroup_mount_open(const struct cgroup_mount *m)
 	return take_fd(&fd);
 }
 
-static int open_below(int root_fd, struct cgroup_slice path)
+int cgroup_open_below(int root_fd, struct cgroup_slice path)
 {
 	const struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
@@ -174,7 +174,7 @@ static int find_mount(const struct cgroup_layout *l, bool v2, unsigned ctls, con
 		if (m->read_only || !m->visible)
 			continue;
 		root_fd = cgroup_mount_open(m);
-		own_fd = root_fd < 0 ? -1 : open_below(root_fd, m->own);
+		own_fd = root_fd < 0 ? -1 : cgroup_open_below(root_fd, m->own);
 		if (own_fd < 0)
 			continue;
 		*ret = m;
@@ -418,7 +418,7 @@ static int open_above(int root_fd, struct cgroup_slice own)
 		own.len--;
 	while (own.len && own.text[own.len - 1] == '/')
 		own.len--;
-	return open_below(root_fd, own);
+	return cgroup_open_below(root_fd, own);
 }
 
 static int refuse_controllers(unsigned ctls, const char *what, struct kennel_error **err)

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "ns/ns.h"
-#include "run/init.h"
+#include "run/program-file.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
@@ -44,19 +44,10 @@ int clone_pipes(struct launch *l, struct kennel_error **err)
 
 int clone_init_file(struct launch *l, struct kennel_error **err)
 {
-	/* MFD_CLOEXEC | MFD_ALLOW_SEALING, with MFD_EXEC (Linux 6.3) where that is known */
-	int fd = sys_memfd_create("kennel-init", 0x1 | 0x2 | 0x10);
-	if (fd < 0 && errno == EINVAL)
-		fd = sys_memfd_create("kennel-init", 0x1 | 0x2);
-	if (fd < 0)
-		return hint(err, fail_errno(err, "make the memory file of init"),
-			    errno == EACCES ? "sysctl vm.memfd_noexec=1 (2 forbids programs in memory)" :
-					      "raise ulimit -n");
+	int fd = program_file_init(err);
+
 	l->shared->init_fd = fd;
-	if (write(fd, init_blob, init_blob_size) != (ssize_t)init_blob_size ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return fail_errno(err, "write the memory file of init");
-	return 0;
+	return fd < 0 ? fd : 0;
 }
 
 static int clone_child(struct launch *l, unsigned long ns_flags, struct kennel_error **err)

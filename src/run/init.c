@@ -41,7 +41,7 @@ struct command {
 	const char *shell; /* login shell to run instead of argv[0], or NULL */
 	const struct init_user *user; /* ids to take, or NULL */
 	uint32_t flags;
-	int tty_fd;
+	int tty_fd, report_fd;
 	struct init_report failed; /* written by the vfork child: step is 0 when the command runs */
 };
 
@@ -125,6 +125,8 @@ static void env_put(struct command *c, const char *name, const char *entry)
 static _Noreturn void child_fail(struct command *c, enum init_step step, long r)
 {
 	c->failed = (struct init_report){ .step = (int32_t)step, .errnum = (int32_t)-r };
+	if (c->flags & INIT_BECOME)
+		report(c->report_fd, &c->failed);
 	for (;;)
 		init_call1(__NR_exit, 127);
 }
@@ -398,11 +400,14 @@ static _Noreturn void watch(long command, uint32_t flags, long parent)
 	leave(code);
 }
 
-static _Noreturn void start(struct command *c, int report_fd)
+static _Noreturn void start(struct command *c)
 {
 	const long parent = init_call0(__NR_getppid);
+	const int report_fd = c->report_fd;
 	long pid;
 
+	if (c->flags & INIT_BECOME)
+		run_command(c);
 	if (c->flags & INIT_SUBREAPER) {
 		init_call2(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1);
 		init_call2(__NR_prctl, PR_SET_PDEATHSIG, PARENT_DIED);
@@ -434,15 +439,14 @@ static void name_login_shell(char *ret, size_t size, const char *shell)
 }
 
 /* Apart from start(), so that a command run as root does not pay for the memory of the lookup. */
-static __attribute__((noinline, noreturn)) void start_as_user(struct command *c, const char *spec,
-							      int report_fd)
+static __attribute__((noinline, noreturn)) void start_as_user(struct command *c, const char *spec)
 {
 	struct init_user user;
 	char login_name[64];
 	long r = init_user_find(*spec ? spec : "0", "/etc/passwd", "/etc/group", &user);
 
 	if (r < 0)
-		refuse(report_fd, INIT_STEP_USER, r);
+		refuse(c->report_fd, INIT_STEP_USER, r);
 	if (*spec)
 		c->user = &user;
 	/* Each may take one of the words in front of argv, and the shell of a script one more. */
@@ -456,7 +460,7 @@ static __attribute__((noinline, noreturn)) void start_as_user(struct command *c,
 		name_login_shell(login_name, sizeof(login_name), c->shell);
 		c->argv[0] = login_name;
 	}
-	start(c, report_fd);
+	start(c);
 }
 
 _Noreturn void init_main(long *stack)
@@ -464,31 +468,31 @@ _Noreturn void init_main(long *stack)
 	char **argv = (char **)(stack + 1);
 	const char *tty;
 	uint32_t fd;
-	int report_fd = -1;
 	struct command c = {
 		.argv = argv + INIT_ARG_COMMAND,
 		.envp = argv + stack[0] + 1,
 		.tty_fd = -1,
+		.report_fd = -1,
 	};
 
 	if (stack[0] <= INIT_ARG_COMMAND)
 		refuse(-1, INIT_STEP_ARGS, -EINVAL);
 	if (init_number(argv[INIT_ARG_REPORT_FD], init_strlen(argv[INIT_ARG_REPORT_FD]), INT32_MAX, &fd))
-		report_fd = (int)fd;
+		c.report_fd = (int)fd;
 	tty = argv[INIT_ARG_TTY_FD];
 	if (init_number(tty, init_strlen(tty), INT32_MAX, &fd))
 		c.tty_fd = (int)fd;
 	else if (!init_starts(tty, "-1"))
-		refuse(report_fd, INIT_STEP_ARGS, -EINVAL);
+		refuse(c.report_fd, INIT_STEP_ARGS, -EINVAL);
 	if (!init_number(argv[INIT_ARG_FLAGS], init_strlen(argv[INIT_ARG_FLAGS]), INT32_MAX, &c.flags) ||
-	    init_call3(__NR_fcntl, report_fd, F_SETFD, FD_CLOEXEC) < 0)
-		refuse(report_fd, INIT_STEP_ARGS, -EINVAL);
+	    init_call3(__NR_fcntl, c.report_fd, F_SETFD, FD_CLOEXEC) < 0)
+		refuse(c.report_fd, INIT_STEP_ARGS, -EINVAL);
 	c.workdir = argv[INIT_ARG_WORKDIR];
 
 	take_signals();
 	init_call0(__NR_setsid);
 	init_call2(__NR_prctl, PR_SET_NAME, argv[INIT_ARG_NAME]); /* else it is named after the memfd */
 	if (*argv[INIT_ARG_USER] || (c.flags & INIT_LOGIN_SHELL))
-		start_as_user(&c, argv[INIT_ARG_USER], report_fd);
-	start(&c, report_fd);
+		start_as_user(&c, argv[INIT_ARG_USER]);
+	start(&c);
 }

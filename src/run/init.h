@@ -2,16 +2,20 @@
 /*
  * run/init.h - what the launcher tells the pid 1 of a sandbox, and what that tells back.
  *
- * init is a freestanding program of its own (init.c), embedded in the library as bytes and run from a sealed
- * memfd, so nothing of the caller's memory, environment or executable file is reachable through /proc/1. It
- * is run with
+ * init is a freestanding program of its own (init.c), embedded in the library as bytes and run from a
+ * sealed memfd, so nothing of the caller's memory, environment or executable file is reachable through
+ * /proc/1. It is run with
  *
  *   argv[INIT_ARG_*] as below, then the command; envp is the command's environment.
  *
- * It starts the command, reaps whatever is reparented to it, hands signals on, and exits with the command's
- * own code or 128+N. On report_fd it writes one struct init_report: all zero once the command runs, or why it
- * does not before it exits. (Not end-of-file: the launcher shares its descriptors with the child, so it has
- * the pipe's other end open itself.)
+ * It starts the command, reaps whatever is reparented to it, hands signals on, and exits with the
+ * command's own code or 128+N. On report_fd it writes one struct init_report: all zero once the command
+ * runs, or why it does not before it exits. (Not end-of-file: the launcher shares its descriptors with the
+ * child, so it has the pipe's other end open itself.)
+ *
+ * With INIT_BECOME it is no init but the last step of a process that entered a sandbox: it finds user,
+ * directory and program by the files of the inside, and executes the program in its own place. Its report
+ * descriptor is close-on-exec, so there end-of-file says that the command runs.
  */
 #ifndef KENNEL_RUN_INIT_H
 #define KENNEL_RUN_INIT_H
@@ -34,6 +38,7 @@ enum init_flags {
 	INIT_WORKDIR_OPTIONAL = 1 << 1, /* where it is not there: the home directory, then "/" */
 	INIT_NO_NEW_PRIVS = 1 << 2,
 	INIT_LOGIN_SHELL = 1 << 3, /* the command is "": the user's shell, else /bin/sh, as a login shell */
+	INIT_BECOME = 1 << 4, /* becomes the command itself */
 };
 
 /* Steps that init reports, behind those of the child (run/child.h): what it did when errnum happened. */

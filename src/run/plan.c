@@ -20,7 +20,7 @@
 #include "path/path.h"
 #include "run/init.h"
 
-#define INODE_SHARE 8192u       /* bytes of the delta's size per inode that it may have */
+#define INODE_SHARE 8192u /* bytes of the delta's size per inode that it may have */
 #define INODES_MIN 4096u
 #define PATH_INSIDE "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -45,9 +45,9 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 	const unsigned long ns_flags = PLAN_NS_FLAGS;
 
 	p->isolate = spec->isolate != SPEC_ISOLATE_AUTO ? spec->isolate :
-		     /* the strongest one without shifted ids */
-		     spec->idmap == SPEC_IDMAP_NO	? SPEC_ISOLATE_NS :
-							  level;
+							  /* the strongest one without shifted ids */
+			     spec->idmap == SPEC_IDMAP_NO ? SPEC_ISOLATE_NS :
+							    level;
 	p->net = spec->net;
 	p->filter = p->isolate != SPEC_ISOLATE_FS;
 	switch (p->isolate) {
@@ -266,7 +266,7 @@ static int plan_hostname(struct plan *p, const struct spec *spec, const struct p
 }
 
 /* One value a name, the last one said: getenv() would find the first of two, a shell the last. */
-static int set_env(struct strv *env, const char *line, struct kennel_error **err)
+int plan_set_env(struct strv *env, const char *line, struct kennel_error **err)
 {
 	size_t name = strcspn(line, "=") + 1;
 
@@ -283,23 +283,23 @@ static int set_env(struct strv *env, const char *line, struct kennel_error **err
 	return strv_add(env, line, err);
 }
 
-static int plan_env(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
-		    struct kennel_error **err)
+int plan_make_env(struct strv *env, const char *id, const char *term, const char *lang,
+		  const struct strv *more, struct kennel_error **err)
 {
 	static const char *const fixed[] = { PATH_INSIDE,    "HOME=/root",	 "USER=root",
 					     "LOGNAME=root", "container=kennel", "debian_chroot=kennel" };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed) && r == 0; i++)
-		r = strv_add(&p->env, fixed[i], err);
+		r = strv_add(env, fixed[i], err);
 	if (r == 0)
-		r = strv_addf(&p->env, err, "KENNEL_ID=%s", facts->id);
-	if (r == 0 && facts->term && p->tty)
-		r = strv_addf(&p->env, err, "TERM=%s", facts->term);
-	if (r == 0 && facts->lang)
-		r = strv_addf(&p->env, err, "LANG=%s", facts->lang);
-	for (size_t i = 0; i < spec->env.n && r == 0; i++)
-		r = set_env(&p->env, spec->env.items[i], err);
+		r = strv_addf(env, err, "KENNEL_ID=%s", id);
+	if (r == 0 && term)
+		r = strv_addf(env, err, "TERM=%s", term);
+	if (r == 0 && lang)
+		r = strv_addf(env, err, "LANG=%s", lang);
+	for (size_t i = 0; i < more->n && r == 0; i++)
+		r = plan_set_env(env, more->items[i], err);
 	return r;
 }
 
@@ -356,7 +356,8 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 	if (r == 0)
 		r = plan_hostname(p, spec, facts, err);
 	if (r == 0)
-		r = plan_env(p, spec, facts, err);
+		r = plan_make_env(&p->env, facts->id, p->tty ? facts->term : NULL, facts->lang, &spec->env,
+				  err);
 	if (r == 0)
 		r = plan_argv(p, spec, facts, err);
 	if (r < 0)

@@ -76,6 +76,16 @@ struct plan *plan_free(struct plan *p);
 /* What is wanted, else a name made of the container's or of the sandbox's id. */
 void plan_default_hostname(const struct spec *spec, const char *id, char ret[PLAN_HOSTNAME_SIZE]);
 
+/*
+ * The environment of a command inside: what every one gets, terminal type and language unless they are
+ * NULL, and then more. Appends to env.
+ */
+int plan_make_env(struct strv *env, const char *id, const char *term, const char *lang,
+		  const struct strv *more, struct kennel_error **err) MUST_CHECK;
+
+/* Puts NAME=VALUE in, in the place of an earlier one of that name. */
+int plan_set_env(struct strv *env, const char *line, struct kennel_error **err) MUST_CHECK;
+
 static inline void cleanup_planp(struct plan **p)
 {
 	plan_free(*p);

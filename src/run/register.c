@@ -49,6 +49,8 @@ static void put_entry(struct launch *l, struct buf *b)
 	_cleanup_buf_ struct buf command = { 0 };
 	report_quote_command(&l->spec->command, &command);
 	registry_put(b, "command", command.len ? command.data : "(shell)");
+	for (size_t i = 0; i < l->spec->env.n; i++) /* for who enters it later; only its user reads this */
+		registry_put(b, "env", l->spec->env.items[i]);
 	for (size_t i = 0; i < p->details.n; i++)
 		registry_put(b, "mount", p->details.items[i]);
 	for (size_t i = 0; l->unreadable && i < l->unreadable->n; i++)

@@ -42,9 +42,8 @@ void report_quote_command(const struct strv *command, struct buf *b)
 	}
 }
 
-static int init_failed(struct launch *l, const struct init_report *r, struct kennel_error **err)
+int report_init_failed(const struct spec *spec, const struct init_report *r, struct kennel_error **err)
 {
-	const struct spec *spec = l->spec;
 	const char *command = spec->command.n ? spec->command.items[0] : "the shell";
 
 	errno = r->errnum;
@@ -184,7 +183,7 @@ int report_read(struct launch *l, struct child_report *ret, struct kennel_error 
 int report_failed(struct launch *l, const struct child_report *r, struct kennel_error **err)
 {
 	if (r->step >= INIT_STEP_ARGS)
-		return init_failed(l, &(struct init_report){ r->step, r->errnum }, err);
+		return report_init_failed(l->spec, &(struct init_report){ r->step, r->errnum }, err);
 	return child_failed(l, r, err);
 }
 

@@ -19,6 +19,11 @@ int report_wait(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int report_read(struct launch *l, struct child_report *ret, struct kennel_error **err) MUST_CHECK;
 int report_failed(struct launch *l, const struct child_report *r, struct kennel_error **err) MUST_CHECK;
 
+/* init's part of it. */
+struct init_report;
+int report_init_failed(const struct spec *spec, const struct init_report *r, struct kennel_error **err)
+	MUST_CHECK;
+
 /* A step failed with r: if that is because the child did, says so instead. Returns the code. */
 int report_explain(struct launch *l, int r, struct kennel_error **err);
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/follow.h - follows a process of a sandbox to its end: one poll() over its pidfd, the caller's
+ * signals and the terminal.
+ */
+#ifndef KENNEL_RUN_FOLLOW_H
+#define KENNEL_RUN_FOLLOW_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct follow {
+	int pidfd; /* a child of ours */
+	int master_fd; /* of its terminal, or -EBADF */
+	int host_pidfd; /* the process is killed when this one ends; or -EBADF */
+	bool leads; /* it leads a process group, which what a keyboard sends is for */
+};
+
+/* Return: 0 and the exit code, 128+N for signal N, or a negative code. */
+int follow_process(const struct follow *f, int *ret_status, struct kennel_error **err) MUST_CHECK;
+/* Waits for its end alone. */
+int follow_reap(int pidfd, int *ret_status, struct kennel_error **err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/program-file.h - kennel-init (init.h) as a sealed file in memory, which nobody inside can write
+ * into.
+ */
+#ifndef KENNEL_RUN_PROGRAM_FILE_H
+#define KENNEL_RUN_PROGRAM_FILE_H
+
+#include "base/error.h"
+
+/* Return: descriptor, close-on-exec, or a negative code. */
+int program_file_init(struct kennel_error **err) MUST_CHECK;
+
+#endif
