@@ -203,21 +203,59 @@ static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kenn
 	return r < 0 ? r : 0;
 }
 
+/* Is the directory at path the one that st is of, or in it? As the names say; "don't know" is yes. */
+static bool lies_in(const char *path, const struct stat *st)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat now, before = { 0 };
+
+	for (; fd >= 0 && fstat(fd, &now) == 0; before = now) {
+		if (now.st_dev == st->st_dev && now.st_ino == st->st_ino)
+			return true;
+		if (now.st_dev == before.st_dev && now.st_ino == before.st_ino)
+			return false;
+		replace_fd(&fd, openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	}
+	return true;
+}
+
+static bool lie_in_each_other(const struct launch *l, const bool *same)
+{
+	const struct strv *layers = &l->spec->layers;
+	const int *fds = l->shared->lower_fds + l->child_overlays[0].first_lower;
+	struct stat st;
+
+	/* given lowest first, opened uppermost first */
+	for (size_t i = 0; i < layers->n; i++)
+		for (size_t k = 0; k < layers->n; k++)
+			if (i != k && same[i] && same[k] &&
+			    (fstat(fds[i], &st) < 0 || lies_in(layers->items[layers->n - 1 - k], &st)))
+				return true;
+	return false;
+}
+
 /*
- * A layer on the file system of the root may lie inside of it, which overlay refuses; whether it does can't
- * be seen from descriptors of clones, so all such layers are wrapped.
+ * A layer on the file system of the base may lie inside of it, as one of the machine does in a copy of the
+ * machine, and overlay refuses that. So the base is wrapped into an overlay of its own: wrapped layers would
+ * lose what they delete. Only where layers lie in each other, or the base has layers itself, it is them.
  */
-static void mark_wrapped(struct launch *l, size_t n_layers)
+static void mark_wrapped(struct launch *l)
 {
 	const struct child_overlay *o = &l->child_overlays[0];
-	struct stat base, layer;
+	const size_t n = l->spec->layers.n, base = o->n_lowers - 1;
+	const int *fds = l->shared->lower_fds + o->first_lower;
+	bool *wrapped = l->shared->wrapped + o->first_lower, any = false;
+	bool same[CHILD_MAX_FDS] = { 0 };
+	struct stat st, layer;
 
-	if (fstat(l->shared->lower_fds[o->first_lower + o->n_lowers - 1], &base) < 0)
+	if (fstat(fds[base], &st) < 0)
 		return;
-	for (size_t k = 0; k < n_layers; k++)
-		l->shared->wrapped[o->first_lower + k] =
-			fstat(l->shared->lower_fds[o->first_lower + k], &layer) == 0 &&
-			layer.st_dev == base.st_dev;
+	for (size_t k = 0; k < n; k++)
+		any |= same[k] = fstat(fds[k], &layer) == 0 && layer.st_dev == st.st_dev;
+	if (any && base == n && !lie_in_each_other(l, same))
+		wrapped[base] = true;
+	else
+		memcpy(wrapped, same, n * sizeof(*same));
 }
 
 /* Opens the lowers of one overlay. Return: 1, 0 left out, or a negative code. */
@@ -276,7 +314,7 @@ static int prepare_overlay(struct launch *l, size_t i, int delta_fd, struct kenn
 	if (r <= 0)
 		return r;
 	if (i == 0)
-		mark_wrapped(l, l->spec->layers.n);
+		mark_wrapped(l);
 	if (fstat(lower_fds[o->n_lowers - 1], &st) < 0)
 		return fail_errno(err, "look at \"%s\"", l->sb->plan->overlays[i].target);
 	if (S_ISREG(st.st_mode) && i > 0)

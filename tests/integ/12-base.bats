@@ -354,6 +354,29 @@ make_layer() {
 	has "/gone" "$stderr"
 }
 
+@test "layer: a directory deletes and hides on the file system of its base, too" {
+	need_commands setfattr
+	make_base "$T/base"
+	mkdir -p "$T/layer/etc" "$T/layer/full" "$T/base/full/sub"
+	echo low >"$T/base/full/old"
+	echo gone >"$T/base/gone"
+	echo high >"$T/layer/full/new"
+	setfattr -n user.overlay.opaque -v y "$T/layer/full"
+	mknod "$T/layer/gone" c 0 0
+	in_base "$T/base" --layer "$T/layer" -- sh -c 'ls /full; cat /full/new; ls /gone'
+	is_status 2
+	is_equal "$stdout" $'new\nhigh'
+	has "'/gone': No such file" "$stderr"
+	# in a copy of the machine itself, in which the layer lies
+	mkdir -p "$T/layer$T"
+	mknod "$T/layer$T/gone-too" c 0 0
+	echo x >"$T/gone-too"
+	run_kennel run --net none --layer "$T/layer" -- ls "$T/gone-too" "$T/base/gone" /full
+	has "gone-too': No such file" "$stderr"
+	has "$T/base/gone" "$stdout"
+	has "new" "$stdout"
+}
+
 @test "layer: a directory inside of the base" {
 	make_base "$T/base"
 	mkdir -p "$T/base/opt/layer/etc"
