@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "conf/config.h"
 #include "container/container.h"
+#include "layer/layer.h"
 #include "run/file.h"
 #include "run/keep.h"
 #include "sys/sys.h"
@@ -112,13 +113,35 @@ static int refuse_file(const struct place *p, const char *tool, struct kennel_er
 	return hint(err, fail(err, KENNEL_E_INVALID, "\"%s\" is one file", p->c.name), "use %s(1)", tool);
 }
 
+/* A base that is not there is told now, not at the first start. */
+static int check_base(const struct spec *spec, struct kennel_error **err)
+{
+	const char *format;
+	int fd = -EBADF, r = spec->base_path ? layer_open_plain(spec->base_path, &fd, &format, err) : 0;
+
+	if (r < 0)
+		return hint_default(err, wrap(err, r, "open the base"),
+				    "--base takes system, or the path of a directory or an image file");
+	close_fd(fd);
+	for (size_t i = 0; i < spec->layers.n; i++) {
+		r = layer_open_plain(spec->layers.items[i], &fd, &format, err);
+		if (r < 0)
+			return hint_default(err, wrap(err, r, "open a layer"),
+					    "--layer takes the path of a directory or an image file");
+		close_fd(fd);
+	}
+	return 0;
+}
+
 int kennel_container_create(const char *path, const char *name, const struct kennel_spec *spec,
 			    struct kennel_error **err)
 {
 	_cleanup_store_ struct store store = STORE_NONE;
 	_cleanup_buf_ struct buf text = { 0 };
 
-	int r = container_new_config(spec->spec, &text, err);
+	int r = check_base(spec->spec, err);
+	if (r == 0)
+		r = container_new_config(spec->spec, &text, err);
 	if (r == 0)
 		r = open_store(path, true, &store, err);
 	if (r >= 0)

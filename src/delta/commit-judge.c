@@ -19,8 +19,9 @@
 #include "delta/commit-judge.h"
 #include "delta/newer.h"
 #include "path/path.h"
+#include "sys/sys.h"
 
-#define GROUPS_MAX 65536
+#define UNKNOWN_MOUNT UINT64_MAX
 
 struct judge {
 	struct commit *c;
@@ -29,6 +30,7 @@ struct judge {
 	size_t room;
 	gid_t *groups;
 	int n_groups;
+	uint64_t *mount_ids; /* as manifest.mounts */
 	const struct commit_entry *made; /* the last outermost directory that is made new */
 };
 
@@ -119,18 +121,40 @@ static uint64_t mount_of(int fd)
 	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0 ? 0 : st.stx_mnt_id;
 }
 
+/* Is what is mounted there the file system that the sandbox saw? Where that can't be told, it is. */
+static bool has_its_uuid(int fd, const char *uuid)
+{
+	_cleanup_close_ int dir_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char text[MANIFEST_UUID_SIZE];
+	uint8_t now[16];
+
+	if (dir_fd < 0 || sys_fs_uuid(dir_fd, now) < 0)
+		return true;
+	manifest_uuid_text(now, text);
+	return strcmp(text, uuid) == 0;
+}
+
+/* The mount in which the sandbox saw it; looked at once. Return: its id, or 0 it is another one. */
+static uint64_t seen_mount(struct judge *j, unsigned mount)
+{
+	const struct manifest_mount *m = &j->c->tree->manifest.mounts[mount];
+
+	if (j->mount_ids[mount] != UNKNOWN_MOUNT)
+		return j->mount_ids[mount];
+	_cleanup_close_ int fd = path_pin_plain(j->c->root_fd, strcmp(m->target, "/") == 0 ? "." : m->target,
+						O_DIRECTORY, NULL);
+	bool same = fd >= 0 && (!m->uuid || has_its_uuid(fd, m->uuid));
+	j->mount_ids[mount] = same ? mount_of(fd) : 0;
+	return j->mount_ids[mount];
+}
+
 /* Is it where the sandbox saw it, or has something been mounted over it? */
 static bool is_on_its_mount(struct judge *j, const struct commit_entry *e, int dir_fd)
 {
-	const struct manifest *m = &j->c->tree->manifest;
-
-	if (m->view || !*e->rel)
+	if (j->c->tree->manifest.view)
 		return true;
-	_cleanup_close_ int fd = path_pin_plain(
-		j->c->root_fd,
-		strcmp(m->mounts[e->mount].target, "/") == 0 ? "." : m->mounts[e->mount].target, O_DIRECTORY,
-		NULL);
-	return fd >= 0 && mount_of(fd) == mount_of(dir_fd);
+	uint64_t seen = seen_mount(j, e->mount);
+	return seen && (!*e->rel || seen == mount_of(dir_fd));
 }
 
 /* Return: 1 this user may not, 0. */
@@ -343,12 +367,20 @@ int commit_collect(struct delta_tree *tree, const char *own, const struct restor
 		else
 			j.n_groups = getgroups(j.n_groups, j.groups);
 	}
+	if (r == 0) {
+		j.mount_ids = calloc(tree->manifest.n_mounts + 1, sizeof(*j.mount_ids));
+		if (!j.mount_ids)
+			r = fail(err, KENNEL_E_NOMEM, "out of memory");
+		for (size_t i = 0; j.mount_ids && i < tree->manifest.n_mounts; i++)
+			j.mount_ids[i] = UNKNOWN_MOUNT;
+	}
 	tree->all = false;
 	if (r == 0)
 		r = delta_diff(tree, NULL, see, &j, err);
 	if (r == 0)
 		r = judge_all(&j, err);
 	free(j.groups);
+	free(j.mount_ids);
 	if (r < 0) {
 		commit_done(&c);
 		return r;

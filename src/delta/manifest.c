@@ -84,6 +84,15 @@ static void put_times(struct buf *b, const struct manifest *m)
 	manifest_put(b, "begun", fields, ARRAY_SIZE(fields));
 }
 
+void manifest_uuid_text(const uint8_t uuid[16], char ret[static MANIFEST_UUID_SIZE])
+{
+	for (unsigned i = 0; i < 16; i++, ret += 2) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*ret++ = '-';
+		snprintf(ret, 3, "%02x", uuid[i]);
+	}
+}
+
 int64_t manifest_now(void)
 {
 	struct timespec now;

@@ -82,6 +82,10 @@ int manifest_parse(const char *text, struct manifest *ret, struct kennel_error *
 void manifest_format(const struct manifest *m, struct buf *b);
 void manifest_done(struct manifest *m);
 
+/* A file system's identity as text. */
+#define MANIFEST_UUID_SIZE 37
+void manifest_uuid_text(const uint8_t uuid[16], char ret[static MANIFEST_UUID_SIZE]);
+
 /* The time of day as file systems write it down. */
 int64_t manifest_now(void);
 

@@ -4,13 +4,15 @@
  * later.
  *
  * Only what the start knows by itself, written straight as text: identities of file systems are looked up
- * when a delta is kept, for a throwaway's base is there as long as it runs.
+ * only for a container, for a throwaway's base is there as long as it runs.
  */
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "path/path.h"
 #include "run/sandbox.h"
+#include "sys/sys.h"
 
 static const char *const new_places[] = { "dev", "proc", "run", "sys", "tmp" };
 
@@ -52,6 +54,22 @@ static int add_places(struct manifest *m, const char *path, struct kennel_error 
 	return r;
 }
 
+/* Of a container, so that a commit knows another file system in its place. false: it can't be told. */
+static bool find_uuid(const struct launch *l, size_t i, char ret[static MANIFEST_UUID_SIZE])
+{
+	const struct child_overlay *o = &l->child_overlays[i];
+	uint8_t u[16];
+
+	if (!l->sb->keep || l->sb->rootless)
+		return false;
+	_cleanup_close_ int fd = openat(l->shared->lower_fds[o->first_lower + o->n_lowers - 1], ".",
+					O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || sys_fs_uuid(fd, u) < 0)
+		return false;
+	manifest_uuid_text(u, ret);
+	return true;
+}
+
 static int add_mounts(const struct launch *l, struct manifest *m, struct kennel_error **err)
 {
 	const struct plan *p = l->sb->plan;
@@ -63,9 +81,11 @@ static int add_mounts(const struct launch *l, struct manifest *m, struct kennel_
 					 i == 0 :
 					 l->shared->upper_fds[i] >= 0 && l->shared->lower_fds[lower] >= 0;
 
+		char uuid[MANIFEST_UUID_SIZE];
 		if (has_place)
 			r = manifest_add_mount(m, l->delta_index[i], p->overlays[i].target,
-					       p->overlays[i].fstype, NULL, err);
+					       p->overlays[i].fstype, find_uuid(l, i, uuid) ? uuid : NULL,
+					       err);
 	}
 	return r;
 }

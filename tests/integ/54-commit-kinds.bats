@@ -143,6 +143,14 @@ in_own_mounts() {
 		grep "changed a file system that is not here now" $T/said
 		"$KENNEL" gc
 		test "$(cat $T/t/old)" = new
+		# nor is another one taken for it
+		truncate -s 64M "$T/other"
+		mkfs.ext4 -q "$T/other"
+		mount -o loop "$T/other" "$T/m"
+		echo old >$T/m/old
+		"$KENNEL" commit --dry-run -v "$NAME" "$T/m" >$T/list || :
+		grep "M $T/m/old: another file system is mounted there" $T/list
+		umount $T/m
 		mount -o loop "$T/disk" "$T/m"
 		"$KENNEL" commit --undo
 		test "$(cat $T/m/old $T/t/old | tr "\n" " ")" = "old old "'

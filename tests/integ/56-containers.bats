@@ -114,6 +114,20 @@ start() {
 	is_equal "$stderr" ""
 }
 
+@test "containers: create says at once that there is no such base or layer" {
+	run_kennel create -P "$S" --base "$T/nowhere" box
+	refused yes "open the base"
+	mkdir "$T/base"
+	run_kennel create -P "$S" --base "$T/base" --layer "$T/nowhere" box
+	refused yes "open a layer"
+	echo text >"$T/text"
+	run_kennel create -P "$S" --base "$T/text" box
+	refused yes "open the base"
+	[ ! -e "$S/box" ]
+	run_kennel create -P "$S" --base "$T/base" box
+	is_status 0
+}
+
 @test "containers: list, info and cp know them by name" {
 	run_kennel create -P "$S" --net none --memory 0 sleeper
 	is_status 0
