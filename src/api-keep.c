@@ -168,7 +168,7 @@ static int read_manifest(struct keeping *k, struct kennel_error **err)
 		   fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended and its changes are gone");
 	registry_entries_free(entries, n);
 	if (r == 0 && !k->manifest.base_id)
-		r = keep_base_id(k->spec, &k->manifest.base_id, err);
+		r = keep_base_id(k->spec, false, &k->manifest.base_id, err);
 	/* In memory an ordinary user's ids are those inside; in a directory they are not. */
 	if (r == 0 && k->sb->rootless) {
 		k->manifest.shifted = true;

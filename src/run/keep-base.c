@@ -5,11 +5,17 @@
  * Exact would be to compare all files. What is compared instead changes whenever people would say that it is
  * another base: the system by its root file system, distribution, release and machine-id; an image by its
  * size and its first bytes, where the superblock is; a directory by its file system and inode.
+ *
+ * A file (-f) moves to other machines, so it also says what is installed on the one that it was last used on:
+ * distribution, release, architecture and the versions of all packages, in any order. Where that is the same,
+ * so is the base. An rpm database tells nothing that two machines would have in common.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include "base/cleanup.h"
@@ -17,7 +23,9 @@
 #include "sys/sys.h"
 
 #define SMALL_FILE_MAX (64u << 10)
+#define PACKAGES_MAX (64u << 20)
 #define SUPERBLOCK_SIZE 4096u
+#define HASH_START 0xcbf29ce484222325u
 
 /* FNV-1a: nothing secret is at stake, only another value for another base. */
 static uint64_t hash(uint64_t h, const void *data, size_t size)
@@ -39,12 +47,12 @@ static uint64_t hash_file_system(uint64_t h, int fd)
 	return fstatfs(fd, &st) == 0 ? hash(h, &st.f_fsid, sizeof(st.f_fsid)) : h;
 }
 
-static void read_small(const char *path, struct buf *b)
+static void read_up_to(const char *path, size_t max, struct buf *b)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd >= 0)
-		(void)!buf_read_fd(b, fd, SMALL_FILE_MAX, NULL);
+		(void)!buf_read_fd(b, fd, max, NULL);
 }
 
 /* The line that begins with key. */
@@ -67,18 +75,92 @@ static uint64_t hash_system(uint64_t h, int root_fd)
 	_cleanup_buf_ struct buf release = { 0 }, machine = { 0 };
 
 	h = hash_file_system(h, root_fd);
-	read_small("/etc/os-release", &release);
-	read_small("/etc/machine-id", &machine);
+	read_up_to("/etc/os-release", SMALL_FILE_MAX, &release);
+	read_up_to("/etc/machine-id", SMALL_FILE_MAX, &machine);
 	h = hash_line(h, &release, "ID=");
 	h = hash_line(h, &release, "VERSION_ID=");
 	return hash(h, buf_str(&machine), machine.len);
 }
 
-int keep_base_id(const struct spec *spec, char **ret, struct kennel_error **err)
+/* The sum of a value for each package. keys: what begins lines that count; an empty line ends a package. */
+static uint64_t hash_packages(const struct buf *text, const char *const *keys, size_t n_keys)
+{
+	uint64_t sum = 0, h = HASH_START;
+
+	for (const char *line = buf_str(text); *line;) {
+		size_t len = strcspn(line, "\n");
+
+		for (size_t i = 0; i < n_keys; i++)
+			if (strncmp(line, keys[i], strlen(keys[i])) == 0)
+				h = hash(h, line, len);
+		line += len + (line[len] == '\n');
+		if (len && *line)
+			continue;
+		sum += h == HASH_START ? 0 : h;
+		h = HASH_START;
+	}
+	return sum;
+}
+
+static uint64_t hash_names(DIR *d)
+{
+	uint64_t sum = 0;
+
+	for (const struct dirent *e; (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			sum += hash(HASH_START, e->d_name, strlen(e->d_name));
+	return sum;
+}
+
+/* 0: there is no list that can be read. */
+static uint64_t look_at_packages(void)
+{
+	static const char *const deb[] = { "Package:", "Status:", "Architecture:", "Version:" };
+	static const char *const apk[] = { "P:", "V:", "A:" };
+	_cleanup_buf_ struct buf text = { 0 };
+	_cleanup_closedir_ DIR *pacman = opendir("/var/lib/pacman/local");
+
+	if (pacman)
+		return hash_names(pacman);
+	read_up_to("/var/lib/dpkg/status", PACKAGES_MAX, &text);
+	if (text.len)
+		return hash_packages(&text, deb, ARRAY_SIZE(deb));
+	read_up_to("/lib/apk/db/installed", PACKAGES_MAX, &text);
+	return text.len ? hash_packages(&text, apk, ARRAY_SIZE(apk)) : 0;
+}
+
+static uint64_t hash_software(void)
+{
+	_cleanup_buf_ struct buf release = { 0 };
+	uint64_t packages = look_at_packages(), h = HASH_START;
+	struct utsname u;
+
+	if (!packages || uname(&u) < 0)
+		return 0;
+	read_up_to("/etc/os-release", SMALL_FILE_MAX, &release);
+	h = hash_line(h, &release, "ID=");
+	h = hash_line(h, &release, "VERSION_ID=");
+	h = hash(h, u.machine, strlen(u.machine));
+	return hash(h, &packages, sizeof(packages));
+}
+
+bool keep_base_is(const char *was, const char *now)
+{
+	const size_t machine = strlen("system-") + 16, whole = machine + 1 + 16;
+
+	if (strcmp(was, now) == 0)
+		return true;
+	if (strncmp(was, "system-", 7) != 0 || strlen(was) < machine || strlen(now) < machine)
+		return false;
+	return memcmp(was, now, machine) == 0 ||
+	       (strlen(was) == whole && strlen(now) == whole && strcmp(was + machine, now + machine) == 0);
+}
+
+int keep_base_id(const struct spec *spec, bool moves, char **ret, struct kennel_error **err)
 {
 	const char *path = spec->base_path ? spec->base_path : "/", *kind = "system";
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = HASH_START, software = 0;
 	struct stat st;
 
 	*ret = NULL;
@@ -86,6 +168,7 @@ int keep_base_id(const struct spec *spec, char **ret, struct kennel_error **err)
 		return 0; /* the start will say what is wrong with it */
 	if (!spec->base_path) {
 		h = hash_system(h, fd);
+		software = moves ? hash_software() : 0;
 	} else if (S_ISDIR(st.st_mode)) {
 		kind = "directory";
 		h = hash_file_system(h, fd);
@@ -98,7 +181,9 @@ int keep_base_id(const struct spec *spec, char **ret, struct kennel_error **err)
 		h = hash(h, &st.st_size, sizeof(st.st_size));
 		h = hash(h, start, (size_t)MAX(n, (ssize_t)0));
 	}
-	if (asprintf(ret, "%s-%016llx", kind, (unsigned long long)h) < 0) {
+	if ((software ? asprintf(ret, "%s-%016llx-%016llx", kind, (unsigned long long)h,
+				 (unsigned long long)software) :
+			asprintf(ret, "%s-%016llx", kind, (unsigned long long)h)) < 0) {
 		*ret = NULL;
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	}

@@ -169,14 +169,16 @@ static int check_manifest(const struct keep *k, const struct log_sink *log, stru
 			     "the changes of \"%s\" lie over the base \"%s\", not over \"%s\" as configured",
 			     k->c.name, k->manifest.base, base),
 			"put base and layers back with \"kennel config --edit\", or make another container");
-	bool other = k->manifest.base_id && k->base_id && strcmp(k->manifest.base_id, k->base_id) != 0;
+	bool other = k->manifest.base_id && k->base_id && !keep_base_is(k->manifest.base_id, k->base_id);
 	if (other && k->box && !k->force)
 		return hint(
 			err,
 			fail(err, KENNEL_E_INVALID,
 			     "the changes in \"%s\" were made over another base than the one that is here%s",
 			     k->c.path,
-			     k->spec->base_path ? "" : ": another machine, distribution or release"),
+			     k->spec->base_path ?
+				     "" :
+				     ": another distribution or release, or a machine with other packages"),
 			"--force opens it all the same: what it replaced stays replaced, the rest is as here");
 	if (other)
 		log_warn(log, "the base of \"%s\" is another one than when its changes were made", k->c.name);
@@ -185,7 +187,7 @@ static int check_manifest(const struct keep *k, const struct log_sink *log, stru
 
 static int read_manifest(struct keep *k, const struct log_sink *log, struct kennel_error **err)
 {
-	int r = keep_base_id(k->spec, &k->base_id, err);
+	int r = keep_base_id(k->spec, k->box != NULL, &k->base_id, err);
 
 	if (r == 0)
 		r = container_read(&k->c, CONTAINER_MANIFEST, &k->manifest_text, err);

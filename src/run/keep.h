@@ -81,7 +81,11 @@ void keep_use(struct keep *k);
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;
 int keep_measure(int dir_fd, uint64_t *ret, struct kennel_error **err) MUST_CHECK;
 
-/* keep-base.c: what tells a base from another one, now; NULL where nothing does. The caller's. */
-int keep_base_id(const struct spec *spec, char **ret, struct kennel_error **err) MUST_CHECK;
+/*
+ * keep-base.c: what tells a base from another one, now; NULL where nothing does. The caller's. moves: also
+ * what two machines with the same base have in common.
+ */
+int keep_base_id(const struct spec *spec, bool moves, char **ret, struct kennel_error **err) MUST_CHECK;
+bool keep_base_is(const char *was, const char *now);
 
 #endif

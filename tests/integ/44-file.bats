@@ -207,6 +207,19 @@ is_whole() {
 	run_in -- cat /srv/kept
 	refused yes "another base"
 	has "--force" "$stderr"
+	if [ -e /var/lib/dpkg/status ]; then # another machine with the same packages, and with others
+		sed 's/^\(base-id.system-\).\{16\}/\10000000000000000/' "$T/manifest" >"$T/manifest.same"
+		sed 's/^\(base-id.system-\).*/\10000000000000000-0000000000000000/' "$T/manifest" >"$T/manifest.new"
+		has "base-id" "$(diff "$T/manifest.same" "$T/manifest")"
+		cp --sparse=always "$F" "$T/moved.img"
+		printf 'rm /manifest\nwrite %s manifest\n' "$T/manifest.same" | debugfs -w -f - "$T/moved.img" >/dev/null 2>&1
+		run_kennel run -f "$T/moved.img" --net none -- cat /srv/kept
+		is_status 0
+		is_equal "$stderr" ""
+		printf 'rm /manifest\nwrite %s manifest\n' "$T/manifest.new" | debugfs -w -f - "$F" >/dev/null 2>&1
+		run_in -- cat /srv/kept
+		refused yes "a machine with other packages"
+	fi
 	run_in --force -- cat /srv/kept
 	is_status 0
 	is_equal "$stdout" kept
