@@ -176,7 +176,10 @@ struct view {
 	unsigned n_filesystems;
 	unsigned attr_credit; /* listings with attributes to come, see list.c */
 	unsigned bare_lookups;
-	unsigned idle_workers, n_workers, max_workers;
+	unsigned idle_workers, n_workers;
+	unsigned crowd; /* how much requests had to wait of late, see main.c */
+	unsigned n_answers;
+	bool unattended; /* nobody looks whether a worker is stuck; see watch_workers() */
 	bool watching; /* the thread is there */
 	int64_t watch_at_ms;
 	unsigned n_requests;
@@ -233,6 +236,8 @@ void watch_start(struct view *v);
 void watch_remove(struct view *v, struct node *dir); /* lock held */
 /* lock held */
 void watch_tell(struct view *v, enum job_kind kind, const struct node *n, const char *name);
+/* A worker has something to do: sees to it that somebody looks whether it ever ends. */
+void watch_workers(struct view *v);
 void *watch_thread(void *view);
 double watch_timeout(struct view *v, const struct node *dir);
 
@@ -245,10 +250,16 @@ double watch_timeout(struct view *v, const struct node *dir);
  */
 bool push_file(struct view *v, const struct node *n, int fd, const struct stat *st);
 
-/* near.c: around each request; place is where this worker is. */
+/*
+ * near.c: around each request; place is where this worker is. Returns whether the request had been there
+ * before the last answer was out: more ask at once than there are workers at work.
+ */
 void near_init(struct near *n);
-void near_asked(struct near *n, int *place);
+bool near_asked(struct near *n, int *place);
 void near_answered(struct near *n);
+
+/* main.c: all workers have been at one request each for a while, and others may be waiting. */
+void workers_stuck(struct view *v);
 
 /* serve.c, list.c, xattr.c: the requests */
 extern const struct fuse_lowlevel_ops view_ops;

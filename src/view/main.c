@@ -5,7 +5,7 @@
  *
  * Started once per sandbox, on its start path: no thread, no allocation of size and no file is touched before
  * the first request can be answered. The thread that watches comes when the first tenth of a second is over,
- * for many sandboxes live no longer, and more workers when the first is busy. Whoever breaks in through a
+ * for many sandboxes live no longer, and more workers when requests wait. Whoever breaks in through a
  * request gets the rights of a plain user without those to write any file: Landlock, where the kernel has it,
  * no new privileges, no dump, no descriptor but ours.
  */
@@ -31,6 +31,10 @@
 #define MOST_PINS 1024
 #define MOST_WORKERS 4
 #define REQUESTS_ALONE 256 /* short lives need no second thread */
+/* A request that waited counts CROWD_STEP, one that did not takes 1 back. */
+#define CROWD_STEP 8
+#define CROWD_MAX 64
+#define CROWD_NEW (CROWD_MAX / 2)
 #define WATCH_AFTER_MS 100
 
 struct args {
@@ -133,7 +137,7 @@ static int32_t raise_limit(uint32_t wanted_pins)
 	return wanted_pins ? (int32_t)MIN((rlim_t)wanted_pins, most) : (int32_t)MAX(most, (rlim_t)1);
 }
 
-static void *work(void *view);
+static void *work_too(void *view);
 
 /*
  * Until there is a request, or it is time to watch. What there is to tell before is queued. The end of the
@@ -148,48 +152,94 @@ static void wait_or_watch(struct view *v)
 		watch_start(v);
 }
 
+/*
+ * One worker as long as one asks at a time: with several the kernel wakes them in turns, each on the
+ * processor that it slept on, which makes a walk through a tree slower by half. A mixed-up figure makes one
+ * worker more or less, so there is no lock.
+ */
+static void note_crowd(struct view *v, bool waited)
+{
+	if (waited)
+		v->crowd = MIN(v->crowd + CROWD_STEP, CROWD_MAX);
+	else if (v->crowd)
+		v->crowd--;
+}
+
 static void another_worker(struct view *v)
 {
 	pthread_t thread;
 
 	pthread_mutex_lock(&v->lock);
-	if (!v->idle_workers && v->n_workers < v->max_workers && v->n_requests > REQUESTS_ALONE &&
-	    pthread_create(&thread, NULL, work, v) == 0) {
+	if (!v->idle_workers && v->n_workers < MOST_WORKERS &&
+	    pthread_create(&thread, NULL, work_too, v) == 0) {
 		pthread_detach(thread);
 		v->n_workers++;
-		v->idle_workers++; /* until it comes to say so itself, not to start two for one */
 	}
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* Until the mount goes away, which ends the whole process, whatever the others are waiting for. */
-static void *work(void *view)
+void workers_stuck(struct view *v)
 {
-	struct view *v = view;
+	v->crowd = CROWD_MAX;
+	another_worker(v);
+}
+
+/* One that waits for nothing while another does, too: goes, unless it is the first. */
+static bool is_spare(struct view *v, bool is_first)
+{
+	if (is_first || v->crowd)
+		return false;
+	pthread_mutex_lock(&v->lock);
+	bool spare = v->idle_workers > 1;
+	if (spare) {
+		v->n_workers--;
+		v->idle_workers--;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return spare;
+}
+
+static void taken(struct view *v, bool waited)
+{
+	if (v->n_requests <= REQUESTS_ALONE) {
+		v->n_requests++;
+		return;
+	}
+	note_crowd(v, waited);
+	if (v->crowd >= CROWD_NEW)
+		another_worker(v);
+	watch_workers(v);
+}
+
+/* Until the mount goes away, which ends the whole process, whatever the others are waiting for. */
+static void work(struct view *v, bool is_first)
+{
 	struct fuse_buf request = { .mem = NULL };
-	bool first = true;
 	int place = 0;
 
 	for (;;) {
-		if (!first || v->n_workers == 1)
-			__atomic_fetch_add(&v->idle_workers, 1, __ATOMIC_RELAXED);
-		first = false;
+		__atomic_fetch_add(&v->idle_workers, 1, __ATOMIC_SEQ_CST);
+		if (is_spare(v, is_first))
+			break;
 		if (!v->watching)
 			wait_or_watch(v);
 		int r = fuse_session_receive_buf(v->session, &request);
-		__atomic_fetch_sub(&v->idle_workers, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&v->idle_workers, 1, __ATOMIC_SEQ_CST);
 		if (r == -EINTR)
 			continue;
 		if (r <= 0)
 			_exit(r < 0);
-		if (v->n_requests <= REQUESTS_ALONE)
-			v->n_requests++;
-		else if (v->n_workers < v->max_workers)
-			another_worker(v);
-		near_asked(&v->near, &place);
+		taken(v, near_asked(&v->near, &place));
 		fuse_session_process_buf(v->session, &request);
 		near_answered(&v->near);
+		__atomic_fetch_add(&v->n_answers, 1, __ATOMIC_RELAXED);
 	}
+	free(request.mem);
+}
+
+static void *work_too(void *view)
+{
+	work(view, false);
 	return NULL;
 }
 
@@ -267,7 +317,6 @@ int main(int argc, char **argv)
 	v->only = a.only;
 	near_init(&v->near);
 	v->n_workers = 1;
-	v->max_workers = MOST_WORKERS;
 	for (size_t i = 0; i < STREAMS; i++)
 		v->streams[i].fd = v->streams[i].pin.slot = -1;
 	int r = node_table_init(v, &root);
@@ -284,6 +333,6 @@ int main(int argc, char **argv)
 		return report_failure(&a, step, r);
 	report(&a, VIEW_READY, 0);
 	close_fd(a.report_fd);
-	work(v);
+	work(v, true);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #define SAMPLES 8
 #define LONG_NS 400000 /* whoever computes for so long between two requests does not wait for us */
 #define OVERLAP_NS 2000
+#define FIRST_REST 16 /* windows: a life of a hundred requests ends before trying pays */
 #define REST_MAX 64 /* windows between two attempts that changed nothing */
 
 static int64_t now_ns(void)
@@ -30,7 +31,7 @@ void near_init(struct near *n)
 {
 	cpu_set_t all;
 
-	*n = (struct near){ .rest = 1 };
+	*n = (struct near){ .rest = 1, .trying = -1, .wait = FIRST_REST };
 	if (sched_getaffinity(0, sizeof(all), &all) < 0 || CPU_COUNT(&all) < 2 || CPU_COUNT(&all) > NEAR_MAX)
 		return;
 	/* place 0 is all of them */
@@ -87,12 +88,14 @@ static void judge(struct near *n, int64_t cost)
 		n->place = n->trying = 0;
 }
 
-void near_asked(struct near *n, int *place)
+bool near_asked(struct near *n, int *place)
 {
-	if (!n->n_cpus)
-		return;
 	int64_t now = now_ns(), gap = now - n->answered_ns;
-	if (gap < OVERLAP_NS) {
+	bool waited = gap < OVERLAP_NS;
+
+	if (!n->n_cpus)
+		return waited;
+	if (waited) {
 		n->overlaps++;
 	} else if (gap < LONG_NS) {
 		n->sum += gap;
@@ -113,10 +116,10 @@ void near_asked(struct near *n, int *place)
 	}
 	if (*place != n->place)
 		move(n, *place = n->place);
+	return waited;
 }
 
 void near_answered(struct near *n)
 {
-	if (n->n_cpus)
-		n->answered_ns = now_ns();
+	n->answered_ns = now_ns();
 }

@@ -35,6 +35,7 @@
 	 IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
 #define SETTLE_MS 20
 #define SWEEP_MS 2500
+#define STUCK_MS 50
 #define IDLE_S 5
 #define BY_WD ARRAY_SIZE(((struct watches *)NULL)->by_wd)
 #define MOUNTINFO_MAX (16u << 20)
@@ -526,9 +527,44 @@ static void check_notes(struct view *v)
 	v->watch.notes = NULL;
 }
 
+void watch_workers(struct view *v)
+{
+	const uint64_t one = 1;
+
+	if (__atomic_load_n(&v->unattended, __ATOMIC_SEQ_CST) &&
+	    __atomic_exchange_n(&v->unattended, false, __ATOMIC_SEQ_CST))
+		(void)!write(v->watch.wake_fd, &one, sizeof(one));
+}
+
+/* How the workers were at the last look. */
+struct look {
+	unsigned n_answers;
+	bool at_work;
+};
+
+/*
+ * One that waits, for a network say, must not make all wait: then there is another. Returns for how long
+ * nobody needs to look, in milliseconds; -1: until watch_workers() says so.
+ */
+static int look_after_workers(struct view *v, struct look *l)
+{
+	unsigned n = __atomic_load_n(&v->n_answers, __ATOMIC_RELAXED);
+	bool at_work = !__atomic_load_n(&v->idle_workers, __ATOMIC_SEQ_CST), moved = n != l->n_answers;
+
+	if (at_work && l->at_work && !moved)
+		workers_stuck(v);
+	*l = (struct look){ .n_answers = n, .at_work = at_work };
+	if (at_work || moved)
+		return STUCK_MS;
+	__atomic_store_n(&v->unattended, true, __ATOMIC_SEQ_CST);
+	/* it may have begun in between */
+	return __atomic_load_n(&v->idle_workers, __ATOMIC_SEQ_CST) ? -1 : STUCK_MS;
+}
+
 void *watch_thread(void *view)
 {
 	struct view *v = view;
+	struct look look = { 0 };
 
 	check_notes(v);
 	v->watch.mounts_fd = v->is_system ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
@@ -544,7 +580,8 @@ void *watch_thread(void *view)
 		pthread_mutex_lock(&v->lock);
 		bool held = v->pins.head >= 0;
 		pthread_mutex_unlock(&v->lock);
-		int n = sys_poll(fds, ARRAY_SIZE(fds), held ? SWEEP_MS : -1);
+		int rest_ms = look_after_workers(v, &look);
+		int n = sys_poll(fds, ARRAY_SIZE(fds), rest_ms < 0 && held ? SWEEP_MS : rest_ms);
 
 		if (fds[0].revents)
 			/* the kernel ends the connection with the last descriptor of the device */

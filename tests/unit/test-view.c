@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -584,6 +585,46 @@ static void test_killed_server_gives_errors_and_no_hang(void **state)
 	assert_int_equal(INSIDE("root", holds, "known=x"), ENOTCONN);
 }
 
+/* One waits for a file system that never answers; a hang of the others is a death by SIGALRM. */
+static int others_go_on(void *arg)
+{
+	char name[32];
+
+	alarm(20);
+	for (int i = 0; i < 400; i++) {
+		snprintf(name, sizeof(name), "free/none%d", i);
+		if (exists(name) != ENOENT)
+			return 1;
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(exists((char[]){ "hung/any" }));
+	int done = 0;
+	for (; done < 20 && waitpid(pid, NULL, WNOHANG) == 0; done++, usleep(20000)) {
+		snprintf(name, sizeof(name), "free/other%d", done);
+		if (exists(name) != ENOENT)
+			break;
+	}
+	/* the one that waits can't be killed either: it ends with what it waits for */
+	return done == 20 ? 0 : 2;
+}
+
+static void test_place_that_hangs_holds_up_nobody_else(void **state)
+{
+	char options[96];
+
+	NEED_STAGE();
+	CHECK(mkdir(at("hung"), 0755) == 0 && mkdir(at("free"), 0755) == 0);
+	_cleanup_close_ int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40755,user_id=0,group_id=0,allow_other", fd);
+	CHECK(mount("hung", at("hung"), "fuse", MS_NOSUID | MS_NODEV, options) == 0);
+	int r = INSIDE("view", others_go_on, NULL);
+	close_fd(take_fd(&fd)); /* whoever waits gets an error */
+	CHECK(sys_umount2(at("hung"), MNT_DETACH) == 0);
+	assert_int_equal(r, 0);
+}
+
 static void test_server_ends_with_its_sandbox(void **state)
 {
 	int status;
@@ -739,6 +780,7 @@ int main(int argc, char **argv)
 						end),
 		STAGED(test_attributes_pass_but_for_overlays_own),
 		STAGED(test_killed_server_gives_errors_and_no_hang),
+		STAGED(test_place_that_hangs_holds_up_nobody_else),
 		STAGED(test_server_ends_with_its_sandbox),
 		STAGED(test_server_ends_with_its_starter),
 		STAGED(test_server_holds_nothing_of_its_starter),
