@@ -101,6 +101,9 @@ int clone_early(struct launch *l, struct kennel_error **err)
 		return r;
 	c->parent_pidfd = l->sb->work.monitor_pidfd;
 	c->net_ns_fd = c->keep_fd = -EBADF;
+	c->rootless = l->sb->rootless;
+	c->n_views = c->rootless ? 1 : 0;
+	l->shared->fuse_fds[0] = -EBADF;
 	c->loopback = l->spec->net != SPEC_NET_HOST;
 	c->unshare_flags = CLONE_NEWNS | CLONE_NEWCGROUP | (c->loopback ? CLONE_NEWNET : 0);
 	plan_default_hostname(l->spec, l->sb->id, l->early_hostname);
@@ -112,4 +115,14 @@ int clone_early(struct launch *l, struct kennel_error **err)
 int clone_planned(struct launch *l, struct kennel_error **err)
 {
 	return clone_child(l, planned_flags(l), err);
+}
+
+int clone_open_proc(struct launch *l, struct kennel_error **err)
+{
+	char name[32];
+
+	/* ours, and unreaped: the number can't have been reused */
+	snprintf(name, sizeof(name), "/proc/%d", l->sb->init_pid);
+	int fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open \"%s\"", name) : fd;
 }

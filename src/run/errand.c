@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -19,6 +20,7 @@
 #include "sys/sys.h"
 
 #define ANSWER_MAX (16u << 20)
+#define STACK_SIZE (256u << 10)
 
 struct answer {
 	int32_t result, errnum;
@@ -115,6 +117,57 @@ int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, stru
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return r < 0 ? r : take_answer(&in, out, err);
+}
+
+struct shared {
+	int user_ns_fd;
+	errand_fn work;
+	void *data;
+	struct kennel_error **err;
+	int result;
+	bool ended;
+};
+
+/* On a stack that the sanitizers don't know. */
+__attribute__((no_sanitize("address", "undefined"))) static int share(void *data)
+{
+	struct shared *s = data;
+
+	s->result = become_inner_root(s->user_ns_fd, s->err);
+	if (s->result == 0)
+		s->result = s->work(s->data, NULL, s->err);
+	s->ended = true;
+	_exit(0);
+}
+
+int errand_share(int user_ns_fd, errand_fn work, void *data, struct kennel_error **err)
+{
+	struct shared s = { .user_ns_fd = user_ns_fd, .work = work, .data = data, .err = err };
+	int dumpable = sys_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), status;
+	sigset_t all, old;
+
+	void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK,
+			   -1, 0);
+	if (stack == MAP_FAILED)
+		return fail_errno(err, "make a stack");
+	/* no handler of the caller may run on that stack, nor with those rights */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+	pid_t pid = sys_clone_on_stack(share, (char *)stack + STACK_SIZE, flags, &s, NULL);
+	int saved = errno;
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (dumpable == 1)
+		sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the memory was that of both */
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	munmap(stack, STACK_SIZE);
+	errno = saved;
+	if (pid < 0)
+		return fail_errno(err, "start a process that prepares the sandbox");
+	if (!s.ended)
+		return fail(err, KENNEL_E_IO, "the process that prepares the sandbox ended without a word");
+	return s.result;
 }
 
 /*

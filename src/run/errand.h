@@ -2,8 +2,8 @@
 /*
  * run/errand.h - work that only root of the sandbox's user namespace may do, on behalf of an ordinary user.
  *
- * A forked process joins the namespace, becomes its root, works on descriptors that it inherited, and sends
- * back its error or a few bytes. It never touches the sandbox's mounts by name, and the sandbox's processes
+ * A process joins the namespace, becomes its root, works on descriptors that it inherited, and sends back its
+ * error or a few bytes. It never touches the sandbox's mounts by name, and the sandbox's processes
  * can't trace it: it is not dumpable.
  */
 #ifndef KENNEL_RUN_ERRAND_H
@@ -17,6 +17,13 @@ typedef int (*errand_fn)(void *data, struct buf *out, struct kennel_error **err)
 /* Return: what work returned, its error with it; out gets what work put into its own out. */
 int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, struct kennel_error **err)
 	MUST_CHECK;
+
+/*
+ * The same in less time: the process shares our memory, and we stand still until it has ended. So what work
+ * changes in memory is changed for us, but its table of descriptors is its own: what it opens or closes is
+ * not so for us. out is NULL.
+ */
+int errand_share(int user_ns_fd, errand_fn work, void *data, struct kennel_error **err) MUST_CHECK;
 
 /*
  * A new user namespace with all ids of the caller and nobody in it, for several errands. Return: 0 or a code.

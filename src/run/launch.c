@@ -88,6 +88,7 @@ static void launch_done(struct launch *l)
 	free(l->dev_binds);
 	views_done(l);
 	unreadable_end(l);
+	idmap_writing_free(l->id_writing);
 	close_fd(l->user_ns_fd);
 	close_fd(l->nat_user_ns_fd);
 	close_fd(l->net_ns_fd);
@@ -227,8 +228,12 @@ static void empty_slots(struct launch *l)
 	}
 	for (unsigned i = 0; i < slots; i++)
 		l->shared->lower_fds[i] = -EBADF;
-	for (unsigned i = 0; i < l->n_views; i++)
-		l->shared->fuse_fds[i] = l->shared->view_fds[i] = -EBADF;
+	for (unsigned i = 0; i < l->n_views; i++) {
+		/* Its child may have opened the device by now. */
+		if (l->sb->init_pidfd < 0)
+			l->shared->fuse_fds[i] = -EBADF;
+		l->shared->view_fds[i] = -EBADF;
+	}
 }
 
 /*
@@ -401,16 +406,6 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 	return sb->cgroup ? use_cgroup(l, err) : 0;
 }
 
-static int open_child_proc(struct launch *l, struct kennel_error **err)
-{
-	char name[32];
-
-	/* ours, and unreaped: the number can't have been reused */
-	snprintf(name, sizeof(name), "/proc/%d", l->sb->init_pid);
-	int fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? fail_errno(err, "open \"%s\"", name) : fd;
-}
-
 static int hint_too_small(int r, struct kennel_error **err)
 {
 	if (err && *err && kennel_error_errno(*err) == ENOSPC)
@@ -423,7 +418,7 @@ static int equip(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 	_cleanup_error_ struct kennel_error *nat_err = NULL;
-	_cleanup_close_ int proc_fd = open_child_proc(l, err);
+	_cleanup_close_ int proc_fd = clone_open_proc(l, err);
 
 	if (proc_fd < 0)
 		return proc_fd;
@@ -478,7 +473,7 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	struct sandbox *sb = l->sb;
 
 	choose_map(l);
-	int r = sb->rootless ? idmap_pick_user(&sb->user_map, err) : 0;
+	int r = sb->rootless && !l->mapping ? idmap_pick_user(&sb->user_map, err) : 0;
 	if (r == 0 && sb->rootless)
 		r = rootless_check(l, err);
 	if (r == 0)
@@ -598,8 +593,11 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 		sb->delta_fd = keep_clone_delta(keep, err);
 		r = MIN(sb->delta_fd, 0);
 	}
-	if (r == 0 && pack_can_clone_early(&l, level))
+	if (r == 0 && pack_can_clone_early(&l, level)) {
 		r = clone_early(&l, err);
+		if (r == 0 && sb->rootless)
+			r = rootless_begin(&l, err);
+	}
 	if (r == 0)
 		r = plan_facts_read(&l, &facts, cwd, sizeof(cwd), err);
 	if (r == 0)

@@ -126,6 +126,9 @@ bool pack_can_clone_early(const struct launch *l, enum spec_isolate level)
 	/* A device that may not be written at user needs the device policy of a control group. */
 	bool group = s->memory_bytes || s->pids || s->cpus_milli || s->n_devices;
 
-	return user && !group && !l->sb->rootless && l->sb->initial_user_ns && !s->n_mounts &&
+	/* An ordinary user's child opens a FUSE device for each view before all else: here there is one. */
+	bool one_view = !s->base_path && !s->base_layers.n && !s->layers.n && !l->sb->keep;
+
+	return user && !group && (!l->sb->rootless || one_view) && l->sb->initial_user_ns && !s->n_mounts &&
 	       (s->net == SPEC_NET_NONE || s->net == SPEC_NET_HOST);
 }

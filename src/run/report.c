@@ -192,10 +192,10 @@ int report_explain(struct launch *l, int r, struct kennel_error **err)
 	struct pollfd fd = { .fd = l->report_fd, .events = POLLIN };
 	struct child_report word = { .index = -1 };
 
-	if (poll(&fd, 1, 0) <= 0 || !(fd.revents & POLLIN))
-		return r;
-	if (report_read(l, &word, NULL) < 0 || word.step <= 0)
-		return r;
+	do {
+		if (poll(&fd, 1, 0) <= 0 || !(fd.revents & POLLIN) || report_read(l, &word, NULL) < 0)
+			return r;
+	} while (word.step <= 0); /* how far it came is no explanation */
 	return report_failed(l, &word, err);
 }
 

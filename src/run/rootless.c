@@ -7,9 +7,10 @@
  * rights, shows "/" through FUSE: the numbers that it gives as owners are read as ids of the namespace, root
  * is root, and a kernel overlay goes on top.
  *
+ *   parent  starts newuidmap and newgidmap, looks up what the user can't read
  *   child   opens /dev/fuse                       opened
- *   parent  starts newuidmap, newgidmap, the view server, which waits (the device can't be read before it is
- *           mounted), and looks up what the user can't read; then waits for the first two
+ *   parent  starts the view server, which waits (the device can't be read before it is mounted); then waits
+ *           for the first two
  *   child   makes its namespaces, the tap device
  *   parent                                        go
  *   child   mounts view and delta                 ready
@@ -125,11 +126,20 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 	if (r == 0)
 		r = keep_unplant(l, err);
 	s->upper_fds[0] = s->work_fds[0] = -EBADF;      /* numbers of this process: the child opens its own */
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < l->sb->planted.n; i++)
+	for (size_t i = 0; out && r == 0 && i < l->sb->planted.n; i++)
 		manifest_put_planted(out, &l->sb->planted.items[i]);
-	return buf_check(out, err);
+	return r < 0 || !out ? r : buf_check(out, err);
+}
+
+/* With a kept delta there is more to open and close than another table of descriptors could bear. */
+static int run_fill_delta(struct launch *l, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf planted = { 0 };
+
+	if (!l->sb->keep)
+		return errand_share(l->user_ns_fd, fill_delta, l, err);
+	int r = errand_run(l->user_ns_fd, fill_delta, l, &planted, err);
+	return r < 0 ? r : manifest_plants_parse(buf_str(&planted), &l->sb->planted, err);
 }
 
 static int go(struct launch *l, struct kennel_error **err)
@@ -137,34 +147,45 @@ static int go(struct launch *l, struct kennel_error **err)
 	return write(l->go_fd, "g", 1) == 1 ? 0 : fail_errno(err, "tell the sandbox to go on");
 }
 
-/* Begins the maps, and does what can be done until the child has them. */
+static int begin_map(struct launch *l, int proc_fd, struct kennel_error **err)
+{
+	const struct sandbox *sb = l->sb;
+
+	l->mapping = true;
+	int r = idmap_user_begin(sb->init_pid, proc_fd, &sb->user_map, &l->id_writing, err);
+	return r < 0 ? report_explain(l, r, err) : 0;
+}
+
+int rootless_begin(struct launch *l, struct kennel_error **err)
+{
+	_cleanup_close_ int proc_fd = clone_open_proc(l, err);
+
+	if (proc_fd < 0)
+		return proc_fd;
+	int r = idmap_pick_user(&l->sb->user_map, err);
+	return r < 0 ? r : begin_map(l, proc_fd, err);
+}
+
+/* Does what can be done until the child has its ids. */
 static int map_ids(struct launch *l, int proc_fd, struct kennel_error **err)
 {
-	struct sandbox *sb = l->sb;
-	struct idmap_writing *writing;
+	int r = l->mapping ? 0 : begin_map(l, proc_fd, err);
 
-	int r = wait_word(l, CHILD_OPENED, err);
-	if (r < 0)
-		return r;
-	r = idmap_user_begin(sb->init_pid, proc_fd, &sb->user_map, &writing, err);
-	if (r < 0)
-		return report_explain(l, r, err);
-	r = viewer_start(l, err);
 	if (r == 0)
 		r = unreadable_find(l, err);
-	if (r == 0) {
-		r = idmap_user_end(writing, err);
-		if (r < 0)
-			r = report_explain(l, r, err);
-	}
-	idmap_writing_free(writing);
-	return r;
+	if (r == 0)
+		r = wait_word(l, CHILD_OPENED, err);
+	if (r == 0)
+		r = viewer_start(l, err);
+	if (r < 0)
+		return r;
+	r = idmap_user_end(l->id_writing, err);
+	return r < 0 ? report_explain(l, r, err) : 0;
 }
 
 int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
-	_cleanup_buf_ struct buf planted = { 0 };
 
 	int r = map_ids(l, proc_fd, err);
 	if (r < 0)
@@ -188,14 +209,11 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 	if (r == 0)
 		r = keep_begin(l, err);
 	if (r == 0)
-		r = errand_run(l->user_ns_fd, fill_delta, l, &planted, err);
+		r = run_fill_delta(l, err);
 	if (r == 0)
 		r = viewer_check(l, err);
 	if (r < 0)
 		return viewer_explain(l, r, err);
-	r = manifest_plants_parse(buf_str(&planted), &sb->planted, err);
-	if (r < 0)
-		return r;
 	sb->n_mounts = 1;
 	sb->delta_fd = l->shared->delta_fd;
 	if (sb->keep)

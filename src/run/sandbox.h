@@ -88,6 +88,8 @@ struct launch {
 	char **root_layers;
 	size_t n_root_layers;
 	int *share_fds;                 /* trees of --share and --mount, as spec->mounts */
+	struct idmap_writing *id_writing; /* an ordinary user's map, which takes two programs */
+	bool mapping;                   /* it was begun */
 	int user_ns_fd;
 	int nat_user_ns_fd, net_ns_fd;  /* made beforehand for nat at level ns; else -EBADF */
 	int *cgroup_fds;
@@ -130,6 +132,8 @@ int pack_plan(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* clone.c: before the plan where pack_can_clone_early() says so, else after it. */
 int clone_pipes(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int clone_early(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* The child's directory in /proc. */
+int clone_open_proc(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int clone_planned(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int clone_init_file(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
