@@ -110,8 +110,7 @@ static int open_running(const struct wanted *w, struct delta_tree **ret, struct 
 	return r < 0 ? r : 1;
 }
 
-/* ids: of an ordinary user's delta; the namespace in which they are what they are inside. */
-static int open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, struct kennel_error **err)
+int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, struct kennel_error **err)
 {
 	if (owner == geteuid())
 		return geteuid() == 0 ? 0 : errand_namespace(ret_fd, err);
@@ -153,7 +152,7 @@ static int open_container(const struct wanted *w, const struct store *store, str
 	if (r > 0)
 		r = manifest_parse(buf_str(&text), &m, err);
 	if (r == 0)
-		r = open_namespace(&m, store->owner, &ns_fd, err);
+		r = delta_open_namespace(&m, store->owner, &ns_fd, err);
 	int fd = r < 0 ? r : container_open_delta(&c, err);
 	if (fd < 0)
 		return fd;

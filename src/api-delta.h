@@ -12,6 +12,14 @@ struct kennel_delta {
 };
 
 /*
+ * The user namespace in which the ids of a container's delta are what they are inside; owner: of its store,
+ * root or somebody whose word on other ids than the own counts nothing. Leaves *ret_fd alone where root needs
+ * none.
+ */
+int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, struct kennel_error **err)
+	MUST_CHECK;
+
+/*
  * Which mount a clean absolute path lies in, and where below it. Pure.
  */
 unsigned delta_locate(const struct manifest *m, const char *path, const char **ret_rel);

@@ -29,6 +29,7 @@
 /* What is read, and how its parts lie. */
 struct source {
 	struct delta_tree *tree; /* of a delta */
+	int user_ns_fd; /* to read another user's in, or 0 */
 	struct ship_root root; /* or a whole root */
 	struct ship_boot boot;
 	struct ship_part *parts;
@@ -44,6 +45,8 @@ static void source_done(struct source *s)
 	free(s->parts);
 	free(s->mounts);
 	delta_tree_free(s->tree);
+	if (s->user_ns_fd > 0)
+		close_fd(s->user_ns_fd);
 	ship_root_close(&s->root);
 }
 #define _cleanup_source_ __attribute__((cleanup(source_done)))
@@ -299,8 +302,16 @@ static int work(void *data, struct ship_progress *p, struct buf *out, struct ken
 static int run_task(struct task *t, struct ship_place *place, const struct kennel_export_options *o,
 		    uint64_t *ret_left_out, struct kennel_error **err)
 {
-	const struct ship_watch watch = { o->tick, o->data };
+	const struct ship_watch watch = { o->tick, o->data, t->source->user_ns_fd };
+	struct stat st;
 
+	/* Who reads it is root of that user's ids, and may not make files of others. */
+	if (watch.user_ns_fd > 0 && ((!t->is_package && ship_output_needs_spare(&t->output)) ||
+				     (fstat(place->fd, &st) == 0 && S_ISDIR(st.st_mode))))
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "of another user's container no directory and no such image can be made"),
+			    "tar, cpio and squashfs can; or let that user do it");
 	t->output.fd = place->fd;
 	t->output.spare_fd = -EBADF;
 	if (!t->is_package && ship_output_needs_spare(&t->output)) {
@@ -332,7 +343,7 @@ static int open_source(const char *store, const char *what, bool root, enum as a
 	int r;
 
 	if (!root)
-		return ship_delta_open(store, what, &s->tree, err);
+		return ship_delta_open(store, what, &s->tree, &s->user_ns_fd, err);
 	r = open_root_part(s, store, what, err);
 	if (r == 0 && as != AS_PLAIN)
 		r = check_boots(s->root.root_fd, err);

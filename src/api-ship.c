@@ -23,8 +23,11 @@
 #include "conf/name.h"
 #include "container/container.h"
 
-/* A container of the store. Return: 1 opened, 0 there is none of this name, or a code. */
-static int open_container(const char *store_path, const char *name, struct container *c,
+/*
+ * A container of the store. ret_owner: NULL, or root may look into that of another user. Return: 1 opened,
+ * 0 there is none of this name, or a code.
+ */
+static int open_container(const char *store_path, const char *name, struct container *c, uid_t *ret_owner,
 			  struct kennel_error **err)
 {
 	_cleanup_store_ struct store store = STORE_NONE;
@@ -32,9 +35,12 @@ static int open_container(const char *store_path, const char *name, struct conta
 
 	if (name_check(name, NULL) < 0)
 		return 0;
-	int r = store_open(store_path, false, &store, err);
+	int r = store_path && ret_owner && geteuid() == 0 ? store_open_any(store_path, &store, err) :
+							    store_open(store_path, false, &store, err);
 	if (r <= 0)
 		return r;
+	if (ret_owner)
+		*ret_owner = store.owner;
 	r = container_open(&store, name, c, &why);
 	if (r == -KENNEL_E_NOTFOUND)
 		return 0;
@@ -43,7 +49,8 @@ static int open_container(const char *store_path, const char *name, struct conta
 	return r < 0 ? r : 1;
 }
 
-static int open_kept_delta(const struct container *c, struct delta_tree **ret, struct kennel_error **err)
+static int open_kept_delta(const struct container *c, uid_t owner, struct delta_tree **ret, int *ret_ns_fd,
+			   struct kennel_error **err)
 {
 	_cleanup_manifest_ struct manifest m = { 0 };
 	_cleanup_buf_ struct buf text = { 0 };
@@ -54,20 +61,24 @@ static int open_kept_delta(const struct container *c, struct delta_tree **ret, s
 			    "kennel run -k %s", c->name);
 	if (r > 0)
 		r = manifest_parse(buf_str(&text), &m, err);
+	if (r == 0 && owner != geteuid())
+		r = delta_open_namespace(&m, owner, ret_ns_fd, err);
 	if (r < 0)
 		return r;
 	int fd = container_open_delta(c, err);
 	return fd < 0 ? fd : delta_tree_open(&m, fd, -EBADF, NULL, ret, err);
 }
 
-int ship_delta_open(const char *store, const char *what, struct delta_tree **ret, struct kennel_error **err)
+int ship_delta_open(const char *store, const char *what, struct delta_tree **ret, int *ret_ns_fd,
+		    struct kennel_error **err)
 {
 	_cleanup_container_ struct container c = CONTAINER_NONE;
 	struct kennel_delta *d = NULL;
+	uid_t owner = geteuid();
 
-	int r = open_container(store, what, &c, err);
+	int r = open_container(store, what, &c, &owner, err);
 	if (r != 0)
-		return r < 0 ? r : open_kept_delta(&c, ret, err);
+		return r < 0 ? r : open_kept_delta(&c, owner, ret, ret_ns_fd, err);
 	r = kennel_delta_open(what, &d, err);
 	if (r < 0)
 		return r;
@@ -192,7 +203,7 @@ int ship_root_open(const char *store, const char *what, struct ship_root *ret, s
 	_cleanup_container_ struct container c = CONTAINER_NONE;
 	struct container_holder h = { 0 };
 
-	int r = open_container(store, what, &c, err);
+	int r = open_container(store, what, &c, NULL, err);
 	if (r < 0)
 		return r;
 	if (r == 0)

@@ -14,10 +14,11 @@
 
 /*
  * A kept container's delta, running or not, or that of a running sandbox. store NULL: the user's own. *ret
- * is the caller's.
+ * is the caller's. *ret_ns_fd: of another user's, which root named with its store, the user namespace to read
+ * it in; else left alone.
  */
-int ship_delta_open(const char *store, const char *what, struct delta_tree **ret, struct kennel_error **err)
-	MUST_CHECK;
+int ship_delta_open(const char *store, const char *what, struct delta_tree **ret, int *ret_ns_fd,
+		    struct kennel_error **err) MUST_CHECK;
 
 struct ship_root {
 	int root_fd; /* "/" as the sandbox sees it */

@@ -33,6 +33,7 @@ struct job {
 	void *data;
 	struct shared *shared;
 	pid_t parent;
+	int user_ns_fd;
 };
 
 /* The process that works: root over its ids by now, where it has to become that. */
@@ -61,7 +62,9 @@ static _Noreturn void become_worker(struct job *j)
 
 	if (sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != j->parent)
 		_exit(1);
-	r = geteuid() == 0 ? work(j, NULL, &err) : errand_alone(work, j, NULL, &err);
+	r = j->user_ns_fd > 0 ? errand_run(j->user_ns_fd, work, j, NULL, &err) :
+	    geteuid() == 0    ? work(j, NULL, &err) :
+				errand_alone(work, j, NULL, &err);
 	s->result = r;
 	s->errnum = kennel_error_errno(err);
 	snprintf(s->message, sizeof(s->message), "%s", kennel_error_message(err));
@@ -108,7 +111,7 @@ int ship_work(ship_work_fn fn, void *data, const struct ship_watch *watch, struc
 	      uint64_t *ret_left_out, struct kennel_error **err)
 {
 	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct job j = { fn, data, s, getpid() };
+	struct job j = { fn, data, s, getpid(), watch ? watch->user_ns_fd : 0 };
 	int status;
 
 	if (s == MAP_FAILED)

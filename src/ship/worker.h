@@ -15,6 +15,7 @@
 struct ship_watch {
 	int (*tick)(void *data, uint64_t done, uint64_t total); /* not 0: stop; or NULL */
 	void *data;
+	int user_ns_fd; /* work as root of it; 0: an ordinary user in one of the own, root as it is */
 };
 
 typedef int (*ship_work_fn)(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err);

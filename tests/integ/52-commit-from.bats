@@ -118,6 +118,12 @@ in_base() {
 	has "A /etc/new" "$stdout"
 	run_kennel diff --content -P "$T/theirs/store" box
 	has "+in" "$stdout"
+	run_kennel export -P "$T/theirs/store" -o "$T/out.tar" box
+	is_status 0
+	has "$uid/" "$(tar -tv --numeric-owner -f "$T/out.tar" | grep etc/new)"
+	run_kennel export -P "$T/theirs/store" -o "$T/out" --format directory box
+	refused yes "of another user's container"
+	[ ! -e "$T/out" ]
 	run_kennel commit -y -P "$T/theirs/store" box
 	is_status 0
 	is_equal "$(cat "$BASE/etc/one" "$BASE/etc/new")" $'in\nn'
