@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "run/errand.h"
 #include "ship/tree.h"
 #include "sys/sys.h"
 
@@ -51,14 +52,30 @@ static int random_name(char ret[280], const char *name, struct kennel_error **er
 	return 0;
 }
 
+struct tree {
+	int parent_fd;
+	const char *name;
+};
+
+static int remove_inside(void *data, struct buf *out, struct kennel_error **err)
+{
+	const struct tree *t = data;
+	_cleanup_close_ int fd =
+		openat(t->parent_fd, t->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	int r = fd < 0 ? 0 : ship_tree_clear(fd, err);
+	if (r == 0 && unlinkat(t->parent_fd, t->name, fd >= 0 ? AT_REMOVEDIR : 0) < 0)
+		r = fail_errno(err, "remove \"%s\"", t->name);
+	return r;
+}
+
+/* What can't be removed stays; nobody is told. What a worker made for an ordinary user is not that user's. */
 static void remove_tree(int parent_fd, const char *name)
 {
-	_cleanup_close_ int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct tree t = { parent_fd, name };
 
-	if (fd >= 0)
-		(void)!ship_tree_clear(fd,
-				       NULL); /* what can't be removed keeps the directory; nobody is told */
-	(void)!unlinkat(parent_fd, name, fd >= 0 ? AT_REMOVEDIR : 0);
+	if (remove_inside(&t, NULL, NULL) < 0 && geteuid() != 0)
+		(void)!errand_alone(remove_inside, &t, NULL, NULL);
 }
 
 /* Is it one of ours, and does nobody work on it any more? */

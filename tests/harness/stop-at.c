@@ -118,7 +118,6 @@ static const struct call calls[] = {
 
 struct tracee {
 	pid_t pid;
-	bool new;      /* its first SIGSTOP is ptrace's own */
 	bool failing;  /* its call is the one that fails */
 	size_t point;  /* its call is this one, 0 none */
 };
@@ -129,7 +128,7 @@ struct point {
 };
 
 static struct {
-	bool follow, every, live;
+	bool follow, every, live, killing;
 	int error;            /* 0: kill */
 	size_t target, count; /* no target: list */
 	FILE *list;
@@ -163,7 +162,7 @@ static struct tracee *tracee_of(pid_t pid)
 		errno = ENOSPC;
 		die("too many processes");
 	}
-	*empty = (struct tracee) { .pid = pid, .new = true };
+	*empty = (struct tracee) { .pid = pid };
 	return empty;
 }
 
@@ -317,6 +316,7 @@ static void add_point(const char *name, const char *what)
 
 static void kill_them(void)
 {
+	s.killing = true;
 	if (kill(s.main, SIGKILL) < 0)
 		die("kill");
 	for (size_t i = 0; s.follow && i < TRACEES; i++)
@@ -376,7 +376,7 @@ static bool is_let_go(pid_t pid, long nr, const uint64_t *args)
 	return false;
 }
 
-enum next { GO_ON, LET_GO, DONE };
+enum next { GO_ON, LET_GO, GONE };
 
 static enum next at_call(struct tracee *t, const struct __ptrace_syscall_info *info)
 {
@@ -398,7 +398,7 @@ static enum next at_call(struct tracee *t, const struct __ptrace_syscall_info *i
 		return GO_ON;
 	if (!s.error) {
 		kill_them();
-		return DONE;
+		return GONE;
 	}
 	replace_call(t->pid, false);
 	t->failing = true;
@@ -441,15 +441,22 @@ static bool step(pid_t pid, int status)
 		if (pid == s.main)
 			s.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 		*t = (struct tracee) { 0 };
-		return pid != s.main;
+		return pid != s.main || (s.killing && s.follow);
+	}
+	if (s.killing) { /* born this very moment */
+		kill(pid, SIGKILL);
+		return true;
+	}
+	if (status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP) {
+		(void)ptrace(PTRACE_LISTEN, pid, 0, 0);
+		return true;
 	}
 	if (WSTOPSIG(status) == (SIGTRAP | 0x80))
 		next = at_syscall_stop(t);
 	else if (status >> 16 == PTRACE_EVENT_EXEC)
 		s.live = true;
-	else if (status >> 16 == 0 && !(WSTOPSIG(status) == SIGSTOP && t->new))
+	else if (status >> 16 == 0)
 		sig = WSTOPSIG(status);
-	t->new = t->new && WSTOPSIG(status) != SIGSTOP;
 	if (next == LET_GO) {
 		ptrace(PTRACE_DETACH, pid, 0, 0);
 		*t = (struct tracee) { 0 };
@@ -470,18 +477,15 @@ static void trace(char **words)
 	if (s.main < 0)
 		die("fork");
 	if (s.main == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0)
-			_exit(98);
 		raise(SIGSTOP);
 		execvp(words[0], words);
 		_exit(127);
 	}
-	if (waitpid(s.main, &status, 0) != s.main || !WIFSTOPPED(status))
+	if (waitpid(s.main, &status, WUNTRACED) != s.main || !WIFSTOPPED(status))
 		die("start");
-	if (ptrace(PTRACE_SETOPTIONS, s.main, 0, options) < 0)
+	/* Not PTRACE_TRACEME, whose children stop for good when we end before their first step. */
+	if (ptrace(PTRACE_SEIZE, s.main, 0, options) < 0 || kill(s.main, SIGCONT) < 0)
 		die("trace");
-	tracee_of(s.main)->new = false;
-	ptrace(PTRACE_SYSCALL, s.main, 0, 0);
 	for (;;) {
 		pid_t pid = waitpid(-1, &status, __WALL);
 		if (pid < 0 && errno != EINTR)
