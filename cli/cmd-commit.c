@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ struct front {
 	struct cli *cli;
 	const struct commit_args *args;
 	const char *store; /* absolute, or NULL */
+	bool *offered; /* of each change: was it asked for? What a person takes away can be had back. */
 	struct kennel_commit *commit;
 	struct progress progress;
 	bool in_progress;
@@ -156,7 +158,7 @@ static void view(struct front *f)
 /* Return: 1 chosen, 0 as before, or a negative code. */
 static int choose(struct front *f, char how, struct commit_tally *t, struct kennel_error **err)
 {
-	int r = how == 's' ? commit_choose_by_ticks(f->commit, f->args->force, err) :
+	int r = how == 's' ? commit_choose_by_ticks(f->commit, f->offered, f->args->force, err) :
 			     commit_choose_by_editor(f->commit, err);
 
 	*t = commit_list_tally(f->commit, f->args->force);
@@ -236,7 +238,7 @@ static int go(struct front *f)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
 	const struct commit_args *args = f->args;
-	int ticked = args->select ? commit_choose_by_ticks(f->commit, args->force, &err) : 1;
+	int ticked = args->select ? commit_choose_by_ticks(f->commit, f->offered, args->force, &err) : 1;
 	struct commit_tally t = commit_list_tally(f->commit, args->force);
 	bool refused = t.conflicts && !args->force && !args->skip;
 
@@ -281,6 +283,18 @@ static int go(struct front *f)
 	return apply(f, &t);
 }
 
+static int note_offered(struct front *f, struct kennel_error **err)
+{
+	struct kennel_commit_entry e;
+
+	f->offered = calloc(kennel_commit_count(f->commit) + 1, sizeof(*f->offered));
+	if (!f->offered)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; kennel_commit_get(f->commit, i, &e) == 0; i++)
+		f->offered[i] = e.chosen;
+	return 0;
+}
+
 static int commit_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
@@ -304,7 +318,10 @@ static int commit_run(struct cli *cli, const void *p, const struct opt_input *in
 		r = kennel_commit_open(in->operands[0], &o, &f.commit, &err);
 	for (size_t i = 1; i < in->n_operands && r >= 0; i++)
 		r = kennel_commit_choose_path(f.commit, in->operands[i], &err);
+	if (r >= 0)
+		r = note_offered(&f, &err);
 	int code = r < 0 ? cli_error(cli, err) : go(&f);
+	free(f.offered);
 	kennel_commit_free(f.commit);
 	return code;
 }

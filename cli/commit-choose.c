@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "cli/change.h"
 #include "cli/commit-list.h"
+#include "cli/dialog.h"
 
 /* The dialog looks for each line from the first one on. */
 #define TICKS_MAX 20000
@@ -68,6 +69,11 @@ int commit_choose_by_editor(struct kennel_commit *commit, struct kennel_error **
 	return r < 0 ? r : commit_list_choose(commit, buf_str(&edited), err);
 }
 
+struct ticks {
+	struct dialog_form form;
+	size_t *index; /* as form.ticks: which change */
+};
+
 /* "M /etc/motd (content) - it changed since" */
 static char *tick_text(const struct kennel_commit_entry *e, struct kennel_error **err)
 {
@@ -82,7 +88,7 @@ static char *tick_text(const struct kennel_commit_entry *e, struct kennel_error 
 	return buf_check(&b, err) < 0 ? NULL : take_ptr(&b.data);
 }
 
-static int add_tick(struct commit_ticks *t, size_t i, const struct kennel_commit_entry *e, bool on,
+static int add_tick(struct ticks *t, size_t i, const struct kennel_commit_entry *e, bool on,
 		    struct kennel_error **err)
 {
 	char *text = tick_text(e, err);
@@ -94,14 +100,14 @@ static int add_tick(struct commit_ticks *t, size_t i, const struct kennel_commit
 	return 0;
 }
 
-int commit_ticks_fill(struct commit_ticks *t, const struct kennel_commit *commit, bool force,
+static int fill_ticks(struct ticks *t, const struct kennel_commit *commit, const bool *offered, bool force,
 		      struct kennel_error **err)
 {
 	const size_t n = kennel_commit_count(commit);
 	struct kennel_commit_entry e;
 	int r = 0;
 
-	*t = (struct commit_ticks){
+	*t = (struct ticks){
 		.form = {
 			.title = "Commit",
 			.ok = "Choose",
@@ -116,8 +122,8 @@ int commit_ticks_fill(struct commit_ticks *t, const struct kennel_commit *commit
 	for (size_t i = 0; r == 0 && kennel_commit_get(commit, i, &e) == 0; i++) {
 		bool conflict = e.verdict == KENNEL_COMMIT_CONFLICT;
 
-		if (e.chosen && e.verdict != KENNEL_COMMIT_LEFT)
-			r = add_tick(t, i, &e, force || !conflict, err);
+		if (offered[i] && e.verdict != KENNEL_COMMIT_LEFT)
+			r = add_tick(t, i, &e, e.chosen && (force || !conflict), err);
 		if (conflict && e.chosen && !force)
 			t->form.remark = "What conflicts begins without a tick.";
 	}
@@ -129,7 +135,7 @@ int commit_ticks_fill(struct commit_ticks *t, const struct kennel_commit *commit
 	return r;
 }
 
-void commit_ticks_take(const struct commit_ticks *t, struct kennel_commit *commit)
+static void take_ticks(const struct ticks *t, struct kennel_commit *commit)
 {
 	for (size_t i = 0; i < t->form.n_ticks; i++)
 		kennel_commit_choose(commit, t->index[i], 0);
@@ -139,24 +145,25 @@ void commit_ticks_take(const struct commit_ticks *t, struct kennel_commit *commi
 			kennel_commit_choose(commit, t->index[i], 1);
 }
 
-void commit_ticks_done(struct commit_ticks *t)
+static void ticks_done(struct ticks *t)
 {
 	for (size_t i = 0; i < t->form.n_ticks; i++)
 		free((char *)t->form.ticks[i].text);
 	free(t->form.ticks);
 	free(t->index);
-	*t = (struct commit_ticks){ 0 };
+	*t = (struct ticks){ 0 };
 }
 
-int commit_choose_by_ticks(struct kennel_commit *commit, bool force, struct kennel_error **err)
+int commit_choose_by_ticks(struct kennel_commit *commit, const bool *offered, bool force,
+			   struct kennel_error **err)
 {
-	struct commit_ticks t;
-	int r = commit_ticks_fill(&t, commit, force, err);
+	struct ticks t;
+	int r = fill_ticks(&t, commit, offered, force, err);
 
 	if (r == 0 && t.form.n_ticks)
 		r = dialog_run(&t.form, err);
 	if (r > 0)
-		commit_ticks_take(&t, commit);
-	commit_ticks_done(&t);
+		take_ticks(&t, commit);
+	ticks_done(&t);
 	return r;
 }

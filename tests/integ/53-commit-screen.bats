@@ -44,7 +44,7 @@ commit() {
 	# as before where it is cancelled
 	keys s Enter
 	expect 'Changes to make'
-	! shows '/etc/a$'
+	expect '\[ \] A /etc/a '
 	keys Space Escape
 	expect 'apply these 2 changes'
 	keys y Enter
