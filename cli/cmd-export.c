@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "cli/cmd.h"
 #include "cli/progress.h"
+#include "cli/spec-opt.h"
 
 struct export_args {
 	const char *store, *output, *what, *format, *as;
@@ -28,17 +29,20 @@ static int export_run(struct cli *cli, const void *p, const struct opt_input *in
 {
 	const struct export_args *a = p;
 	_cleanup_error_ struct kennel_error *err = NULL;
-	_cleanup_buf_ struct buf label = { 0 };
+	_cleanup_buf_ struct buf label = { 0 }, path = { 0 };
 	struct progress progress;
 	uint64_t left_out = 0;
+	const char *store = NULL;
 
 	if (!a->output) {
 		(void)hint(&err, fail(&err, KENNEL_E_INVALID, "where to? An output is missing"), "-o OUT");
 		return cli_error(cli, err);
 	}
+	if (spec_opt_store(a->store, &path, &store, &err) < 0)
+		return cli_error(cli, err);
 	const struct kennel_export_options o = {
 		.size = sizeof(o),
-		.store = a->store,
+		.store = store,
 		.what = a->what,
 		.format = a->format,
 		.as = a->as,

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "cli/cmd.h"
 #include "cli/progress.h"
+#include "cli/spec-opt.h"
 
 struct import_args {
 	const char *store, *what, *base;
@@ -15,13 +16,16 @@ static int import_run(struct cli *cli, const void *p, const struct opt_input *in
 {
 	const struct import_args *a = p;
 	_cleanup_error_ struct kennel_error *err = NULL;
-	_cleanup_buf_ struct buf text = { 0 };
+	_cleanup_buf_ struct buf text = { 0 }, path = { 0 };
 	struct progress progress;
 	uint64_t left_out = 0;
+	const char *store = NULL;
 
+	if (spec_opt_store(a->store, &path, &store, &err) < 0)
+		return cli_error(cli, err);
 	const struct kennel_import_options o = {
 		.size = sizeof(o),
-		.store = a->store,
+		.store = store,
 		.what = a->what,
 		.base = a->base,
 		.tick = progress_tick,

@@ -242,13 +242,14 @@ static void add_json_config(struct buf *b, const struct kennel_list *list, const
 /* The one that is a name is meant before the other, whose id begins like that. */
 static int read_word(const char *store, const char *word, struct facts *f, struct kennel_error **err)
 {
-	int r = kennel_container_list(store, word, &f->container, NULL);
+	bool no_sandbox = store || strchr(word, '/');
+	int r = kennel_container_list(store, word, &f->container, no_sandbox ? err : NULL);
 
-	if (r < 0 && (store || strchr(word, '/'))) /* no sandbox can be meant */
-		return kennel_container_list(store, word, &f->container, err);
 	if (r < 0)
-		return kennel_list_read(word, &f->sandbox, err);
-	f->size.known = kennel_container_measure(store, word, &f->size.bytes, NULL) == 0;
+		return no_sandbox ? r : kennel_list_read(word, &f->sandbox, err);
+	const char *bytes = fact_text(f->container, 0, "bytes");
+	f->size.known = *bytes ? parse_u64(bytes, &f->size.bytes) == 0 :
+				 kennel_container_measure(store, word, &f->size.bytes, NULL) == 0;
 	if (strcmp(fact_text(f->container, 0, "state"), "running") == 0)
 		(void)!kennel_list_read(fact_text(f->container, 0, "id"), &f->sandbox, NULL);
 	return 0;

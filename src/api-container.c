@@ -234,12 +234,26 @@ static int add_container(struct kennel_list *l, const struct store *s, const cha
 	return r < 0 ? r : add_entry(l, name, &c, err);
 }
 
+/* Of a file now: for an ordinary user, to open it again is to unpack it again. */
+static int put_size(struct registry_entry *e, const struct container *c, struct kennel_error **err)
+{
+	char bytes[24];
+	uint64_t n;
+
+	if (keep_measure(c->dir_fd, &n, NULL) < 0)
+		return 0;
+	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)n);
+	return put(e, "bytes", bytes, err);
+}
+
 static int add_one(struct kennel_list *l, const char *path, const char *name, struct kennel_error **err)
 {
 	_cleanup_place_ struct place p = PLACE_NONE;
 
 	int r = open_place(path, name, 0, &p, err);
-	return r < 0 ? r : add_entry(l, name, &p.c, err);
+	if (r == 0)
+		r = add_entry(l, name, &p.c, err);
+	return r == 0 && p.box ? put_size(&l->entries[l->n - 1], &p.c, err) : r;
 }
 
 int kennel_container_list(const char *path, const char *name, struct kennel_list **ret,

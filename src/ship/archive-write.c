@@ -137,6 +137,9 @@ static int set_stat(struct archive_sink *s, const struct ship_entry *e, struct k
 	if (S_ISREG(st.st_mode))
 		st.st_rdev = 0;
 	s->lib->archive_entry_copy_stat(s->entry, &st);
+	/* nobody restores these, and the same tree is to give the same archive */
+	s->lib->archive_entry_unset_atime(s->entry);
+	s->lib->archive_entry_unset_ctime(s->entry);
 	if (s->o.format != SHIP_CPIO)
 		return has_content;
 	int r = set_cpio_ino(s, e, err);

@@ -26,7 +26,8 @@
 	F(archive_entry_set_dev) F(archive_entry_set_ino64) F(archive_entry_set_mode) \
 	F(archive_entry_set_nlink) F(archive_entry_set_size) F(archive_entry_size) \
 	F(archive_entry_size_is_set) F(archive_entry_sparse_add_entry) F(archive_entry_symlink) \
-	F(archive_entry_symlink_utf8) F(archive_entry_uid) F(archive_entry_unset_size) \
+	F(archive_entry_symlink_utf8) F(archive_entry_uid) F(archive_entry_unset_atime) \
+	F(archive_entry_unset_ctime) F(archive_entry_unset_size) \
 	F(archive_entry_xattr_add_entry) F(archive_entry_xattr_next) F(archive_entry_xattr_reset) \
 	F(archive_errno) F(archive_error_string) F(archive_read_data_block) F(archive_read_free) \
 	F(archive_read_new) F(archive_read_next_header) F(archive_read_open2) \

@@ -50,6 +50,12 @@ make_container() {
 	has "./etc/same link to ./etc/new" "$output"
 	lacks "plain" "$output"
 	lacks "busybox" "$output"
+	cd "$T"
+	run_kennel export -P store -o out/again.tar box
+	is_status 0
+	run_kennel import -P store out/again.tar again
+	is_status 0
+	cmp out/box.tar out/again.tar
 }
 
 @test "export: the output is refused where something is, and replaced with --force" {
