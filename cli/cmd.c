@@ -15,9 +15,9 @@
 
 /* clang-format off */
 static const struct cmd *const cmds[] = {
-	&cmd_run, &cmd_create, &cmd_enter, &cmd_exec, &cmd_list, &cmd_info, &cmd_set, &cmd_config, &cmd_cp,
-	&cmd_diff, &cmd_commit, &cmd_export, &cmd_import, &cmd_rename, &cmd_rm, &cmd_check,
-	&cmd_gc, &cmd_completion, &cmd_help,
+	&cmd_run, &cmd_create, &cmd_stop, &cmd_enter, &cmd_exec, &cmd_list, &cmd_info, &cmd_set,
+	&cmd_config, &cmd_cp, &cmd_diff, &cmd_commit, &cmd_export, &cmd_import, &cmd_rename, &cmd_rm,
+	&cmd_check, &cmd_gc, &cmd_completion, &cmd_help,
 	NULL,
 };
 /* clang-format on */

@@ -445,7 +445,7 @@ static int lock_to_remove(struct container *c, unsigned flags, struct kennel_err
 		return r < 0 ? r : container_lock(c, NULL, err);
 	}
 	if (r == -KENNEL_E_BUSY && h.id[0])
-		(void)hint(&why, r, "end it first, or use --force");
+		(void)hint(&why, r, "end it first with \"kennel stop %s\", or use --force", c->name);
 	if (r < 0 && err)
 		*err = take_ptr(&why);
 	return r;

@@ -57,6 +57,9 @@ int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_err
 
 	if (dir_fd < 0)
 		return dir_fd;
+	if (id && !*id)
+		return hint(err, fail(err, KENNEL_E_INVALID, "\"\" is the beginning of every id"),
+			    "\"kennel list\" shows those that are running");
 	int r = list_new(&l, err);
 	if (r < 0)
 		return r;

@@ -337,6 +337,22 @@ KENNEL_PUBLIC int kennel_enter(const char *id, const struct kennel_spec *spec, i
 			       struct kennel_error **err);
 
 /**
+ * kennel_stop() - end a running sandbox: ask its command, and kill everything in it after a while
+ * @id:         name of a container that runs, or an id or an unambiguous beginning of one
+ * @sig:        signal that asks the command; 0 is SIGTERM
+ * @timeout_ms: how long it has, in milliseconds; 0 kills at once, negative waits for ever
+ * @ret_killed: 1 if it was killed, 0 if it ended by itself; may be NULL
+ * @err:        error out, owned by the caller, or NULL
+ *
+ * When this returns, nothing runs inside, and a container may be started again unless its monitor still asks
+ * somebody about the changes.
+ * Return: 0; -KENNEL_E_NOTFOUND or -KENNEL_E_INVALID (ambiguous); -KENNEL_E_BUSY it can't even be killed; or
+ * another negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_stop(const char *id, int sig, int timeout_ms, int *ret_killed,
+			      struct kennel_error **err);
+
+/**
  * kennel_gc() - remove what killed runs left behind
  * @ret_removed: how many things were removed (runtime entries, control groups); may be NULL
  * @err:         error out, owned by the caller, or NULL

@@ -136,7 +136,7 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 	refused yes 'no sandbox "box" is running'
 	"$KENNEL" rm -P "$store" box
 	run_kennel exec "" true
-	refused yes "no sandbox"
+	refused yes "is the beginning of every id"
 	run_kennel exec box
 	refused yes "needs one word more"
 	run_kennel exec box --

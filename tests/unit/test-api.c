@@ -522,7 +522,7 @@ static void test_list_finds_by_beginning_and_refuses_what_is_not_one(void **stat
 	list = kennel_list_free(list);
 
 	assert_int_equal(kennel_list_read("", &list, &ambiguous), -KENNEL_E_INVALID);
-	assert_non_null(strstr(kennel_error_message(ambiguous), "is the beginning of"));
+	assert_non_null(strstr(kennel_error_message(ambiguous), "is the beginning of every"));
 	assert_non_null(kennel_error_hint(ambiguous));
 	snprintf(id, sizeof(id), "%s", kennel_sandbox_id(a));
 	kennel_sandbox_free(a);

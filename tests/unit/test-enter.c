@@ -51,7 +51,10 @@ static void test_enter_runs_a_command_in_a_sandbox_and_tells_when_that_has_ended
 	assert_int_equal(status, 7);
 	/* only the sandbox itself is a child of ours: nobody is left to be waited for */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), 0);
+	assert_int_equal(kennel_stop(id, 0, 20000, &status, &err), 0);
+	assert_int_equal(status, 0);
 	kennel_sandbox_free(sb);
+	assert_int_equal(kennel_stop(id, 0, 0, NULL, NULL), -KENNEL_E_NOTFOUND);
 	assert_int_equal(kennel_enter(id, exits, &status, &gone), -KENNEL_E_NOTFOUND);
 	assert_non_null(strstr(kennel_error_message(gone), id));
 	kennel_spec_free(sleeper);

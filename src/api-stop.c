@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * api-stop.c - ending a sandbox from another process: asked first, killed after a while.
+ *
+ * init hands what it is sent on to the command. A killed init takes everything inside along where there is
+ * a pid namespace. Where there is none (level fs) it is the death of the monitor that makes init end all
+ * its descendants.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include <kennel/kennel.h>
+
+#include "api-running.h"
+#include "base/cleanup.h"
+#include "run/registry.h"
+#include "sys/sys.h"
+
+#define KILL_MS 10000 /* for what can't be refused, on a machine that is busy */
+#define LEAVE_MS 10000 /* for the monitor to put things in order */
+#define NAP_NS 5000000
+
+static bool ends_in(int pidfd, int timeout_ms)
+{
+	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&fd, 1, timeout_ms);
+	while (n < 0 && errno == EINTR);
+	return n > 0;
+}
+
+/*
+ * When the entry is gone, so is the rest, and a container may be started again. One whose monitor asks a
+ * person what becomes of the changes keeps it: that is no failure.
+ */
+static void wait_unlisted(const char *id)
+{
+	_cleanup_close_ int dir_fd = registry_open(NULL);
+
+	for (unsigned i = 0;
+	     dir_fd >= 0 && i < LEAVE_MS / (NAP_NS / 1000000) && registry_is_alive(dir_fd, id); i++)
+		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+}
+
+static int kill_all(const struct kennel_list *list, const struct copy_sandbox *sb, int pidfd,
+		    struct kennel_error **err)
+{
+	const bool has_pid_ns = strcmp(kennel_list_value(list, 0, "isolate"), "fs") != 0;
+	_cleanup_close_ int monitor_pidfd = has_pid_ns ? -EBADF : sys_pidfd_open(sb->monitor, 0);
+	int target_fd = has_pid_ns ? pidfd : monitor_pidfd;
+
+	/* Still its monitor: the number was read before there was a descriptor. */
+	if (!has_pid_ns && (monitor_pidfd < 0 || ends_in(pidfd, 0)))
+		return 0;
+	if (sys_pidfd_send_signal(target_fd, SIGKILL, 0) < 0 && errno != ESRCH)
+		return fail_errno(err, "kill the sandbox");
+	if (!ends_in(pidfd, KILL_MS))
+		return hint(
+			err, fail(err, KENNEL_E_BUSY, "the sandbox does not end"),
+			"a process of it waits for a disk or a file system that does not answer: see ps -eo stat,wchan,cmd");
+	return 0;
+}
+
+int kennel_stop(const char *id, int sig, int timeout_ms, int *ret_killed, struct kennel_error **err)
+{
+	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
+	struct kennel_list *list = NULL;
+	struct copy_sandbox sb;
+	bool killed = false;
+
+	int r = running_open(id, &sb, &pidfd, &root_fd, &list, err);
+	if (r < 0)
+		return wrap(err, r, "stop \"%s\"", id);
+	close_fd(take_fd(&root_fd)); /* holds its mounts */
+	if (timeout_ms != 0 && sys_pidfd_send_signal(pidfd, sig ? sig : SIGTERM, 0) < 0 && errno != ESRCH)
+		r = fail_errno(err, "send a signal");
+	if (r == 0 && (timeout_ms == 0 || !ends_in(pidfd, timeout_ms))) {
+		killed = true;
+		r = kill_all(list, &sb, pidfd, err);
+	}
+	if (r == 0)
+		wait_unlisted(kennel_list_value(list, 0, "id"));
+	kennel_list_free(list);
+	if (r == 0 && ret_killed)
+		*ret_killed = killed;
+	return r < 0 ? wrap(err, r, "stop \"%s\"", id) : 0;
+}
