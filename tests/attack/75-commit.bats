@@ -151,7 +151,7 @@ kennel_commit() {
 	mkdir -m 700 "$T/state" "$T/evil"
 	keep 'echo in >/etc/one'
 	local state=$T/state
-	[ "$(id -u)" -eq 0 ] || { state=$T/data/kennel; mkdir -p -m 700 "$state"; }
+	[ "$(id -u)" -eq 0 ] || { state=$T/data/kennel; mkdir -p "$state"; chmod 700 "$state"; }
 	ln -s "$T/evil" "$state/.commit"
 	kennel_commit -y box
 	is_status 125
