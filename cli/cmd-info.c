@@ -247,9 +247,9 @@ static int read_word(const char *store, const char *word, struct facts *f, struc
 
 	if (r < 0)
 		return no_sandbox ? r : kennel_list_read(word, &f->sandbox, err);
-	const char *bytes = fact_text(f->container, 0, "bytes");
-	f->size.known = *bytes ? parse_u64(bytes, &f->size.bytes) == 0 :
-				 kennel_container_measure(store, word, &f->size.bytes, NULL) == 0;
+	const char *bytes = kennel_list_value(f->container, 0, "bytes");
+	f->size.known = bytes ? parse_u64(bytes, &f->size.bytes) == 0 :
+				kennel_container_measure(store, word, &f->size.bytes, NULL) == 0;
 	if (strcmp(fact_text(f->container, 0, "state"), "running") == 0)
 		(void)!kennel_list_read(fact_text(f->container, 0, "id"), &f->sandbox, NULL);
 	return 0;
