@@ -364,7 +364,7 @@ const struct cmd cmd_commit = {
 	.opts = commit_opts,
 	.rules = commit_rules,
 	.max_operands = CMD_OPERANDS_ANY,
-	.operand_words = OPT_WORDS_SANDBOX,
+	.operand_words = OPT_WORDS_SANDBOX " " OPT_WORDS_CONTAINER,
 	.args_size = sizeof(struct commit_args),
 	.run = commit_run,
 };

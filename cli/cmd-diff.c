@@ -204,7 +204,7 @@ const struct cmd cmd_diff = {
 	.min_operands = 1,
 	.max_operands = 2,
 	.missing = "\"kennel list\" shows names and ids",
-	.operand_words = OPT_WORDS_SANDBOX,
+	.operand_words = OPT_WORDS_SANDBOX " " OPT_WORDS_CONTAINER,
 	.args_size = sizeof(struct diff_args),
 	.run = diff_run,
 };
