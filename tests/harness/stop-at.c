@@ -162,7 +162,7 @@ static struct tracee *tracee_of(pid_t pid)
 		errno = ENOSPC;
 		die("too many processes");
 	}
-	*empty = (struct tracee) { .pid = pid };
+	*empty = (struct tracee){ .pid = pid };
 	return empty;
 }
 

@@ -167,7 +167,7 @@ export_points() {
 # The input is made once for each scene.
 to_import() {
 	make_container || return 1
-	[ -e "$OUT/in.$FORMAT" ] || "$KENNEL" export -q -P "$S" $AS -o "$OUT/in.$FORMAT" box || return 1
+	[ -e "$OUT/in.$FORMAT" ] || "$KENNEL" export -q -P "$S" "${AS[@]}" -o "$OUT/in.$FORMAT" box || return 1
 	[ ! -d "$S/back" ] || "$KENNEL" rm -P "$S" back
 }
 
@@ -190,14 +190,14 @@ imported() {
 }
 
 none_or_whole() {
-	imported && [ $STATE != neither ]
+	imported && [ "$STATE" != neither ]
 }
 
 imported_as_said() {
 	imported || return 1
 	case $status in
-	0) [ $STATE = whole ] ;;
-	125) [ $STATE = none ] && [[ $'\n'$(<"$POINT_OUT") == *$'\n'"kennel: "* ]] ;;
+	0) [ "$STATE" = whole ] ;;
+	125) [ "$STATE" = none ] && [[ $'\n'$(<"$POINT_OUT") == *$'\n'"kennel: "* ]] ;;
 	*) false ;;
 	esac || {
 		echo "it is: $STATE"
@@ -206,7 +206,7 @@ imported_as_said() {
 }
 
 @test "ship kill: import" {
-	local FORMAT AS= step=3
+	local FORMAT AS=() step=3
 	[ "$(id -u)" -eq 0 ] || step=6
 	for FORMAT in tar.zst squashfs oci.tar; do
 		WHOLE=
@@ -218,13 +218,13 @@ imported_as_said() {
 	WHOLE=
 	POINT_STEP=4 kill_points to_import none_or_whole "$KENNEL" import -q -P "$S" "$OUT/in.$FORMAT" back
 	FORMAT=dir
-	AS="--format directory"
+	AS=(--format directory)
 	WHOLE=
 	POINT_STEP=4 kill_points to_import none_or_whole "$KENNEL" import -q -P "$S" "$OUT/in.$FORMAT" back
 }
 
 @test "ship kill: import, on a disk that is full or fails" {
 	need_root "an ordinary user's is no other way"
-	local FORMAT=tar.zst AS=
+	local FORMAT=tar.zst AS=()
 	POINT_READS=$T POINT_STEP=2 fail_points "EIO ENOSPC" to_import imported_as_said "$KENNEL" import -q -P "$S" "$OUT/in.$FORMAT" back
 }
