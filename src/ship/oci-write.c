@@ -63,12 +63,28 @@ static int write_tar(void *data, const void *bytes, size_t size, struct kennel_e
 	return ship_compress_write(l->compressor, bytes, size, err);
 }
 
+/*
+ * A layout is a user's own, like any file of that user: who works is root of the ids inside, and what it
+ * makes would be that root's, whom its user could not remove it from.
+ */
+static int own_as_directory(int dir_fd, const char *name, struct kennel_error **err)
+{
+	struct stat dir, st;
+
+	if (fstat(dir_fd, &dir) < 0 || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(err, "look at \"%s\"", name);
+	if ((st.st_uid != dir.st_uid || st.st_gid != dir.st_gid) &&
+	    fchownat(dir_fd, name, dir.st_uid, dir.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(err, "give \"%s\" to its user", name);
+	return 0;
+}
+
 static int open_blob(int blobs_fd, struct blob *b, struct kennel_error **err)
 {
 	sha256_init(&b->sum);
 	b->size = 0;
 	b->fd = openat(blobs_fd, "new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	return b->fd < 0 ? fail_errno(err, "make a blob") : 0;
+	return b->fd < 0 ? fail_errno(err, "make a blob") : own_as_directory(blobs_fd, "new", err);
 }
 
 static int close_blob(int blobs_fd, struct blob *b, struct kennel_error **err)
@@ -136,6 +152,9 @@ static int write_text(int dir_fd, const char *name, const struct buf *text, stru
 		return r;
 	if (fd < 0)
 		return fail_errno(err, "make \"%s\"", name);
+	r = own_as_directory(dir_fd, name, err);
+	if (r < 0)
+		return r;
 	return ship_write_fd(&fd, buf_str(text), text->len, err);
 }
 
@@ -193,7 +212,12 @@ static int write_layout(const struct ship_archive_lib *lib, const struct ship_wa
 	_cleanup_close_ int blobs_fd = openat(top_fd, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (blobs_fd < 0)
 		return fail_errno(err, "open the directory of the blobs");
-	int r = write_layer(lib, w, o, blobs_fd, &l, err);
+	int r = own_as_directory(top_fd, "blobs", err);
+	if (r == 0)
+		r = own_as_directory(top_fd, "blobs/sha256", err);
+	if (r < 0)
+		return r;
+	r = write_layer(lib, w, o, blobs_fd, &l, err);
 	if (r < 0)
 		return r;
 	format_config(&config, o, &l);

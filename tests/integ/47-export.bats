@@ -83,6 +83,15 @@ make_container() {
 	is_equal "$(ls -A "$T/out")" ""
 }
 
+@test "export: an OCI layout belongs to who asked for it, all of it" {
+	make_container
+	run_kennel export -P "$STORE" --format oci -o "$T/out/box" box
+	is_status 0
+	[ -s "$T/out/box/index.json" ]
+	is_equal "" "$(find "$T/out/box" ! -user "$(id -un)" -o ! -group "$(id -gn)")"
+	rm -r "$T/out/box"
+}
+
 @test "export: a squashfs image serves as a layer" {
 	need_commands mksquashfs
 	make_container
