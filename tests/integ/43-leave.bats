@@ -129,3 +129,43 @@ asked_to_apply_twice() {
 	is_status 0
 	is_equal "$stderr" ""
 }
+
+@test "leave: killed in each call of keeping, the container is whole or not there" {
+	need_sandbox
+	need_commands cc python3 busybox
+	local name=leave-$$-$RANDOM n first last whole=0 none=0
+	at_end remove_container "$name"
+	mkdir -p "$T/base/bin" "$T/base/etc"
+	cp "$(command -v busybox)" "$T/base/bin/busybox"
+	ln -s busybox "$T/base/bin/sh"
+	lib_stop_at kill
+	answer() {
+		"$LIB_TOP/tests/harness/answer.py" 'ommit?' "$1" "${LIB_STOP_AT[@]}" "${@:2}" "$KENNEL" run --net none --base "$T/base" -- \
+			/bin/sh -c 'echo new >/etc/new; busybox mkdir /etc/d; echo more >/etc/d/f' >"$T/said" 2>&1
+	}
+	# What is done after the answer are the calls that there are more when it is "keep".
+	answer d list "$T/discarded"
+	answer "k $name" list "$T/kept"
+	grep -q "kept: go on" "$T/said" || { cat "$T/said"; return 1; }
+	local expected
+	expected=$("$KENNEL" diff "$name")
+	has "A /etc/d/f" "$expected"
+	"$KENNEL" rm "$name"
+	first=$(($(wc -l <"$T/discarded") - 12))
+	last=$(wc -l <"$T/kept")
+	[ $((last - first)) -gt 20 ]
+	for ((n = first; n <= last; n += 2)); do
+		answer "k $name" kill "$n" || :
+		"$KENNEL" gc -q
+		if "$KENNEL" list -kq | grep -qx "$name"; then
+			whole=$((whole + 1))
+			is_equal "$("$KENNEL" diff "$name")" "$expected"
+			is_equal "$("$KENNEL" run -q -k "$name" --net none -- /bin/sh -c 'read a </etc/d/f; echo $a')" more
+			"$KENNEL" rm "$name"
+		else
+			none=$((none + 1))
+		fi
+	done
+	echo "whole $whole, not there $none"
+	[ "$none" -gt 0 ]
+}
