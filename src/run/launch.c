@@ -42,6 +42,31 @@
 #define NAT_TIMEOUT_MS 10000
 #define CALL_OFF_MS 1000
 
+/* Memory that nobody has emptied reads as descriptor 0, which is not ours to close. */
+static void close_slots(struct launch *l)
+{
+	struct child_shared *s = l->shared;
+
+	if (!l->slots_are_empty) {
+		if (l->sb->rootless && l->sb->init_pidfd >= 0)
+			close_fd(s->fuse_fds[0]); /* of clone_early() */
+		return;
+	}
+	for (unsigned i = 0; i < l->child.n_overlays; i++) {
+		const struct child_overlay *o = &l->child_overlays[i];
+
+		for (unsigned k = 0; k < o->n_lowers; k++)
+			close_fd(s->lower_fds[o->first_lower + k]);
+		close_fd(s->upper_fds[i]);
+		close_fd(s->work_fds[i]);
+	}
+	for (unsigned i = 0; i < l->n_views; i++) {
+		close_fd(s->fuse_fds[i]);
+		if (i >= l->child_overlays[0].n_lowers)
+			close_fd(s->view_fds[i]);
+	}
+}
+
 static void launch_done(struct launch *l)
 {
 	close_fd(l->base_fd);
@@ -58,19 +83,7 @@ static void launch_done(struct launch *l)
 		free(l->child_strings[i]);
 	free(l->child_strings);
 	if (l->shared) {
-		for (unsigned i = 0; i < l->child.n_overlays; i++) {
-			const struct child_overlay *o = &l->child_overlays[i];
-
-			for (unsigned k = 0; k < o->n_lowers; k++)
-				close_fd(l->shared->lower_fds[o->first_lower + k]);
-			close_fd(l->shared->upper_fds[i]);
-			close_fd(l->shared->work_fds[i]);
-		}
-		for (unsigned i = 0; i < l->n_views; i++) {
-			close_fd(l->shared->fuse_fds[i]);
-			if (i >= l->child_overlays[0].n_lowers)
-				close_fd(l->shared->view_fds[i]);
-		}
+		close_slots(l);
 		close_fd(l->shared->tap_fd);
 		/* An ordinary user's, of a start that failed before they became the sandbox's. */
 		if (l->shared->scratch_fd != l->shared->delta_fd &&
@@ -98,8 +111,8 @@ static void launch_done(struct launch *l)
 	close_fd(l->child.report_fd);
 }
 
-static int plan_facts_read(struct launch *l, struct plan_facts *f, char *cwd,
-			   size_t cwd_size, struct kennel_error **err)
+static int plan_facts_read(struct launch *l, struct plan_facts *f, char *cwd, size_t cwd_size,
+			   struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 	struct sysinfo info;
@@ -234,6 +247,7 @@ static void empty_slots(struct launch *l)
 			l->shared->fuse_fds[i] = -EBADF;
 		l->shared->view_fds[i] = -EBADF;
 	}
+	l->slots_are_empty = true;
 }
 
 /*
@@ -400,7 +414,7 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 		r = cgroup_new(sb->id, &wish, &sb->cgroup, err);
 	device_policy_free(devices);
 	if (r < 0)
-		sb->work.n_dirs = 0;            /* gone already, and their parents closed */
+		sb->work.n_dirs = 0; /* gone already, and their parents closed */
 	if (r < 0)
 		return wrap(err, r, "limit the sandbox");
 	return sb->cgroup ? use_cgroup(l, err) : 0;
@@ -483,7 +497,7 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	if (r == 0)
 		r = prepare_slots(l, err);
 	if (r == 0)
-		empty_slots(l);         /* at once: what is not empty is closed in the end */
+		empty_slots(l); /* at once: what is not empty is closed in the end */
 	if (r == 0)
 		r = find_stage(l, err);
 	if (r == 0)

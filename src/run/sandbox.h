@@ -106,6 +106,7 @@ struct launch {
 	int go_fd, report_fd;           /* our ends */
 	/* set while this thread is in a mount namespace of its own (stage.c) */
 	int old_ns_fd, old_cwd_fd;
+	bool slots_are_empty;           /* the slots of descriptors that the plan has were set to none */
 	/* the failure is one of this isolation level: a weaker one may work */
 	bool level_refused;
 };

@@ -234,7 +234,7 @@ facts() {
 	cp_ok "$T/d.full/a" "$ID:/root/a"
 }
 
-@test "cp: 200 MB and 40,000 files" {
+@test "cp: 200 MB and 10,000 files" {
 	start -- true
 	head -c 200M /dev/urandom >"$T/big"
 	cp_ok "$T/big" "$ID:/root/"
@@ -243,7 +243,7 @@ facts() {
 	rm "$T/big" "$T/back"
 	python3 - "$T/many" <<-'END'
 		import os, sys
-		for d in range(200):
+		for d in range(50):
 		    os.makedirs(f"{sys.argv[1]}/{d}")
 		    for f in range(200):
 		        open(f"{sys.argv[1]}/{d}/{f}", "w").write(str(f))
