@@ -41,20 +41,6 @@ static const char *const *command_of(const struct opt_input *in)
 	return in->operands + (in->n_operands > 1 && strcmp(in->operands[1], "--") == 0 ? 2 : 1);
 }
 
-static int fill_spec(struct kennel_spec *spec, const struct enter_args *args, const struct opt_input *in,
-		     struct kennel_error **err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < in->n_settings; i++)
-		r = spec_opt_set(spec, &in->settings[i], err);
-	if (r == 0 && (args->tty || args->no_tty))
-		r = kennel_spec_set(spec, "tty", args->tty ? "yes" : "no", err);
-	if (r == 0)
-		r = kennel_spec_set_command(spec, command_of(in), err);
-	return r;
-}
-
 static int refuse_nothing(struct kennel_error **err)
 {
 	return hint(err, fail(err, KENNEL_E_INVALID, "there is no command"),
@@ -63,13 +49,14 @@ static int refuse_nothing(struct kennel_error **err)
 
 static int enter(struct cli *cli, const void *p, const struct opt_input *in, bool must_run)
 {
+	const struct enter_args *args = p;
 	_cleanup_error_ struct kennel_error *err = NULL;
 	struct kennel_spec *spec = NULL;
 	int status = CLI_EXIT_FAILED;
 
 	int r = must_run && !*command_of(in) ? refuse_nothing(&err) : kennel_spec_new(&spec, &err);
 	if (r == 0)
-		r = fill_spec(spec, p, in, &err);
+		r = spec_opt_fill(spec, in, args->tty, args->no_tty, command_of(in), &err);
 	if (r == 0)
 		r = kennel_enter(in->operands[0], spec, &status, &err);
 	if (r < 0) {

@@ -57,17 +57,9 @@ static const struct opt_rule run_rules[] = {
 static int fill_spec(struct kennel_spec *spec, const struct run_args *args, const struct opt_input *in,
 		     struct kennel_error **err)
 {
-	int r = 0;
+	int r = spec_opt_fill(spec, in, args->tty, args->no_tty, in->operands, err);
 
-	for (size_t i = 0; r == 0 && i < in->n_settings; i++)
-		r = spec_opt_set(spec, &in->settings[i], err);
-	if (r == 0 && (args->tty || args->no_tty))
-		r = kennel_spec_set(spec, "tty", args->tty ? "yes" : "no", err);
-	if (r == 0 && args->quiet)
-		r = kennel_spec_set(spec, "quiet", "yes", err);
-	if (r == 0)
-		r = kennel_spec_set_command(spec, in->operands, err);
-	return r;
+	return r == 0 && args->quiet ? kennel_spec_set(spec, "quiet", "yes", err) : r;
 }
 
 struct run_log {

@@ -122,3 +122,15 @@ int spec_opt_store(const char *path, struct buf *b, const char **ret, struct ken
 	*ret = path ? buf_str(b) : NULL;
 	return 0;
 }
+
+int spec_opt_fill(struct kennel_spec *spec, const struct opt_input *in, bool tty, bool no_tty,
+		  const char *const *command, struct kennel_error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < in->n_settings; i++)
+		r = spec_opt_set(spec, &in->settings[i], err);
+	if (r == 0 && (tty || no_tty))
+		r = kennel_spec_set(spec, "tty", tty ? "yes" : "no", err);
+	return r == 0 ? kennel_spec_set_command(spec, command, err) : r;
+}

@@ -67,6 +67,10 @@
 int spec_opt_set(struct kennel_spec *spec, const struct opt_setting *setting, struct kennel_error **err)
 	MUST_CHECK;
 
+/* Hands on all of them, the choice of a terminal, and the command. */
+int spec_opt_fill(struct kennel_spec *spec, const struct opt_input *in, bool tty, bool no_tty,
+		  const char *const *command, struct kennel_error **err) MUST_CHECK;
+
 /* Appends a path of the machine, made absolute. */
 int spec_opt_absolute(const char *path, struct buf *ret, struct kennel_error **err) MUST_CHECK;
 

@@ -166,31 +166,15 @@ static int make_env(struct enter *e, struct kennel_error **err)
 
 static int make_argv(struct enter *e, struct kennel_error **err)
 {
-	const struct spec *spec = e->q->spec;
-	unsigned flags = INIT_BECOME;
+	const struct plan_words w = {
+		.name = "kennel-enter",
+		.report_fd = e->write_fd,
+		.tty = e->plan.tty,
+		/* Where no pid namespace takes the command along, it ends with us. */
+		.flags = INIT_BECOME | (e->q->level == SPEC_ISOLATE_FS ? INIT_SUBREAPER : 0),
+	};
 
-	if (!spec->workdir)
-		flags |= INIT_WORKDIR_OPTIONAL;
-	if (spec->no_new_privs)
-		flags |= INIT_NO_NEW_PRIVS;
-	if (!spec->command.n)
-		flags |= INIT_LOGIN_SHELL;
-	int r = strv_add(&e->argv, "kennel-enter", err);
-	if (r == 0)
-		r = strv_addf(&e->argv, err, "%d", e->write_fd);
-	if (r == 0)
-		r = strv_add(&e->argv, e->plan.tty ? "0" : "-1", err);
-	if (r == 0)
-		r = strv_addf(&e->argv, err, "%u", flags);
-	if (r == 0)
-		r = strv_add(&e->argv, spec->user ? spec->user : "", err);
-	if (r == 0)
-		r = strv_add(&e->argv, spec->workdir ? spec->workdir : "", err);
-	if (r == 0 && !spec->command.n)
-		r = strv_add(&e->argv, "", err);
-	for (size_t i = 0; i < spec->command.n && r == 0; i++)
-		r = strv_add(&e->argv, spec->command.items[i], err);
-	return r;
+	return plan_make_argv(&e->argv, e->q->spec, &w, err);
 }
 
 static int prepare(struct enter *e, struct kennel_error **err)

@@ -303,36 +303,48 @@ int plan_make_env(struct strv *env, const char *id, const char *term, const char
 	return r;
 }
 
-/* The words of init; its report descriptor is known only later, so that slot is filled by the launcher. */
-static int plan_argv(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
-		     struct kennel_error **err)
+int plan_make_argv(struct strv *argv, const struct spec *spec, const struct plan_words *w,
+		   struct kennel_error **err)
 {
-	unsigned flags = 0;
+	unsigned flags = w->flags;
 
-	if (p->isolate == SPEC_ISOLATE_FS)
-		flags |= INIT_SUBREAPER;
 	if (!spec->workdir)
 		flags |= INIT_WORKDIR_OPTIONAL;
 	if (spec->no_new_privs)
 		flags |= INIT_NO_NEW_PRIVS;
 	if (!spec->command.n)
 		flags |= INIT_LOGIN_SHELL;
-	int r = strv_add(&p->argv, "kennel-init", err);
+	int r = strv_add(argv, w->name, err);
 	if (r == 0)
-		r = strv_add(&p->argv, "-1", err);
+		r = strv_addf(argv, err, "%d", w->report_fd);
 	if (r == 0)
-		r = strv_add(&p->argv, p->tty ? "0" : "-1", err);
+		r = strv_add(argv, w->tty ? "0" : "-1", err);
 	if (r == 0)
-		r = strv_addf(&p->argv, err, "%u", flags);
+		r = strv_addf(argv, err, "%u", flags);
 	if (r == 0)
-		r = strv_add(&p->argv, spec->user ? spec->user : "", err);
+		r = strv_add(argv, spec->user ? spec->user : "", err);
 	if (r == 0)
-		r = strv_add(&p->argv, spec->workdir ? spec->workdir : facts->cwd ? facts->cwd : "", err);
+		r = strv_add(argv, spec->workdir ? spec->workdir : w->cwd ? w->cwd : "", err);
 	if (r == 0 && !spec->command.n)
-		r = strv_add(&p->argv, "", err);
+		r = strv_add(argv, "", err);
 	for (size_t i = 0; i < spec->command.n && r == 0; i++)
-		r = strv_add(&p->argv, spec->command.items[i], err);
+		r = strv_add(argv, spec->command.items[i], err);
 	return r;
+}
+
+/* Its report descriptor is known only later, so that slot is filled by the launcher. */
+static int plan_argv(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
+		     struct kennel_error **err)
+{
+	const struct plan_words w = {
+		.name = "kennel-init",
+		.report_fd = -1,
+		.tty = p->tty,
+		.flags = p->isolate == SPEC_ISOLATE_FS ? INIT_SUBREAPER : 0,
+		.cwd = facts->cwd,
+	};
+
+	return plan_make_argv(&p->argv, spec, &w, err);
 }
 
 int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level,

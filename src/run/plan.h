@@ -83,6 +83,20 @@ void plan_default_hostname(const struct spec *spec, const char *id, char ret[PLA
 int plan_make_env(struct strv *env, const char *id, const char *term, const char *lang,
 		  const struct strv *more, struct kennel_error **err) MUST_CHECK;
 
+/*
+ * The words of init (init.h) that run the command of a spec: as the pid 1 of a start, or for who enters
+ * later. Appends to argv.
+ */
+struct plan_words {
+	const char *name;
+	int report_fd;
+	bool tty;
+	unsigned flags; /* enum init_flags; those that follow from the spec are added */
+	const char *cwd; /* where to go if the spec does not say, or NULL */
+};
+int plan_make_argv(struct strv *argv, const struct spec *spec, const struct plan_words *w,
+		   struct kennel_error **err) MUST_CHECK;
+
 /* Puts NAME=VALUE in, in the place of an earlier one of that name. */
 int plan_set_env(struct strv *env, const char *line, struct kennel_error **err) MUST_CHECK;
 

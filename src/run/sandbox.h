@@ -7,7 +7,7 @@
  *   furnish.c   what is put in beside the copy: device nodes, /tmp, /run, resolv.conf, hosts
  *   stage.c     mounts shared on purpose, which must be locked against the root inside
  *   describe.c  the manifest, for who reads the delta from another process
- *   monitor.c   following it to its end
+ *   monitor.c   waiting for its end, and following it there (follow.c)
  */
 #ifndef KENNEL_RUN_SANDBOX_H
 #define KENNEL_RUN_SANDBOX_H

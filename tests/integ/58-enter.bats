@@ -123,6 +123,20 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 	done
 }
 
+@test "exec: at fs, too, no command outlives a client that was killed and the sandbox" {
+	need_root "isolation fs"
+	start --isolate fs
+	background "$KENNEL" exec "$ID" sh -c 'echo up; exec sleep 301.58'
+	local exec_pid=$!
+	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+	pgrep -f '^sleep 301.58' >/dev/null
+	kill -KILL "$exec_pid"
+	wait "$exec_pid" || :
+	wait_for 5 sh -c '! pgrep -f "^sleep 301.58"'
+	run_kennel exec "$ID" echo fine
+	is_equal "$stdout" fine
+}
+
 @test "exec: a container by its name; one that does not run is told so" {
 	local store=$T/store
 	background "$KENNEL" run -P "$store" -k box --net none -- sh -c 'echo up; exec sleep 300'
