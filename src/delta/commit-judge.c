@@ -176,8 +176,15 @@ static int judge_rights(struct judge *j, struct commit_entry *e, int dir_fd, str
 	return 0;
 }
 
+/* The clock of files stands still for milliseconds: what has the time of the copy itself may be later. */
+static struct timespec just_before(int64_t sec, uint32_t nsec)
+{
+	return nsec ? (struct timespec){ sec, nsec - 1 } : (struct timespec){ sec - 1, 999999999 };
+}
+
 /*
- * The birth of what the delta has; where that is the birth of a copy, an earlier time. Return: 1, 0 unknown.
+ * Just before the birth of what the delta has; where that is the birth of a copy, an earlier time.
+ * Return: 1, 0 unknown.
  */
 static int born_of(const struct manifest *m, int fd, struct timespec *ret)
 {
@@ -187,7 +194,7 @@ static int born_of(const struct manifest *m, int fd, struct timespec *ret)
 	*ret = (struct timespec){ m->begun_ns / 1000000000, m->begun_ns % 1000000000 };
 	if (known && st.stx_btime.tv_sec > 0 && /* what an image holds that was packed from a copy */
 	    st.stx_btime.tv_sec * 1000000000ll + st.stx_btime.tv_nsec > m->copied_ns) {
-		*ret = (struct timespec){ st.stx_btime.tv_sec, st.stx_btime.tv_nsec };
+		*ret = just_before(st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
 		return 1;
 	}
 	return m->begun_ns > 0;
