@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "sys/sys.h"
+#include "view/device.h"
 #include "view/image.h"
 #include "view/view.h"
 
@@ -437,7 +438,6 @@ int image_serve(const struct image_serve_args *a, int *ret_step)
 	char *words[] = { (char *)VIEW_IMAGE_PROGRAM, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, words);
 	struct server *s = calloc(1, sizeof(*s));
-	char device[32];
 
 	*ret_step = VIEW_STEP_MEMORY;
 	if (!s)
@@ -449,9 +449,8 @@ int image_serve(const struct image_serve_args *a, int *ret_step)
 	s->session = fuse_session_new(&args, &ops, sizeof(ops), s);
 	if (!s->session)
 		return EINVAL;
-	snprintf(device, sizeof(device), "/dev/fd/%d", a->fuse_fd);
 	*ret_step = VIEW_STEP_DEVICE;
-	if (fuse_session_mount(s->session, device) < 0)
+	if (device_attach(s->session, a->fuse_fd) < 0)
 		return EBADF;
 	*ret_step = VIEW_STEP_HARDEN;
 	int r = a->ready(a->data);

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "sys/sys.h"
+#include "view/device.h"
 #include "view/harden.h"
 #include "view/view.h"
 
@@ -251,16 +252,14 @@ static int start_session(struct view *v, const struct args *a, enum view_step *r
 {
 	char *words[] = { (char *)VIEW_PROGRAM, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, words);
-	char device[32];
 
 	fuse_set_log_func(say_nothing);
 	*ret_step = VIEW_STEP_SESSION;
 	v->session = fuse_session_new(&args, &view_ops, sizeof(view_ops), v);
 	if (!v->session)
 		return EINVAL;
-	snprintf(device, sizeof(device), "/dev/fd/%d", a->fuse_fd);
 	*ret_step = VIEW_STEP_DEVICE;
-	if (fuse_session_mount(v->session, device) < 0)
+	if (device_attach(v->session, a->fuse_fd) < 0)
 		return EBADF;
 	v->watch_at_ms = now_ms() + WATCH_AFTER_MS;
 	return 0;

@@ -4,7 +4,7 @@
  *
  *   stop-at [-f] [-A] [-r DIR] list FILE COMMAND...   run it whole; a line of FILE per point: N NAME WHAT
  *   stop-at [-f] [-A] [-r DIR] kill N COMMAND...      SIGKILL before the call of point N is made
- *   stop-at [-f] [-A] [-r DIR] ERROR N COMMAND...     the call of point N is not made, and fails: EIO, ENOSPC
+ *   stop-at [-f] [-A] [-o] [-r DIR] ERROR N COMMAND... the call of N is not made, and fails: EIO, ENOSPC
  *
  * A point is a call that changes something outside of its process. Killed before one that changes
  * nothing, a program leaves the very state that it leaves when it is killed before the next one that
@@ -14,6 +14,8 @@
  * there already; these are points too because they can be made to fail. So are calls that only read,
  * where -r says on which file system, that of DIR: "read". What programs load from /usr and /etc is left
  * out. With -A every call is a point. Memory that is shared and mapped is changed without a call.
+ *
+ * With -o the same call of that process fails from then on, too.
  *
  * -f follows children: the count is over all of them, and a kill ends all. Programs with a set-user-id
  * bit, which would not get it, are let go. Without -f, only the command's own process counts and is
@@ -128,7 +130,9 @@ struct point {
 };
 
 static struct {
-	bool follow, every, live, killing;
+	bool follow, every, on, live, killing;
+	pid_t failed;         /* with -o: whose */
+	const char *failed_name;
 	int error;            /* 0: kill */
 	size_t target, count; /* no target: list */
 	FILE *list;
@@ -394,7 +398,8 @@ static enum next at_call(struct tracee *t, const struct __ptrace_syscall_info *i
 		return GO_ON;
 	add_point(c->name, what);
 	t->point = s.count;
-	if (!s.target || s.count != s.target)
+	bool again = s.failed == t->pid && s.failed_name == c->name;
+	if (!s.target || (s.count != s.target && !again))
 		return GO_ON;
 	if (!s.error) {
 		kill_them();
@@ -402,6 +407,10 @@ static enum next at_call(struct tracee *t, const struct __ptrace_syscall_info *i
 	}
 	replace_call(t->pid, false);
 	t->failing = true;
+	if (s.on) {
+		s.failed = t->pid;
+		s.failed_name = c->name;
+	}
 	return GO_ON;
 }
 
@@ -515,11 +524,13 @@ int main(int argc, char **argv)
 	struct stat st;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "+fAr:")) != -1) {
+	while ((opt = getopt(argc, argv, "+fAor:")) != -1) {
 		if (opt == 'f')
 			s.follow = true;
 		else if (opt == 'A')
 			s.every = true;
+		else if (opt == 'o')
+			s.on = true;
 		else if (opt == 'r' && stat(optarg, &st) == 0)
 			s.readable = st.st_dev;
 		else

@@ -164,6 +164,23 @@ without_range() {
 	is_equal "$(tail -n +2 "$out")" $'two\nnew\nfile\nnew'
 }
 
+@test "user: an answer of the view server that the kernel does not take is given again; if that fails, too, it ends, and nothing hangs" {
+	need_commands cc
+	local POINT_FOLLOW=yes POINT_CALL=writev POINT_STEP=19
+	fail_points EIO true answered "$KENNEL" run --net none -- cat /etc/passwd
+	[ "$POINTS" -gt 1 ]
+	POINT_ON=yes fail_points EIO true ended "$KENNEL" run --net none -- cat /etc/passwd
+}
+
+answered() {
+	is_status 0 && grep -q ^root: "$POINT_OUT"
+}
+
+# With an error, before the command or in it.
+ended() {
+	[ "$status" -ne 0 ] && [ -s "$POINT_OUT" ] || [ "$1" = "0 whole" ]
+}
+
 @test "user: the view server killed is an error inside, not a hang, and nothing is left" {
 	background "$KENNEL" run --net none -- sh -c 'echo ready; while :; do read -r l </etc/issue; sleep 0.1; [ -e /etc/nothing-$(date +%N) ]; done'
 	MONITOR=$!

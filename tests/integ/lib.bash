@@ -260,7 +260,9 @@ sandbox_ids() {
 # time; CHECK looks at what is left, that of the whole run too, and is told where it was: "N NAME". Sets POINTS, how many there were. What it heeds:
 #   POINT_FOLLOW=yes   calls of children count too, and all of them are killed
 #   POINT_STEP=N       only each Nth point
+#   POINT_CALL=NAME    only these calls
 #   POINT_EXIT=CODE    the command's own exit code, where it is not 0
+#   POINT_ON=yes       for fail_points: the same call of that process fails from then on, not once
 #   POINT_READS=DIR    for fail_points: calls that read what is on the file system of DIR fail, too
 #   SCENE=(NAME...)    the variables that name what a test changes below $T, in COMMAND too. Then half of the points have a scene of their
 #                      own, side by side with the others, in which $T and these are other places; SCENE_END ends it, if it is set.
@@ -296,7 +298,7 @@ lib_each_point() {
 	kill) grep ' well$' "$LIB_STATE/calls" ;;
 	1kill) cat "$LIB_STATE/calls" ;;
 	*) grep -v ' exit' "$LIB_STATE/calls" ;;
-	esac | awk -v "step=${POINT_STEP:-1}" 'NR % step == 0' >"$LIB_STATE/points"
+	esac | awk -v "call=${POINT_CALL-}" '!call || $2 == call' | awk -v "step=${POINT_STEP:-1}" 'NR % step == 0' >"$LIB_STATE/points"
 	POINTS=$(wc -l <"$LIB_STATE/points")
 	if [ ${#SCENE[@]} -gt 0 ]; then
 		lib_other_scene "$@" >"$LIB_STATE/worker" 2>&1 3>&- &
@@ -369,6 +371,7 @@ lib_stop_at() {
 	fi
 	LIB_STOP_AT=("$program")
 	[ -z "${POINT_FOLLOW-}" ] || LIB_STOP_AT+=(-f)
+	[ -z "${POINT_ON-}" ] || LIB_STOP_AT+=(-o)
 	[ -z "${POINT_READS-}" ] || LIB_STOP_AT+=(-r "$POINT_READS")
 	[ "${KENNEL_TEST_EVERY_CALL-}$1" != 1kill ] || LIB_STOP_AT+=(-A)
 }
