@@ -54,12 +54,14 @@ load lib
 @test "the leak check sees a mount that was taken away" {
 	need_root
 	mount -t tmpfs kept "$T"
-	"$LIB_TOP/tools/host-state" >"$LIB_STATE/before"
+	host_state
+	LIB_BEFORE=$HOST_STATE
 	umount "$T"
 	LIB_TRIES=1 run no_leaks
 	[ "$status" -eq 1 ]
 	has "taken away: mount $T tmpfs kept"
-	"$LIB_TOP/tools/host-state" >"$LIB_STATE/before"
+	host_state
+	LIB_BEFORE=$HOST_STATE
 }
 
 @test "at_end runs last come first, with any word" {

@@ -19,6 +19,9 @@ if [ -z "${KENNEL-}" ]; then
 	done
 fi
 export KENNEL
+# shellcheck source=tools/host-state
+. "$LIB_TOP/tools/host-state"
+
 setup() {
 	kennel_setup
 }
@@ -27,27 +30,34 @@ teardown() {
 	kennel_teardown
 }
 
+# Hundreds of tests pass here and a fork is dear, so there are few: two directories made and removed at once, one find in host_state.
 kennel_setup() {
+	# bats looks at the stack before each command, which takes as long as forty commands; not in helpers any more, whose callers
+	# are what a failed test names.
+	set +T
 	[ -x "${KENNEL-}" ] || {
 		echo "KENNEL is not set to the program"
 		return 1
 	}
-	T=$(mktemp -d "${TMPDIR:-/var/tmp}/kennel-integ-XXXXXX")
-	chmod 0755 "$T"
-	# Kept beside $T: a later test may mount or chmod anything in there.
-	LIB_STATE=$(mktemp -d "${TMPDIR:-/var/tmp}/kennel-state-XXXXXX")
-	: >"$LIB_STATE/undo"
-	"$LIB_TOP/tools/host-state" >"$LIB_STATE/before"
+	# What the helpers keep is beside $T: a later test may mount or chmod anything in there.
+	until T=${TMPDIR:-/var/tmp}/kennel-integ-$BASHPID-$RANDOM$RANDOM && LIB_STATE=$T.state && [ ! -e "$T" ]; do :; done
+	mkdir -m 0755 "$T" "$LIB_STATE"
+	LIB_UNDO=$LIB_STATE/undo
+	: >"$LIB_UNDO"
+	host_state
+	LIB_BEFORE=$HOST_STATE
 }
 
 kennel_teardown() {
-	local line status=0
-	while IFS= read -r line; do
-		[ -z "$line" ] || (eval "$line") || {
-			echo "clean-up failed: $line"
+	local n status=0 undo
+	set +T
+	mapfile -t undo <"$LIB_UNDO"
+	for ((n = ${#undo[@]} - 1; n >= 0; n--)); do
+		eval "${undo[n]}" || {
+			echo "clean-up failed: ${undo[n]}"
 			status=1
 		}
-	done < <(tac "$LIB_STATE/undo")
+	done
 	no_leaks || status=1
 	rm -rf --one-file-system -- "$T" "$LIB_STATE"
 	return $status
@@ -55,8 +65,9 @@ kennel_teardown() {
 
 # at_end COMMAND [ARG]...: run when the test is over, last come first.
 at_end() {
-	printf '%q ' "$@" >>"$LIB_STATE/undo"
-	printf '\n' >>"$LIB_STATE/undo"
+	local words
+	printf -v words '%q ' "$@"
+	printf '%s\n' "$words" >>"$LIB_UNDO"
 }
 
 # no_leaks: is the machine as kennel_setup found it? Waits a moment for what is just going away. Prints what differs. An entry
@@ -64,8 +75,9 @@ at_end() {
 no_leaks() {
 	local try tries=${LIB_TRIES:-10}
 	for ((try = 1; try <= tries; try++)); do
-		"$LIB_TOP/tools/host-state" >"$LIB_STATE/after"
-		LIB_DIFF=$(diff "$LIB_STATE/before" "$LIB_STATE/after" | sed -n '
+		host_state
+		[ "$HOST_STATE" != "$LIB_BEFORE" ] || return 0
+		LIB_DIFF=$(diff <(LC_ALL=C sort -u <<<"$LIB_BEFORE") <(LC_ALL=C sort -u <<<"$HOST_STATE") | sed -n '
 			/^< runtime /d; /^< cgroup /d
 			s/^< /  taken away: /p; s/^> /  left behind: /p')
 		[ -n "$LIB_DIFF" ] || return 0
@@ -196,9 +208,14 @@ background() {
 }
 
 lib_end_process() {
-	kill -TERM "$1" 2>/dev/null || return 0
 	local try
-	for try in $(seq 100); do
+	# A shell that has yet to become the program loses a signal.
+	for try in 1 2 3 4 5; do
+		[ "/proc/$1/exe" -ef "/proc/$BASHPID/exe" ] || break
+		sleep 0.02
+	done
+	kill -TERM "$1" 2>/dev/null || return 0
+	for ((try = 1; try <= 100; try++)); do
 		kill -0 "$1" 2>/dev/null || return 0
 		sleep 0.05
 	done
@@ -311,7 +328,7 @@ lib_each_point() {
 			status_here=1
 			cat "$LIB_STATE/worker"
 		}
-		cat "$LIB_STATE"/other/undo >>"$LIB_STATE/undo"
+		cat "$LIB_STATE"/other/undo >>"$LIB_UNDO"
 		rm -rf "$LIB_STATE/other"
 	fi
 	return $status_here
@@ -322,8 +339,9 @@ lib_other_scene() {
 	local old=$T name word words=() result=0
 	mkdir -p "$T/other" "$LIB_STATE/other"
 	: >"$LIB_STATE/other/undo"
-	cp "$LIB_STATE/before" "$LIB_STATE/points" "$LIB_STATE/other/"
+	cp "$LIB_STATE/points" "$LIB_STATE/other/"
 	LIB_STATE=$LIB_STATE/other
+	LIB_UNDO=$LIB_STATE/undo
 	T=$T/other
 	POINT_OUT=$LIB_STATE/point-out
 	for name in "${SCENE[@]}"; do
