@@ -181,15 +181,16 @@ static int hold(struct kennel_commit *commit, const struct kennel_commit_options
 
 	if (o->flags & KENNEL_COMMIT_RUNNING)
 		return 0;
-	int r = o->store ? -KENNEL_E_NOTFOUND : kennel_list_read(commit->what, &list, NULL);
-	kennel_list_free(list);
-	if (r < 0) {
-		r = o->store && geteuid() == 0 ? store_open_any(o->store, &commit->store, NULL) :
-						 store_open(o->store, false, &commit->store, NULL);
-		/* then it is no container, or who opens it says what is wrong with it */
-		if (r <= 0 || container_open(&commit->store, commit->what, &commit->container, NULL) < 0)
-			return 0;
+	int r = o->store && geteuid() == 0 ? store_open_any(o->store, &commit->store, NULL) :
+					     store_open(o->store, false, &commit->store, NULL);
+	/* The name of a container may be the beginning of an id, too. */
+	if (r > 0 && container_open(&commit->store, commit->what, &commit->container, NULL) >= 0) {
 		if (container_lock(&commit->container, NULL, &why) == 0)
+			return 0;
+	} else {
+		r = o->store ? -KENNEL_E_NOTFOUND : kennel_list_read(commit->what, &list, NULL);
+		kennel_list_free(list);
+		if (r < 0) /* who opens it says what is wrong with it */
 			return 0;
 	}
 	return hint(err,

@@ -139,6 +139,36 @@ static int open_root(struct place *p, struct kennel_error **err)
 	return 0;
 }
 
+/* That says nothing of what was looked for. */
+static bool is_short(const struct kennel_error *err)
+{
+	int e = kennel_error_errno(err);
+
+	return e == ENOMEM || e == EMFILE || e == ENFILE;
+}
+
+bool place_is_away(struct place *p, struct kennel_error **why)
+{
+	if (p->root_fd < 0) {
+		(void)!open_root(p, why);
+		replace_fd(&p->root_fd, -EBADF);
+		return true;
+	}
+	if (p->j.state != JOURNAL_PREPARED && p->j.state != JOURNAL_UNDO && p->j.state != JOURNAL_COMMITTED)
+		return false; /* its stages may be removed already, or not be there yet */
+	for (uint32_t i = 0; i < p->j.n_stages; i++) {
+		_cleanup_error_ struct kennel_error *e = NULL;
+		int fd = -EBADF;
+
+		if (place_stage(p, i, &fd, &e) == 0 || is_short(e))
+			continue;
+		if (why)
+			*why = take_ptr(&e);
+		return true;
+	}
+	return false;
+}
+
 static int read_journal(struct place *p, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf b = { 0 };
@@ -170,9 +200,16 @@ int place_load(int state_fd, const char *id, struct place *ret, struct kennel_er
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	for (size_t i = 0; i < p.j.n_stages; i++)
 		p.stage_fds[i] = -EBADF;
-	r = open_root(&p, err);
-	if (r < 0)
+	/* Without its root it is known by name only: place_is_away() says so. */
+	_cleanup_error_ struct kennel_error *why = NULL;
+	r = open_root(&p, &why);
+	if (r < 0 && is_short(why)) {
+		if (err)
+			*err = take_ptr(&why);
 		return r;
+	}
+	if (r < 0)
+		replace_fd(&p.root_fd, -EBADF);
 	*ret = p;
 	p = (struct place)PLACE_EMPTY;
 	return 1;

@@ -89,6 +89,12 @@ int place_remove_stages(struct place *p, bool keep, struct kennel_error **err) M
 /* Opens STATE/id. Return: 1, 0 it never began. */
 int place_load(int state_fd, const char *id, struct place *ret, struct kennel_error **err) MUST_CHECK;
 
+/*
+ * Can't its root, or a file system of it, be had now: not mounted, not in this mount namespace, failing, or
+ * removed? Then nothing can be told of it, nor done. *why says which.
+ */
+bool place_is_away(struct place *p, struct kennel_error **why);
+
 /* Ids in STATE, ascending. */
 int state_list(int state_fd, struct strv *ret, struct kennel_error **err) MUST_CHECK;
 int state_remove(int state_fd, const char *id, struct kennel_error **err) MUST_CHECK;

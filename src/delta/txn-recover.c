@@ -18,43 +18,6 @@
 #include "path/path.h"
 #include "sys/sys.h"
 
-/* Is a file system of it not mounted now, or not here, in this mount namespace? Then nothing can be told. */
-static bool is_away(struct place *p)
-{
-	if (p->j.state != JOURNAL_PREPARED && p->j.state != JOURNAL_UNDO && p->j.state != JOURNAL_COMMITTED)
-		return false; /* its stages may be removed already, or not be there yet */
-	for (uint32_t i = 0; i < p->j.n_stages; i++) {
-		_cleanup_error_ struct kennel_error *why = NULL;
-		int fd = -EBADF;
-
-		if (place_stage(p, i, &fd, &why) < 0 && is_gone(why))
-			return true;
-	}
-	return false;
-}
-
-/*
- * A directory that is gone, or a disk that is not plugged in now, takes its commits along: they wait, and
- * stand in nobody's way. Return: as place_load(), 0 for such a one.
- */
-static int load_if_there(int state_fd, const char *id, struct place *ret, bool *ret_away,
-			 struct kennel_error **err)
-{
-	_cleanup_error_ struct kennel_error *why = NULL;
-	int r = place_load(state_fd, id, ret, &why);
-
-	*ret_away = r == -KENNEL_E_NOTFOUND;
-	if (*ret_away)
-		return 0;
-	if (r < 0 && err)
-		*err = take_ptr(&why);
-	if (r > 0 && is_away(ret)) {
-		*ret_away = true;
-		return 0;
-	}
-	return r;
-}
-
 static int remove_it(int state_fd, const char *id, struct place *p, bool keep, struct kennel_error **err)
 {
 	char kept[32];
@@ -104,25 +67,66 @@ static void say_date(const struct place *p, char ret[32])
 		snprintf(ret, 32, "%" PRIu64, p->j.when);
 }
 
+/*
+ * A directory that is gone, or a disk that is not plugged in now, takes its commits along: they wait, and
+ * stand in nobody's way. One that is half done is told of, each time.
+ */
+static void say_waits(int state_fd, const char *id, const struct place *p, const char *date,
+		      const struct kennel_error *why)
+{
+	char proc[32], state[4096];
+
+	if (p->j.state != JOURNAL_PREPARED && p->j.state != JOURNAL_UNDO)
+		return;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", state_fd);
+	ssize_t n = readlink(proc, state, sizeof(state) - 1);
+	state[n < 0 ? 0 : n] = '\0';
+	hooks_say(
+		p->hooks,
+		"the commit of \"%s\" on %s was cut off half way, and waits for what is not here now: %s; if "
+		"that never comes back, remove \"%s/%s\"",
+		p->j.what, date, kennel_error_message(why), state, id);
+}
+
+/* What is only to be removed: that it can't be is no reason to keep others from committing. */
+static int sweep(int state_fd, const char *id, struct place *p, struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	int r = remove_it(state_fd, id, p, false, &why);
+
+	if (r < 0 && r != -KENNEL_E_NOMEM) {
+		hooks_say(p->hooks, "what is left of the commit of \"%s\" stays: %s", p->j.what,
+			  kennel_error_message(why));
+		return 0;
+	}
+	if (r < 0 && err)
+		*err = take_ptr(&why);
+	return r < 0 ? r : 1;
+}
+
 /* Return: 1 something was to do, 0 it stands (last) or nothing was ever done, or a code. */
 static int recover_one(int state_fd, const char *id, bool last_committed, const struct txn_hooks *hooks,
 		       struct kennel_error **err)
 {
+	_cleanup_error_ struct kennel_error *why = NULL;
 	_cleanup_place_ struct place p = PLACE_EMPTY;
 	char date[32];
-	bool away;
-	int r = load_if_there(state_fd, id, &p, &away, err);
+	int r = place_load(state_fd, id, &p, err);
 
-	if (r < 0 || away)
+	if (r < 0)
 		return r;
 	if (r == 0)
 		return state_remove(state_fd, id, err);
 	p.hooks = hooks;
 	say_date(&p, date);
+	if (place_is_away(&p, &why)) {
+		say_waits(state_fd, id, &p, date, why);
+		return 0;
+	}
 	switch (p.j.state) {
 	case JOURNAL_STAGING:
-		r = remove_it(state_fd, id, &p, false, err);
-		if (r == 0)
+		r = sweep(state_fd, id, &p, err);
+		if (r > 0)
 			hooks_say(hooks,
 				  "the commit of \"%s\" on %s was cut off before it changed anything; its "
 				  "leftovers are removed",
@@ -146,9 +150,9 @@ static int recover_one(int state_fd, const char *id, bool last_committed, const 
 		if (last_committed)
 			return 0;
 		r = place_log_state(&p, JOURNAL_OVER, err);
-		return r < 0 ? r : remove_it(state_fd, id, &p, false, err);
+		return r < 0 ? r : MIN(sweep(state_fd, id, &p, err), 0);
 	default:
-		return remove_it(state_fd, id, &p, false, err);
+		return MIN(sweep(state_fd, id, &p, err), 0);
 	}
 	return r < 0 ? wrap(err, r, "finish the commit of \"%s\" on %s", p.j.what, date) : 1;
 }
@@ -156,10 +160,9 @@ static int recover_one(int state_fd, const char *id, bool last_committed, const 
 static int is_committed(int state_fd, const char *id, struct kennel_error **err)
 {
 	_cleanup_place_ struct place p = PLACE_EMPTY;
-	bool away;
-	int r = load_if_there(state_fd, id, &p, &away, err);
+	int r = place_load(state_fd, id, &p, err);
 
-	return r <= 0 ? r : p.j.state == JOURNAL_COMMITTED;
+	return r <= 0 ? r : p.j.state == JOURNAL_COMMITTED && !place_is_away(&p, NULL);
 }
 
 int recover_locked(int state_fd, const struct txn_hooks *hooks, struct kennel_error **err)
@@ -219,6 +222,7 @@ static int load_last(int state_fd, struct place *ret, char **ret_id, struct kenn
 	int r = state_list(state_fd, &ids, err);
 
 	for (size_t i = ids.n; i-- > 0 && r == 0;) {
+		_cleanup_error_ struct kennel_error *why = NULL;
 		_cleanup_place_ struct place p = PLACE_EMPTY;
 
 		r = place_load(state_fd, ids.items[i], &p, err);
@@ -226,11 +230,11 @@ static int load_last(int state_fd, struct place *ret, char **ret_id, struct kenn
 			r = MIN(r, 0);
 			continue;
 		}
-		if (is_away(&p))
+		if (place_is_away(&p, &why))
 			return hint(err,
 				    fail(err, KENNEL_E_NOTFOUND,
-					 "the commit of \"%s\" changed a file system that is not here now",
-					 p.j.what),
+					 "the commit of \"%s\" changed what is not here now: %s", p.j.what,
+					 kennel_error_message(why)),
 				    "mount it where it was, then undo it");
 		*ret_id = strdup(ids.items[i]);
 		if (!*ret_id)
@@ -275,16 +279,22 @@ static int note_changed(struct undo *u, const char *path, const char *below, str
 static int check_put(struct undo *u, size_t i, struct kennel_error **err)
 {
 	struct journal_put *put = &u->p->j.puts[i];
+	_cleanup_error_ struct kennel_error *why = NULL;
 	_cleanup_free_ char *below = NULL;
 	const char *name = NULL;
 	struct stat st = { 0 };
 	int dir_fd = -EBADF;
 
-	int r = place_find(u->p, put->path, &dir_fd, &name, err);
-	if (r < 0)
+	int r = place_find(u->p, put->path, &dir_fd, &name, &why);
+	if (r < 0 && !is_gone(why)) {
+		if (err)
+			*err = take_ptr(&why);
 		return r;
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+	}
+	if (r == 0 && fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
 		return fail_errno(err, "look at \"/%s\"", put->path);
+	if (r < 0) /* the directory that it was in: nothing to put the old one into */
+		return note_changed(u, put->path, NULL, err);
 	bool same = st.st_ino == put->new_ino &&
 		    (!put->new_ino || (st.st_ctim.tv_sec == put->settled.tv_sec &&
 				       st.st_ctim.tv_nsec == put->settled.tv_nsec));
@@ -311,9 +321,14 @@ static bool same_attr(const struct attr *a, const struct attr *b)
 
 static int check_meta(struct undo *u, const struct journal_meta *m, struct kennel_error **err)
 {
+	_cleanup_error_ struct kennel_error *why = NULL;
 	_cleanup_attr_ struct attr now = { 0 };
-	int fd = -EBADF, r = place_find_dir(u->p, m->path, &fd, err);
+	int fd = -EBADF, r = place_find_dir(u->p, m->path, &fd, &why);
 
+	if (r < 0 && is_gone(why))
+		return note_changed(u, m->path, NULL, err);
+	if (r < 0 && err)
+		*err = take_ptr(&why);
 	if (r == 0)
 		r = attr_read(fd, m->path, &now, err);
 	return r < 0 ? r : same_attr(&now, &m->to) ? 0 : note_changed(u, m->path, NULL, err);
@@ -341,18 +356,18 @@ static int check_changed(struct undo *u, struct kennel_error **err)
 	return u->lines.len ? place_log(u->p, &u->lines, err) : 0;
 }
 
-static int undo_run(struct undo *u, struct kennel_error **err)
+static int undo_run(struct undo *u, size_t *ret_foreign, struct kennel_error **err)
 {
 	struct place *p = u->p;
-	size_t foreign = 0;
 
 	int r = check_changed(u, err);
 	if (r == 0)
 		r = place_log_state(p, JOURNAL_UNDO, err);
 	if (r < 0)
 		return r;
-	r = settle_all(p, false, false, &foreign, err);
-	if (r == 0 && foreign)
+	/* Forced, what has no directory any more to go back to is left out, and kept. */
+	r = settle_all(p, false, u->force, ret_foreign, err);
+	if (r == 0 && *ret_foreign && !u->force)
 		r = fail(err, KENNEL_E_BUSY, "a file was changed at this very moment");
 	if (r == 0)
 		r = place_note_restored(p, u->state_fd, err);
@@ -378,6 +393,7 @@ int txn_undo(int state_fd, bool force, const struct txn_hooks *hooks, struct txn
 	_cleanup_place_ struct place p = PLACE_EMPTY;
 	_cleanup_close_ int lock_fd = -EBADF;
 	_cleanup_free_ char *id = NULL;
+	size_t foreign = 0;
 
 	int r = state_lock(state_fd, &lock_fd, err);
 	if (r == 0)
@@ -390,13 +406,13 @@ int txn_undo(int state_fd, bool force, const struct txn_hooks *hooks, struct txn
 		return r;
 	p.hooks = hooks;
 	struct undo u = { .p = &p, .state_fd = state_fd, .force = force };
-	r = undo_run(&u, err);
+	r = undo_run(&u, &foreign, err);
 	buf_done(&u.lines);
 	free(u.first);
 	if (r < 0)
 		return r;
 	_cleanup_error_ struct kennel_error *why = NULL;
-	if (remove_it(state_fd, id, &p, false, &why) < 0) /* it is undone all the same */
+	if (remove_it(state_fd, id, &p, foreign > 0, &why) < 0) /* it is undone all the same */
 		hooks_say(hooks, "what the undo left over stays until the next \"kennel gc\": %s",
 			  kennel_error_message(why));
 	return fill_past(&p, ret, err);

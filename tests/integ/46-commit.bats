@@ -148,6 +148,18 @@ look() {
 	is_equal "$(cat "$BASE/etc/one")" one
 }
 
+@test "commit: a name that is the beginning of the id of a sandbox that runs" {
+	background "$KENNEL" run -q --net none -- sh -c 'echo up; sleep 60'
+	wait_for 20 grep -q up "$T/out.$LIB_STARTED"
+	local id
+	id=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $!) | .id")
+	NAME=${id:0:7}
+	keep 'echo in >/etc/one'
+	run_kennel commit -y "$NAME"
+	is_status 0
+	is_equal "$(cat "$BASE/etc/one")" in
+}
+
 @test "commit: one whose directory is gone stands in nobody's way" {
 	keep 'echo changed >/etc/one'
 	run_kennel commit -y "$NAME"

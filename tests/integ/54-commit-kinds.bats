@@ -131,6 +131,24 @@ in_own_mounts() {
 		test -z "$(find / $T/m $T/t -maxdepth 1 -name ".kennel-commit-*")"'
 }
 
+@test "commit-kinds: what can not be removed of an earlier commit keeps nobody from the next" {
+	need_commands mkfs.ext4
+	# shellcheck disable=SC2016
+	in_own_mounts '
+		echo old >$T/m/old; echo old >$T/t/old
+		"$KENNEL" run -q -k "$NAME" --net none -- sh -ec "echo new >$T/m/old; echo new >$T/t/old; echo n >$T/t/new" </dev/null
+		"$KENNEL" commit -y "$NAME" "$T/m"
+		mount -o remount,ro "$T/m"
+		"$KENNEL" commit -y "$NAME" "$T/t/old"
+		"$KENNEL" commit -y "$NAME" "$T/t/new" 2>$T/said
+		grep "what is left of the commit of .* stays: " $T/said
+		test "$(cat $T/t/old $T/t/new | tr "\n" " ")" = "new n "
+		mount -o remount,rw "$T/m"
+		"$KENNEL" gc
+		test -z "$(find $T/m -maxdepth 1 -name ".kennel-commit-*")"
+		"$KENNEL" commit --undo'
+}
+
 @test "commit-kinds: a file system that is not here now waits with its commit" {
 	need_commands mkfs.ext4
 	# shellcheck disable=SC2016
@@ -140,7 +158,7 @@ in_own_mounts() {
 		"$KENNEL" commit -y "$NAME" "$T"
 		umount $T/m
 		if "$KENNEL" commit --undo --force 2>$T/said; then exit 1; fi
-		grep "changed a file system that is not here now" $T/said
+		grep "changed what is not here now" $T/said
 		"$KENNEL" gc
 		test "$(cat $T/t/old)" = new
 		# nor is another one taken for it

@@ -178,7 +178,7 @@ answered() {
 
 # With an error, before the command or in it.
 ended() {
-	[ "$status" -ne 0 ] && [ -s "$POINT_OUT" ] || [ "$1" = "0 whole" ]
+	[ "$1" = "0 whole" ] || { [ "$status" -ne 0 ] && [ -s "$POINT_OUT" ]; }
 }
 
 @test "user: the view server killed is an error inside, not a hang, and nothing is left" {

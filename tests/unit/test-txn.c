@@ -633,6 +633,34 @@ static void test_txn_one_at_a_time(void **state)
 	state_is_empty(f);
 }
 
+/* Another tree is committed to, with what waits in the same state directory. */
+static void commit_elsewhere(struct fixture *f)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct stat st;
+	struct txn *t;
+
+	write_file(f->dir_fd, "elsewhere", "x", 0644);
+	assert_int_equal(fstatat(f->dir_fd, "elsewhere", &st, 0), 0);
+	int r = txn_begin(f->state_fd, f->dir_fd, f->dir, "another", NULL, &t, &err);
+	if (r == 0)
+		r = txn_drop(t, "elsewhere", &st, &err);
+	if (r == 0)
+		r = txn_commit(t, &err);
+	if (r < 0)
+		fail_msg("elsewhere: %s", kennel_error_message(err));
+	txn_free(t);
+	assert_int_equal(faccessat(f->dir_fd, "elsewhere", F_OK, 0), -1);
+}
+
+static bool was_told(struct fixture *f, const char *text)
+{
+	for (size_t i = 0; i < f->said.n; i++)
+		if (strstr(f->said.items[i], text))
+			return true;
+	return false;
+}
+
 /*
  * A recovery finds somebody else's file where it would put the old one: that stays, and the old one is
  * kept.
@@ -656,11 +684,57 @@ static void test_txn_recovery_leaves_foreign_things(void **state)
 	assert_int_equal(recover(f), 1);
 	_cleanup_close_ int fd = openat(f->old_fd, "change", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(read(fd, text, sizeof(text)), 7);
-	bool told = false;
-	for (size_t i = 0; i < f->said.n; i++)
-		told |= strstr(f->said.items[i], "\"/change\" was changed by somebody else") != NULL;
-	assert_true(told);
+	assert_true(was_told(f, "\"/change\" was changed by somebody else"));
 	assert_int_equal(recover(f), 0);
+}
+
+/* The root is moved away, or something else now; whatever state the commit was killed in. */
+static void test_txn_whose_root_is_gone_waits_and_stops_nobody(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *before = picture(f->old_fd, true);
+	unsigned half = 0;
+
+	for (unsigned n = 1, turn = 0; killed_at(n, act_commit, f); n += 13, turn++) {
+		assert_int_equal(renameat(f->dir_fd, "old", f->dir_fd, "away"), 0);
+		if (turn % 4 == 1)
+			write_file(f->dir_fd, "old", "a file", 0644);
+		else if (turn % 4 == 2)
+			assert_int_equal(mkdirat(f->dir_fd, "old", 0755), 0);
+		else if (turn % 4 == 3)
+			assert_int_equal(symlinkat("old", f->dir_fd, "old"), 0);
+		strv_done(&f->said);
+		assert_int_equal(recover(f), 0);
+		half += was_told(f, "was cut off half way, and waits");
+		commit_elsewhere(f);
+		assert_int_equal(undo(f, false, NULL), 1); /* that one */
+		(void)!unlinkat(f->dir_fd, "old", turn % 4 == 2 ? AT_REMOVEDIR : 0);
+		(void)!unlinkat(f->dir_fd, "elsewhere", 0);
+		assert_int_equal(renameat(f->dir_fd, "away", f->dir_fd, "old"), 0);
+		recover(f);
+		if (stands(f))
+			assert_int_equal(undo(f, false, NULL), 1);
+		_cleanup_free_ char *now = picture(f->old_fd, true);
+		same_picture(now, before, "back again", n);
+		state_is_empty(f);
+	}
+	assert_true(half > 2);
+}
+
+static void test_txn_undo_without_the_directory_keeps_what_was_in_it(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_error_ struct kennel_error *err = NULL;
+
+	assert_int_equal(commit(f, NULL, NULL), 0);
+	assert_int_equal(path_remove_tree(f->old_fd, "dir", NULL), 0);
+	assert_int_equal(undo(f, false, &err), -KENNEL_E_BUSY);
+	error_clear(&err);
+	if (undo(f, true, &err) != 1)
+		fail_msg("%s", kennel_error_message(err));
+	assert_false(stands(f));
+	assert_int_equal(faccessat(f->state_fd, "left-00000001/files", F_OK, 0), 0);
+	assert_int_equal(path_remove_tree(f->state_fd, "left-00000001", NULL), 0);
 }
 
 static void test_journal_every_cut_is_an_earlier_state(void **state)
@@ -712,6 +786,10 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_txn_one_at_a_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_txn_recovery_leaves_foreign_things, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_txn_whose_root_is_gone_waits_and_stops_nobody, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_txn_undo_without_the_directory_keeps_what_was_in_it,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_journal_every_cut_is_an_earlier_state, set_up,
 						tear_down),
 	};
