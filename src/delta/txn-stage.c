@@ -118,7 +118,7 @@ static int find_stage_dir(struct txn *t, const char *dir, const struct fs_id *id
 	for (size_t i = 0; i <= parts.n && r == 0; i++) {
 		_cleanup_close_ int fd =
 			path_pin_plain(t->p.root_fd, i ? buf_str(&at) : ".", O_DIRECTORY, err);
-		struct fs_id here;
+		struct fs_id here = { 0 };
 
 		if (fd < 0)
 			return fd;

@@ -270,16 +270,20 @@ static int attach_over(struct child_at *at, int mount_fd, const char *path)
 
 /*
  * Overlay refuses a layer that lies inside of another one (ELOOP), as a directory of the machine does in a
- * copy of it. Below a read-only overlay of its own, over an empty directory, it is another file system.
+ * copy of it. Below a read-only overlay of its own, over an empty directory, the base is another file system.
  */
-static int wrap_layer(struct child_at *at, int lower_fd)
+static int wrap_lowers(struct child_at *at, const int *fds, unsigned n)
 {
 	int empty_fd =
 		openat(at->p->shared->scratch_fd, "empty", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	const int lower_fds[2] = { lower_fd, empty_fd };
+	int lower_fds[CHILD_MAX_FDS];
+
+	for (unsigned k = 0; k < n; k++)
+		lower_fds[k] = fds[k];
+	lower_fds[n] = empty_fd;
 	const struct mount_overlay m = {
 		.lower_fds = lower_fds,
-		.n_lowers = 2,
+		.n_lowers = n + 1,
 		.upper_fd = -1,
 		.user_xattr = at->p->shared->user_xattr,
 		.attr_flags = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_NOSUID,
@@ -299,16 +303,19 @@ static int make_overlay(struct child_at *at, unsigned i)
 	const struct child_plan *p = at->p;
 	const struct child_overlay *o = &p->overlays[i];
 	struct child_shared *s = p->shared;
+	const int *fds = s->lower_fds + o->first_lower;
+	unsigned n = i == 0 && s->wrapped_from ? s->wrapped_from : o->n_lowers;
 	int lower_fds[CHILD_MAX_FDS];
 
-	for (unsigned k = 0; k < o->n_lowers; k++) {
-		int fd = s->lower_fds[o->first_lower + k];
-
-		lower_fds[k] = s->wrapped[o->first_lower + k] ? wrap_layer(at, fd) : fd;
+	for (unsigned k = 0; k < n; k++)
+		lower_fds[k] = fds[k];
+	if (n < o->n_lowers) {
+		lower_fds[n] = wrap_lowers(at, fds + n, o->n_lowers - n);
+		n++;
 	}
 	const struct mount_overlay m = {
 		.lower_fds = lower_fds,
-		.n_lowers = o->n_lowers,
+		.n_lowers = n,
 		.upper_fd = s->upper_fds[i],
 		.work_fd = s->work_fds[i],
 		.user_xattr = s->user_xattr,

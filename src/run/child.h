@@ -97,7 +97,7 @@ struct child_shared {
 	int scratch_fd;
 	int lower_fds[CHILD_MAX_FDS];
 	int upper_fds[CHILD_MAX_FDS], work_fds[CHILD_MAX_FDS];
-	bool wrapped[CHILD_MAX_FDS]; /* this lower lies inside of another one, or another in it */
+	unsigned wrapped_from; /* lowers of the first overlay from here on get one of their own; 0: none */
 	/* from the child of an ordinary user, one a view: /dev/fuse, opened in its namespace; the mount */
 	int fuse_fds[CHILD_MAX_FDS], view_fds[CHILD_MAX_FDS];
 	int init_fd;            /* the memory file of init */

@@ -203,7 +203,7 @@ static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kenn
 	return r < 0 ? r : 0;
 }
 
-/* Is the directory at path the one that st is of, or in it? As the names say; "don't know" is yes. */
+/* Is the directory at path the one that st is of, or in it? As the names say; "don't know" is no. */
 static bool lies_in(const char *path, const struct stat *st)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -216,10 +216,20 @@ static bool lies_in(const char *path, const struct stat *st)
 			return false;
 		replace_fd(&fd, openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	}
-	return true;
+	return false;
 }
 
-static bool lie_in_each_other(const struct launch *l, const bool *same)
+static int refuse_pair(const char *inner, const char *outer, struct kennel_error **err)
+{
+	return hint(err,
+		    fail(err, KENNEL_E_INVALID,
+			 "the layer \"%s\" lies in the layer \"%s\", so they can't be put together", inner,
+			 outer),
+		    "make an image of one of them, or copy it to another place");
+}
+
+/* The kernel refuses them in one overlay, and in an overlay of its own a layer would lose what it deletes. */
+static int refuse_nested(const struct launch *l, struct kennel_error **err)
 {
 	const struct strv *layers = &l->spec->layers;
 	const int *fds = l->shared->lower_fds + l->child_overlays[0].first_lower;
@@ -227,35 +237,35 @@ static bool lie_in_each_other(const struct launch *l, const bool *same)
 
 	/* given lowest first, opened uppermost first */
 	for (size_t i = 0; i < layers->n; i++)
-		for (size_t k = 0; k < layers->n; k++)
-			if (i != k && same[i] && same[k] &&
-			    (fstat(fds[i], &st) < 0 || lies_in(layers->items[layers->n - 1 - k], &st)))
-				return true;
-	return false;
+		for (size_t k = 0; k < layers->n; k++) {
+			const char *outer = layers->items[layers->n - 1 - i];
+			const char *inner = layers->items[layers->n - 1 - k];
+
+			if (i == k || fstat(fds[i], &st) < 0 || !S_ISDIR(st.st_mode) || !lies_in(inner, &st))
+				continue;
+			return refuse_pair(inner, outer, err);
+		}
+	return 0;
 }
 
 /*
  * A layer on the file system of the base may lie inside of it, as one of the machine does in a copy of the
- * machine, and overlay refuses that. So the base is wrapped into an overlay of its own: wrapped layers would
- * lose what they delete. Only where layers lie in each other, or the base has layers itself, it is them.
+ * machine, and overlay refuses that. So the base, with all layers that it has itself, is wrapped into an
+ * overlay of its own: a wrapped layer would lose what it deletes.
  */
-static void mark_wrapped(struct launch *l)
+static int mark_wrapped(struct launch *l, struct kennel_error **err)
 {
 	const struct child_overlay *o = &l->child_overlays[0];
-	const size_t n = l->spec->layers.n, base = o->n_lowers - 1;
+	const size_t n = l->spec->layers.n;
 	const int *fds = l->shared->lower_fds + o->first_lower;
-	bool *wrapped = l->shared->wrapped + o->first_lower, any = false;
-	bool same[CHILD_MAX_FDS] = { 0 };
-	struct stat st, layer;
+	struct stat base, layer;
 
-	if (fstat(fds[base], &st) < 0)
-		return;
 	for (size_t k = 0; k < n; k++)
-		any |= same[k] = fstat(fds[k], &layer) == 0 && layer.st_dev == st.st_dev;
-	if (any && base == n && !lie_in_each_other(l, same))
-		wrapped[base] = true;
-	else
-		memcpy(wrapped, same, n * sizeof(*same));
+		for (size_t i = n; i < o->n_lowers; i++)
+			if (fstat(fds[k], &layer) == 0 && fstat(fds[i], &base) == 0 &&
+			    layer.st_dev == base.st_dev)
+				l->shared->wrapped_from = (unsigned)n;
+	return n > 1 ? refuse_nested(l, err) : 0;
 }
 
 /* Opens the lowers of one overlay. Return: 1, 0 left out, or a negative code. */
@@ -313,8 +323,9 @@ static int prepare_overlay(struct launch *l, size_t i, int delta_fd, struct kenn
 	int r = open_lowers(l, i, err);
 	if (r <= 0)
 		return r;
-	if (i == 0)
-		mark_wrapped(l);
+	r = i == 0 ? mark_wrapped(l, err) : 0;
+	if (r < 0)
+		return r;
 	if (fstat(lower_fds[o->n_lowers - 1], &st) < 0)
 		return fail_errno(err, "look at \"%s\"", l->sb->plan->overlays[i].target);
 	if (S_ISREG(st.st_mode) && i > 0)

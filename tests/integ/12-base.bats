@@ -386,6 +386,48 @@ make_layer() {
 	is_equal "$stdout" $'from below\nfrom below'
 }
 
+@test "layer: one in another, which would lose what it deletes, is refused; each for itself is well without root" {
+	make_base "$T/base"
+	mkdir -p "$T/outer/inner/etc" "$T/outer/etc"
+	mknod "$T/outer/inner/gone" c 0 0 2>/dev/null || :
+	echo gone >"$T/base/gone"
+	echo inner >"$T/outer/inner/etc/which"
+	local options
+	for options in "--layer $T/outer --layer $T/outer/inner" "--layer $T/outer/inner --layer $T/outer"; do
+		# shellcheck disable=SC2086
+		in_base "$T/base" $options -- cat /etc/which
+		if [ "$(id -u)" -eq 0 ]; then
+			refused yes "the layer \"$T/outer/inner\" lies in the layer \"$T/outer\""
+		else
+			is_equal "$stdout" inner
+		fi
+	done
+}
+
+@test "layer: one on the file system of a layer that the root of the machine is made of" {
+	need_root "the root of a live system"
+	need_commands pivot_root
+	mkdir -p "$T/low" "$T/root" "$T/layer/etc" "$T/live"
+	echo replaced >"$T/layer/etc/issue"
+	mknod "$T/layer/etc/os-release" c 0 0
+	# shellcheck disable=SC2016
+	T=$T KENNEL=$KENNEL unshare -m --propagation private bash -euc '
+		mount --bind / $T/low
+		mount -t tmpfs tmpfs $T/live
+		mkdir -p $T/live/up/etc $T/live/work
+		echo upper >$T/live/up/etc/upper
+		mount -t overlay -o lowerdir=$T/low,upperdir=$T/live/up,workdir=$T/live/work overlay $T/root
+		for m in proc sys dev run tmp; do mount --rbind /$m $T/root/$m; done
+		for m in low live; do mount --rbind $T/$m $T/root$T/$m; done
+		cd $T/root
+		pivot_root . mnt
+		"$KENNEL" run --net none --layer $T/low$T/layer -- sh -c "cat /etc/issue /etc/upper; ls /etc/os-release; head -c 4 /etc/passwd"
+		' >"$T/said" 2>&1 || :
+	has $'replaced\nupper' "$(<"$T/said")"
+	has "'/etc/os-release': No such file" "$(<"$T/said")"
+	has root "$(<"$T/said")"
+}
+
 @test "layer: twenty of them" {
 	make_base "$T/base"
 	local options=() n
