@@ -73,6 +73,8 @@ listing() {
 	squashfs) unsquashfs -llc "$f" | sed 's/[0-9]*-[0-9]*-[0-9]* [0-9]*:[0-9]*//' ;;
 	ext4) e2fsck -fn "$f" | tail -n 1 ;;
 	erofs) fsck.erofs "$f" ;;
+	btrfs) btrfs check --readonly "$f" | grep 'no error found' ;;
+	cpio) (cd "$OUT" && busybox cpio -tv <"$f" | sed 's/[0-9]*-[0-9]*-[0-9]* [0-9]*:[0-9]*:[0-9]*//') ;;
 	deb) dpkg-deb -c "$f" | sed 's/[0-9]*-[0-9]*-[0-9]* [0-9]*:[0-9]*//' ;;
 	dir | oci) (cd "$f" && find . -printf '%p %y %m %l %s\n' | sort) ;;
 	esac
@@ -153,6 +155,16 @@ export_points() {
 	export_points 9 ext4
 }
 
+@test "ship kill: export to images of erofs and btrfs" {
+	need_commands mkfs.erofs fsck.erofs mkfs.btrfs btrfs
+	export_points 4 erofs
+	export_points 40 btrfs
+}
+
+@test "ship kill: export to cpio" {
+	export_points 2 cpio
+}
+
 @test "ship kill: export, on a disk that is full or fails" {
 	need_root "an ordinary user's is no other way"
 	FORMAT=tar.zst
@@ -206,7 +218,7 @@ imported_as_said() {
 }
 
 @test "ship kill: import" {
-	local FORMAT AS=() step=3
+	local FORMAT AS=() step=4
 	[ "$(id -u)" -eq 0 ] || step=6
 	for FORMAT in tar.zst squashfs oci.tar; do
 		WHOLE=
@@ -217,6 +229,13 @@ imported_as_said() {
 	FORMAT=ext4
 	WHOLE=
 	POINT_STEP=4 kill_points to_import none_or_whole "$KENNEL" import -q -P "$S" "$OUT/in.$FORMAT" back
+	local FORMATS="cpio"
+	command -v mkfs.erofs >/dev/null && FORMATS+=" erofs"
+	command -v mkfs.btrfs >/dev/null && FORMATS+=" btrfs"
+	for FORMAT in $FORMATS; do
+		WHOLE=
+		POINT_STEP=12 kill_points to_import none_or_whole "$KENNEL" import -q -P "$S" --what delta "$OUT/in.$FORMAT" back
+	done
 	FORMAT=dir
 	AS=(--format directory)
 	WHOLE=
