@@ -139,6 +139,23 @@ static void add_time(struct buf *b, const struct kennel_list *list, const char *
 	add_label(b, label, buf_str(&line));
 }
 
+/* "eth0 10.107.0.5/24 fd6b:... (bridge kennel0)" and the ports that lead in. */
+static void add_network(struct buf *b, const struct kennel_list *list)
+{
+	const char *line;
+
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "interface", n)); n++) {
+		_cleanup_interface_line_ struct interface_line in = split_interface(line);
+		_cleanup_buf_ struct buf text = { 0 };
+
+		buf_printf(&text, "%s%s%s (%s %s)", in.name, *in.addresses ? " " : "", in.addresses, in.kind,
+			   in.outside);
+		add_label(b, n ? "" : "interfaces", buf_str(&text));
+	}
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "publish", n)); n++)
+		add_label(b, n ? "" : "published", line);
+}
+
 static void add_sandbox(struct buf *b, const struct kennel_list *list)
 {
 	static const struct {
@@ -153,20 +170,8 @@ static void add_sandbox(struct buf *b, const struct kennel_list *list)
 	add_time(b, list, "started", "created");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		add_label(b, rows[i].label, fact_text(list, 0, rows[i].key));
+	add_network(b, list);
 	add_size(b, "changes", fact_text(list, 0, "size"));
-}
-
-static void add_json_lines(struct buf *b, const struct kennel_list *list, const char *name, const char *key)
-{
-	const char *line;
-
-	json_key(b, name);
-	buf_puts(b, "[");
-	for (size_t n = 0; (line = kennel_list_detail(list, 0, key, n)); n++) {
-		buf_puts(b, n ? ", " : "");
-		buf_json(b, line);
-	}
-	buf_puts(b, "]");
 }
 
 static void add_json_details(struct buf *b, const struct kennel_list *list)
@@ -187,8 +192,8 @@ static void add_json_details(struct buf *b, const struct kennel_list *list)
 		buf_puts(b, "}");
 	}
 	buf_puts(b, "]");
-	add_json_lines(b, list, "layers", "layer");
-	add_json_lines(b, list, "replaced", "replaced");
+	fact_json_lines(b, list, 0, "layers", "layer");
+	fact_json_lines(b, list, 0, "replaced", "replaced");
 }
 
 /* A container, running or not: what it is, what it is run with. */

@@ -47,10 +47,81 @@ uint64_t fact_age(const struct kennel_list *list, size_t i)
 	return created > now ? 0 : now - created; /* the clock was set back meanwhile */
 }
 
+void fact_json_lines(struct buf *b, const struct kennel_list *list, size_t i, const char *name,
+		     const char *key)
+{
+	const char *line;
+
+	json_key(b, name);
+	buf_puts(b, "[");
+	for (size_t n = 0; (line = kennel_list_detail(list, i, key, n)); n++) {
+		buf_puts(b, n ? ", " : "");
+		buf_json(b, line);
+	}
+	buf_puts(b, "]");
+}
+
+/* The words of a text between blanks. */
+static void json_words(struct buf *b, char *text)
+{
+	bool first = true;
+
+	for (char *word; (word = strsep(&text, " "));) {
+		if (!*word)
+			continue;
+		buf_puts(b, first ? "" : ", ");
+		buf_json(b, word);
+		first = false;
+	}
+}
+
+static void json_interfaces(struct buf *b, const struct kennel_list *list, size_t i)
+{
+	const char *line;
+
+	json_key(b, "interfaces");
+	buf_puts(b, "[");
+	for (size_t n = 0; (line = kennel_list_detail(list, i, "interface", n)); n++) {
+		_cleanup_interface_line_ struct interface_line in = split_interface(line);
+
+		buf_puts(b, n ? ", {" : "{");
+		json_member(b, "name", in.name, false);
+		json_member(b, "kind", in.kind, false);
+		json_member(b, "outside", in.outside, false);
+		json_key(b, "addresses");
+		buf_puts(b, "[");
+		json_words(b, in.addresses);
+		buf_puts(b, "]}");
+	}
+	buf_puts(b, "]");
+}
+
 void fact_json(struct buf *b, const struct kennel_list *list, size_t i)
 {
 	for (size_t f = 0; f < ARRAY_SIZE(facts); f++)
 		json_member(b, facts[f].key, value_of(list, i, facts[f].key), facts[f].numeric);
+	json_interfaces(b, list, i);
+	fact_json_lines(b, list, i, "publish", "publish");
+}
+
+void interface_line_done(struct interface_line *in)
+{
+	free(in->text);
+}
+
+struct interface_line split_interface(const char *line)
+{
+	struct interface_line in = { .text = strdup(line) };
+	char **const fields[] = { &in.name, &in.kind, &in.outside, &in.addresses };
+	static char none[1];
+	char *rest = in.text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		char *field = strsep(&rest, "\t");
+
+		*fields[i] = field ? field : none;
+	}
+	return in;
 }
 
 void mount_line_done(struct mount_line *m)

@@ -23,6 +23,20 @@ struct mount_line {
 	const char *verdict, *path, *fstype, *reason;   /* "" where the line ends before */
 };
 
+/* The lines of a detail as an array, a member of the object. */
+void fact_json_lines(struct buf *b, const struct kennel_list *list, size_t i, const char *name,
+		     const char *key);
+
+/* A detail "interface": name inside, kind, what it hangs on outside, addresses with blanks between. */
+struct interface_line {
+	char *text;
+	char *name, *kind, *outside, *addresses;
+};
+
+struct interface_line split_interface(const char *line);
+void interface_line_done(struct interface_line *in);
+#define _cleanup_interface_line_ __attribute__((cleanup(interface_line_done)))
+
 struct mount_line split_mount(const char *line);
 void mount_line_done(struct mount_line *m);
 #define _cleanup_mount_line_ __attribute__((cleanup(mount_line_done)))

@@ -47,7 +47,11 @@
 	{ 0, "device", "PATH[:rwm]", OPT_SETTING, 0, \
 	  "allow a device: read, write, make (default: all three)", \
 	  OPT_WORDS_PATH }, \
-	{ 'n', "net", "MODE", OPT_SETTING, 0, "nat (default), none or host", "nat none host" }, \
+	{ 'n', "net", "KIND", OPT_SETTING, 0, \
+	  "nat (default), none, host, or an interface: private, bridge[:NAME], veth:NAME, macvlan:DEVICE", \
+	  "nat none host private bridge bridge: veth: macvlan: ns: container:" }, \
+	{ 'p', "publish", "[IP:]PORT:PORT[/udp]", OPT_SETTING, 0, \
+	  "a port of the machine that leads to the second one, inside; may be repeated", NULL }, \
 	{ 0, "hostname", "NAME", OPT_SETTING, 0, "its host name", NULL }, \
 	SPEC_OPT_HEADING("Limits"), \
 	{ 'm', "memory", "SIZE", OPT_SETTING, 0, "memory of all its processes, e.g. 512M", NULL }, \

@@ -265,8 +265,9 @@ KENNEL_PUBLIC const char *kennel_list_value(const struct kennel_list *list, size
  * @list:  list; borrowed
  * @index: 0 to kennel_list_count() - 1
  * @key:   "mount": one line a mount of the machine, "copied PATH FSTYPE", "new PATH FSTYPE" or "left-out PATH
- *         FSTYPE REASON" with tabs between; "replaced": one path that the ordinary user who started it can't
- *         read, and in whose place something empty stands inside
+ *         FSTYPE REASON" with tabs between; "interface": "NAME KIND OUTSIDE ADDRESSES", with tabs between,
+ *         and blanks between the addresses; "publish": a port as "--publish" has it; "replaced": one path
+ *         that the ordinary user who started it can't read, and in whose place something empty stands inside
  * @n:     0, 1, ... until NULL comes back
  *
  * Return: text owned by @list, or NULL. Since 0.1.

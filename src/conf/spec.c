@@ -48,10 +48,6 @@ static const struct word isolate_words[] = {
 	{ "auto", SPEC_ISOLATE_AUTO }, { "fs", SPEC_ISOLATE_FS }, { "ns", SPEC_ISOLATE_NS },
 	{ "user", SPEC_ISOLATE_USER }, { "vm", SPEC_ISOLATE_VM }, { NULL, 0 },
 };
-static const struct word net_words[] = {
-	{ "auto", SPEC_NET_AUTO }, { "none", SPEC_NET_NONE }, { "host", SPEC_NET_HOST },
-	{ "nat", SPEC_NET_NAT },   { NULL, 0 },
-};
 static const struct word tty_words[] = {
 	{ "auto", SPEC_TTY_AUTO }, { "yes", SPEC_TTY_YES }, { "no", SPEC_TTY_NO }, { NULL, 0 },
 };
@@ -67,11 +63,6 @@ static const char *word_name(const struct word *words, unsigned value)
 const char *spec_isolate_name(enum spec_isolate v)
 {
 	return word_name(isolate_words, v);
-}
-
-const char *spec_net_name(enum spec_net v)
-{
-	return word_name(net_words, v);
 }
 
 struct spec *spec_new(struct kennel_error **err)
@@ -99,6 +90,9 @@ struct spec *spec_free(struct spec *s)
 		free(s->devices[i].path);
 	free(s->mounts);
 	free(s->devices);
+	free(s->net_where);
+	free(s->interfaces);
+	free(s->ports);
 	free(s->base_path);
 	free(s->hostname);
 	free(s->user);
@@ -570,6 +564,16 @@ static int set_once_flag(struct spec *s, const struct key *k, const char *value,
 	return set_flag(s, k, value, err);
 }
 
+static int set_net(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
+{
+	return network_set(s, value, err);
+}
+
+static int add_port(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
+{
+	return network_publish(s, value, err);
+}
+
 static int add_env(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
 {
 	const char *equals = strchr(value, '=');
@@ -600,7 +604,11 @@ static const struct key keys[] = {
 	{ "cap-drop", add_caps, AT(cap_drop), NULL,
 	  "it is a name of capabilities(7), such as NET_RAW, or ALL" },
 	{ "no-new-privs", set_flag, AT(no_new_privs), NULL, "it is yes or no" },
-	{ "net", set_word, AT(net), net_words, "it is nat, none, host or auto" },
+	{ "net", set_net, 0, NULL,
+	  "it is nat, none, host, private, bridge:NAME, veth:NAME, macvlan:DEVICE, ns:PATH or "
+	  "container:NAME" },
+	{ "publish", add_port, 0, NULL,
+	  "it is PORT:PORT-INSIDE, with an address and a colon in front and /udp behind it where wanted" },
 	{ "tty", set_word, AT(tty), tty_words, "it is yes, no or auto" },
 	{ "hostname", set_hostname, 0, NULL, "it is up to 64 letters, digits, dots and inner hyphens" },
 	{ "user", set_user, 0, NULL, "it is NAME or UID, with :GROUP or :GID behind it where wanted" },
@@ -633,7 +641,7 @@ enum spec_use spec_key_use(const char *name)
 {
 	static int (*const lists[])(struct spec *, const struct key *, const char *,
 				    struct kennel_error **) = {
-		add_path, add_target, add_share, add_mount, add_device, add_caps, add_env,
+		add_path, add_target, add_share, add_mount, add_device, add_caps, add_env, add_port,
 	};
 	const struct key *k = find_key(name);
 
@@ -642,6 +650,8 @@ enum spec_use spec_key_use(const char *name)
 	if (k->set == set_keep || k->set == set_store || k->set == set_file || k->set == set_format ||
 	    k->set == set_once_flag)
 		return SPEC_USE_ONCE;
+	if (k->set == set_net)
+		return SPEC_USE_GROUP;
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		if (k->set == lists[i])
 			return SPEC_USE_LIST;
@@ -660,6 +670,8 @@ void spec_mark_configured(struct spec *s)
 	strv_done(&s->given);
 	s->n_configured = s->n_mounts;
 	s->n_configured_devices = s->n_devices;
+	s->n_configured_ports = s->n_ports;
+	s->net_configured = true;
 	s->configured_caps = s->cap_add | s->cap_drop;
 }
 
@@ -753,6 +765,8 @@ int spec_check(const struct spec *s, struct kennel_error **err)
 
 	if (r == 0)
 		r = check_targets(s, err);
+	if (r == 0)
+		r = network_check(s, err);
 	if (r == 0 && s->file && s->keep)
 		r = hint(err, fail(err, KENNEL_E_INVALID, "changes are kept in a file or by name, not both"),
 			 "leave --file or --keep out");

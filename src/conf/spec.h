@@ -15,10 +15,9 @@
 #include "base/error.h"
 #include "base/strv.h"
 #include "base/suggest.h"
+#include "conf/network.h"
 
 enum spec_isolate { SPEC_ISOLATE_AUTO, SPEC_ISOLATE_FS, SPEC_ISOLATE_NS, SPEC_ISOLATE_USER, SPEC_ISOLATE_VM };
-/* AUTO: nat, or none and a remark */
-enum spec_net { SPEC_NET_AUTO, SPEC_NET_NONE, SPEC_NET_HOST, SPEC_NET_NAT };
 enum spec_idmap { SPEC_IDMAP_AUTO, SPEC_IDMAP_NO, SPEC_IDMAP_RANGE };
 enum spec_tty { SPEC_TTY_AUTO, SPEC_TTY_YES, SPEC_TTY_NO };
 enum spec_base { SPEC_BASE_SYSTEM, SPEC_BASE_PATH };    /* PATH: directory or image, seen when opened */
@@ -51,6 +50,11 @@ struct spec {
 	uint64_t cap_add, cap_drop;     /* bit masks of 1 << CAP_*; "ALL" sets all bits */
 	bool no_new_privs;
 	enum spec_net net;
+	char *net_where;                /* NS: a path, clean; CONTAINER: a name or an id; else NULL */
+	struct spec_interface *interfaces;      /* iff SPEC_NET_INTERFACES */
+	size_t n_interfaces;
+	struct spec_port *ports;        /* --publish */
+	size_t n_ports;
 	enum spec_tty tty;
 	char *hostname;                 /* NULL: chosen by the planner */
 	char *user;                     /* NULL: root; else NAME|UID[:GROUP|GID], looked up inside */
@@ -71,6 +75,8 @@ struct spec {
 	/* Of what follows spec_mark_configured() overrules what came before. */
 	size_t n_configured;            /* mounts */
 	size_t n_configured_devices;
+	size_t n_configured_ports;
+	bool net_configured;            /* an interface takes the place of what there is */
 	uint64_t configured_caps;
 };
 
@@ -78,6 +84,7 @@ enum spec_use {
 	SPEC_USE_UNKNOWN, /* no such key */
 	SPEC_USE_VALUE, /* the last one counts */
 	SPEC_USE_LIST, /* each one adds to those before */
+	SPEC_USE_GROUP, /* may stand many times; those said together take the place of those before */
 	SPEC_USE_ONCE, /* of one run, never of a configuration: keep, path, file, ... */
 };
 
@@ -86,8 +93,8 @@ struct spec *spec_free(struct spec *s);
 
 /*
  * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs
- * net tty hostname user workdir env memory pids cpus quiet keep path file format force trust. Keys that
- * hold lists append. In values
+ * net publish tty hostname user workdir env memory pids cpus quiet keep path file format force trust. Keys
+ * that hold lists append. In values
  * of several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of a field itself.
  * Return: 0, -KENNEL_E_INVALID with a sentence that begins with the key and quotes the value (and a hint
  * that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.
@@ -105,8 +112,8 @@ void spec_mark_configured(struct spec *s);
 
 /*
  * What can't be asked for together: level vm (unknown yet), idmap at a level without a user namespace, its
- * opposite at level user, an own network or host name at level fs, two things at one place, one capability
- * both added and dropped (beside ALL).
+ * opposite at level user, an own network or host name at level fs, two things at one place, a port without a
+ * way to it, one capability both added and dropped (beside ALL).
  */
 int spec_check(const struct spec *s, struct kennel_error **err) MUST_CHECK;
 

@@ -12,6 +12,19 @@ static bool is_saved(const char *key)
 	return spec_key_use(key) != SPEC_USE_ONCE && strcmp(key, "quiet") != 0 && strcmp(key, "tty") != 0;
 }
 
+/* Of a group the first takes the place of all that the file has. */
+static bool adds(const struct spec *spec, size_t at)
+{
+	const enum spec_use use = spec_key_use(spec->given.items[at]);
+
+	if (use != SPEC_USE_GROUP)
+		return use == SPEC_USE_LIST;
+	for (size_t i = 0; i < at; i += 2)
+		if (strcmp(spec->given.items[i], spec->given.items[at]) == 0)
+			return true;
+	return false;
+}
+
 int container_put_given(const char *file, const struct spec *spec, struct buf *text,
 			struct kennel_error **err)
 {
@@ -20,7 +33,7 @@ int container_put_given(const char *file, const struct spec *spec, struct buf *t
 	for (size_t i = 0; i + 1 < spec->given.n && r == 0; i += 2) {
 		const char *key = spec->given.items[i];
 		const struct config_change change = {
-			.action = spec_key_use(key) == SPEC_USE_LIST ? CONFIG_ADD : CONFIG_SET,
+			.action = adds(spec, i) ? CONFIG_ADD : CONFIG_SET,
 			.key = key,
 			.value = spec->given.items[i + 1],
 		};

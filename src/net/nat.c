@@ -102,26 +102,67 @@ int net_nat_available(void)
 	return path_find_tool("pasta", &tool, NULL) == 1;
 }
 
+/* What is published of one kind, in words of pasta's; nothing is "none", for its default is everything. */
+static int add_ports(struct strv *argv, const struct net_nat_spec *spec, bool udp, struct kennel_error **err)
+{
+	const char *option = udp ? "-u" : "-t";
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_ports && r == 0; i++) {
+		const struct net_port *p = &spec->ports[i];
+
+		if (p->udp != udp)
+			continue;
+		any = true;
+		r = strv_add(argv, option, err);
+		if (r == 0)
+			r = strv_addf(argv, err, "%s%s%u:%u", p->at, p->at[0] ? "/" : "", p->outside,
+				      p->inside);
+	}
+	if (r == 0 && !any)
+		r = strv_add(argv, option, err);
+	return r == 0 && !any ? strv_add(argv, "none", err) : r;
+}
+
 /*
- * Options that all versions have. -t, -u, -T, -U: no port is forwarded either way, the defaults would forward
- * all that are bound. --no-map-gw: the gateway's address does not stand for the host's loopback. DHCP and
- * router advertisements are parsers that nobody needs when pasta configures the interface.
+ * Options that all versions have. -T, -U: no port of the machine's leads there from inside; the defaults
+ * would forward all that are bound, both ways. --no-map-gw: the gateway's address does not stand for the
+ * host's loopback. DHCP and router advertisements are parsers that nobody needs when pasta configures the
+ * interface.
  */
 int net_nat_argv(const char *tool, const struct net_nat_spec *spec, unsigned run_as_id, struct strv *ret,
 		 struct kennel_error **err)
 {
 	static const char *const fixed[] = {
-		"--foreground", "--quiet", "--config-net", "--no-map-gw",
-		"--no-dhcp", "--no-dhcpv6", "--no-ra", "--no-netns-quit",
-		"-t", "none", "-u", "none", "-T", "none", "-U", "none",
-		"--dns-forward", NET_DNS_FORWARD4, "--dns-forward", NET_DNS_FORWARD6,
-		"--pid", "/proc/self/fd/2",
+		"--foreground",
+		"--quiet",
+		"--config-net",
+		"--no-map-gw",
+		"--no-dhcp",
+		"--no-dhcpv6",
+		"--no-ra",
+		"--no-netns-quit",
+		"-T",
+		"none",
+		"-U",
+		"none",
+		"--dns-forward",
+		NET_DNS_FORWARD4,
+		"--dns-forward",
+		NET_DNS_FORWARD6,
+		"--pid",
+		"/proc/self/fd/2",
 	};
 	_cleanup_strv_ struct strv argv = { 0 };
 	int r = strv_add(&argv, tool, err);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(fixed); i++)
 		r = strv_add(&argv, fixed[i], err);
+	if (r == 0)
+		r = add_ports(&argv, spec, false, err);
+	if (r == 0)
+		r = add_ports(&argv, spec, true, err);
 	if (r == 0 && run_as_id)
 		r = strv_addf(&argv, err, "--runas=%u:%u", run_as_id, run_as_id);
 	if (r == 0 && spec->userns_fd >= 0)

@@ -11,6 +11,8 @@
 #define KENNEL_NET_NAT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -26,6 +28,13 @@ struct sock_fprog;
 #define NET_DNS_FORWARD4 "169.254.1.1"
 #define NET_DNS_FORWARD6 "fd00:6b65:6e6e:656c::53"
 
+/* A port of the machine that leads to one inside. */
+struct net_port {
+	char at[64];            /* an address of the machine, or "": all of them */
+	uint16_t outside, inside;
+	bool udp;
+};
+
 /*
  * Both descriptors are borrowed, must be >= 3, and only have to live until net_nat_start() returned. No
  * process has to be in the namespaces yet; the maps of the user namespace may be written later.
@@ -35,6 +44,8 @@ struct net_nat_spec {
 	int userns_fd;
 	int netns_fd;
 	int tap_fd;             /* NET_TAP_NAME with the filter on it (net/tap.h); below 3: pasta makes one */
+	const struct net_port *ports;
+	size_t n_ports;
 };
 
 /*

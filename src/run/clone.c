@@ -50,6 +50,30 @@ int clone_init_file(struct launch *l, struct kennel_error **err)
 	return fd < 0 ? fd : 0;
 }
 
+/* What this thread is in at the clone, the child is born in. */
+static int enter_network(struct launch *l, int *ret_back_fd, struct kennel_error **err)
+{
+	_cleanup_close_ int back_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (back_fd < 0)
+		return fail_errno(err, "open the network namespace");
+	if (sys_setns(l->join_ns_fd, CLONE_NEWNET) < 0)
+		return hint(err, fail_errno(err, "join the network \"%s\"", l->spec->net_where),
+			    "it takes root over the namespace that is joined");
+	*ret_back_fd = take_fd(&back_fd);
+	return 0;
+}
+
+static int leave_network(int back_fd, struct kennel_error **err)
+{
+	int r = sys_setns(back_fd, CLONE_NEWNET);
+
+	if (r < 0)
+		r = fail_errno(err, "go back to the machine's network");
+	close_fd(back_fd);
+	return r;
+}
+
 static int clone_child(struct launch *l, unsigned long ns_flags, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
@@ -67,6 +91,10 @@ static int clone_child(struct launch *l, unsigned long ns_flags, struct kennel_e
 		args.cgroup = (uint64_t)group_fd;
 	}
 	/* init waits for blocked signals, and no handler of the caller may run in the child */
+	int back_fd = -EBADF;
+	int r = l->join_ns_fd >= 0 ? enter_network(l, &back_fd, err) : 0;
+	if (r < 0)
+		return r;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	int pid = sys_clone3(&args, sizeof(args));
@@ -74,6 +102,8 @@ static int clone_child(struct launch *l, unsigned long ns_flags, struct kennel_e
 		child_main(&l->child);
 	int saved = errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (back_fd >= 0)
+		r = leave_network(back_fd, err);
 	if (pid < 0) {
 		/* A lack of something is no reason for a weaker level. */
 		l->level_refused = saved != EAGAIN && saved != ENOMEM && saved != EMFILE && saved != ENFILE;
@@ -81,14 +111,14 @@ static int clone_child(struct launch *l, unsigned long ns_flags, struct kennel_e
 	}
 	sb->init_pid = pid;
 	sb->init_pidfd = sb->work.init_pidfd = pidfd;
-	return 0;
+	return r;
 }
 
 static unsigned long planned_flags(const struct launch *l)
 {
 	const struct plan *p = l->sb->plan;
 
-	return p->clone_flags | (p->net == SPEC_NET_NAT && l->net_ns_fd < 0 ? CLONE_NEWNET : 0);
+	return p->clone_flags | (network_is_early(p) && l->net_ns_fd < 0 ? CLONE_NEWNET : 0);
 }
 
 /* Before the plan: see pack.c. What is set here is what plan_new() and plan_child() will come to. */

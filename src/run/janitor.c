@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "sys/sys.h"
 
-#define STACK_SIZE (32u << 10)
+#define STACK_SIZE (128u << 10) /* only what is used becomes memory */
 /* of 2 ms each: a group can be removed once its last process has been reaped */
 #define CGROUP_TRIES 500
 
@@ -54,6 +54,7 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 	}
 	for (unsigned i = 0; i < w->n_views; i++)
 		sys_pidfd_send_signal(w->view_pidfds[i], SIGKILL, 0);
+	net_clean_run(&w->net);
 	for (unsigned i = w->n_dirs; i-- > 0;)
 		for (unsigned k = 0; k < CGROUP_TRIES; k++) {
 			if (unlinkat(w->dirs[i].parent_fd, w->dirs[i].name, AT_REMOVEDIR) == 0 ||

@@ -4,9 +4,10 @@
  *
  * The kernel ends the sandbox with its monitor (death signal, pid namespace), and mounts end with the
  * sandbox. What the kernel does not know of is a file in the runtime directory, a control group, the nat
- * helper. SIGKILL leaves nobody to remove those, so a second task waits for the monitor's end: it shares all
- * memory and descriptors with the monitor (no copy, a few tens of kilobytes of kernel memory), has a session
- * of its own so that a kill of the process group misses it, and only makes system calls.
+ * helper, an interface of the machine. SIGKILL leaves nobody to remove those, so a second task waits for the
+ * monitor's end: it shares all memory and descriptors with the monitor (no copy, a few tens of kilobytes of
+ * kernel memory), has a session of its own so that a kill of the process group misses it, and only makes
+ * system calls.
  */
 #ifndef KENNEL_RUN_JANITOR_H
 #define KENNEL_RUN_JANITOR_H
@@ -14,6 +15,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "net/clean.h"
 
 struct janitor;
 
@@ -29,6 +31,7 @@ struct janitor_work {
 	int nat_pidfd;          /* -EBADF: none */
 	const int *view_pidfds; /* of an ordinary user's view servers */
 	unsigned n_views;
+	struct net_clean net; /* interfaces and rules of the machine */
 	int lock_fd;            /* of a container: let go of when its mounts are gone; -EBADF: none */
 	/* control groups to remove, the last one first; those included that are just being made */
 	unsigned n_dirs;

@@ -105,6 +105,9 @@ static void launch_done(struct launch *l)
 	close_fd(l->user_ns_fd);
 	close_fd(l->nat_user_ns_fd);
 	close_fd(l->net_ns_fd);
+	close_fd(l->join_ns_fd);
+	network_unlock(l);
+	free(l->interfaces);
 	close_fd(l->go_fd);
 	close_fd(l->report_fd);
 	close_fd(l->child.go_fd);
@@ -307,11 +310,11 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->parent_pidfd = sb->work.monitor_pidfd;
 	c->late_mount_ns = stage_is_needed(l);
 	/*
-	 * pasta must find the network namespace at once, so there it is made by clone3() itself, or
-	 * beforehand.
+	 * pasta and interfaces must find the network namespace at once, so there it is made by clone3()
+	 * itself, or beforehand.
 	 */
 	c->unshare_flags = (c->late_mount_ns ? 0 : CLONE_NEWNS) | (walled ? CLONE_NEWCGROUP : 0) |
-			   (p->new_net && p->net != SPEC_NET_NAT ? CLONE_NEWNET : 0);
+			   (p->new_net && !network_is_early(p) ? CLONE_NEWNET : 0);
 	c->net_ns_fd = l->net_ns_fd;
 	c->user_ns = sb->mapped;
 	c->rootless = sb->rootless;
@@ -502,7 +505,7 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = find_stage(l, err);
 	if (r == 0)
 		r = plan_binds(l, err);
-	if (r == 0 && sb->plan->net == SPEC_NET_NAT && !sb->mapped)
+	if (r == 0)
 		r = network_prepare(l, err);
 	if (r == 0)
 		r = plan_child(l, err);
@@ -583,6 +586,8 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 		.report_fd = -EBADF,
 		.nat_user_ns_fd = -EBADF,
 		.net_ns_fd = -EBADF,
+		.join_ns_fd = -EBADF,
+		.net_lock_fd = -EBADF,
 		.old_ns_fd = -EBADF,
 		.old_cwd_fd = -EBADF,
 		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .parent_pidfd = -EBADF },
@@ -695,6 +700,7 @@ static void end(struct sandbox *sb)
 	}
 	sb->nat = net_nat_free(sb->nat);
 	sb->work.nat_pidfd = -EBADF;
+	network_end(sb);
 	viewer_kill(sb);
 	(void)!cgroup_destroy(sb->cgroup, NULL);
 	if (sb->work.id)

@@ -39,6 +39,12 @@ struct plan *plan_free(struct plan *p)
 	return NULL;
 }
 
+static const char *net_words(const struct spec *spec)
+{
+	return spec->net == SPEC_NET_INTERFACES ? network_link_name(spec->interfaces[0].kind) :
+						  spec_net_name(spec->net);
+}
+
 static int plan_level(struct plan *p, const struct spec *spec, const struct plan_facts *facts,
 		      enum spec_isolate level, struct kennel_error **err)
 {
@@ -69,14 +75,19 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 			    fail(err, KENNEL_E_PERM, "isolation %s needs root",
 				 spec_isolate_name(p->isolate)),
 			    "run kennel as root, or use --isolate user");
+	if (!facts->privileged &&
+	    (p->net == SPEC_NET_INTERFACES || p->net == SPEC_NET_NS || p->net == SPEC_NET_CONTAINER))
+		return hint(
+			err, fail(err, KENNEL_E_PERM, "net \"%s\" needs root", net_words(spec)),
+			"run kennel as root, or use --net nat, with --publish for ports that lead inside");
 	/* Root inside may do anything with a node that it sees: only a policy can hold back half of "rw". */
 	for (size_t i = 0; i < spec->n_devices; i++)
 		p->device_policy |= !spec->devices[i].read || !spec->devices[i].write;
 	if (p->net == SPEC_NET_AUTO) {
 		p->net = SPEC_NET_NAT;
-		p->net_optional = true;
+		p->net_optional = !spec->n_ports;
 	}
-	p->new_net = p->net != SPEC_NET_HOST;
+	p->new_net = p->net != SPEC_NET_HOST && p->net != SPEC_NET_NS && p->net != SPEC_NET_CONTAINER;
 	/* A sysfs shows the network devices of a namespace and can only be mounted by that one's owner. */
 	p->new_sys = p->new_net || p->isolate != SPEC_ISOLATE_USER;
 	return 0;

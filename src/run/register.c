@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "run/interfaces.h"
 #include "run/keep.h"
 #include "run/report.h"
 #include "run/sandbox.h"
@@ -33,7 +34,7 @@ static void put_entry(struct launch *l, struct buf *b)
 	snprintf(text, sizeof(text), "/proc/%d/root", sb->init_pid);
 	registry_put(b, "root", text);
 	registry_put(b, "base", l->spec->base_path ? l->spec->base_path : "system");
-	registry_put(b, "net", spec_net_name(p->net));
+	interfaces_put_entry(l, b);
 	if (p->hostname)
 		registry_put(b, "hostname", p->hostname);
 	if (sb->shifted || (sb->rootless && idmap_user_has_range(&sb->user_map))) {
@@ -96,5 +97,6 @@ int register_sandbox(struct launch *l, struct kennel_error **err)
 	}
 	if (sb->cgroup)
 		(void)!flock(sb->registry_fd, LOCK_UN);
+	network_unlock(l);
 	return 0;
 }

@@ -92,6 +92,10 @@ struct launch {
 	bool mapping;                   /* it was begun */
 	int user_ns_fd;
 	int nat_user_ns_fd, net_ns_fd;  /* made beforehand for nat at level ns; else -EBADF */
+	int join_ns_fd; /* a network that the child is born in (join.c), or -EBADF */
+	bool joins_nat; /* and that is another sandbox's behind nat */
+	struct spec_interface *interfaces; /* those of the spec, with all that was left open */
+	int net_lock_fd; /* of kennel's own bridge (net/clean.h), until the entry is there */
 	int *cgroup_fds;
 	const char **dev_binds;
 	struct view_plan *views; /* rootless: what is shown through FUSE, see views.h */
@@ -159,8 +163,14 @@ int stage_leave(struct launch *l, struct kennel_error **err) MUST_CHECK;
  * network_start() returned.
  */
 int network_prepare(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* Must its namespace be there as soon as the child is? */
+bool network_is_early(const struct plan *p);
 int network_start(struct launch *l, int proc_fd, struct kennel_error **err) MUST_CHECK;
 int network_finish(struct launch *l, int started, struct kennel_error **err) MUST_CHECK;
+/* Others may look at the addresses of kennel's own bridge. */
+void network_unlock(struct launch *l);
+/* After the sandbox's end: what the machine had of it goes. */
+void network_end(struct sandbox *sb);
 
 /* register.c: from here on others know of it. */
 int register_sandbox(struct launch *l, struct kennel_error **err) MUST_CHECK;

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static size_t count_items(const struct spec *s)
 {
 	return s->base_layers.n + s->layers.n + s->without.n + s->hide.n + s->n_mounts + s->n_devices +
-	       s->env.n;
+	       s->env.n + s->n_interfaces + s->n_ports;
 }
 
 static void check_set(struct spec *s, const char *key, const char *value)
@@ -53,6 +53,30 @@ static void check_paths(const struct strv *v)
 		check_path(v->items[i]);
 }
 
+static void check_network(const struct spec *s)
+{
+	if ((s->net == SPEC_NET_INTERFACES) != (s->n_interfaces > 0) ||
+	    s->n_interfaces > NETWORK_MAX_INTERFACES)
+		abort();
+	if (s->net == SPEC_NET_NS)
+		check_path(s->net_where);
+	for (size_t i = 0; i < s->n_interfaces; i++) {
+		const struct spec_interface *in = &s->interfaces[i];
+		char name[NETWORK_NAME_SIZE];
+
+		network_name(s, i, name);
+		if (!network_is_name(name) || (in->link[0] && !network_is_name(in->link)))
+			abort();
+		for (unsigned k = 0; k < in->n_addresses; k++)
+			if (!in->addresses[k].prefix ||
+			    in->addresses[k].prefix > (in->addresses[k].family == 4 ? 32 : 128))
+				abort();
+	}
+	for (size_t i = 0; i < s->n_ports; i++)
+		if (!s->ports[i].outside || !s->ports[i].inside)
+			abort();
+}
+
 static void check_spec(const struct spec *s)
 {
 	check_paths(&s->layers);
@@ -69,6 +93,7 @@ static void check_spec(const struct spec *s)
 		if (!d->read && !d->write && !d->make)
 			abort();
 	}
+	check_network(s);
 	if ((s->base_kind == SPEC_BASE_PATH) != (s->base_path != NULL))
 		abort();
 	if (s->idmap == SPEC_IDMAP_RANGE &&

@@ -78,3 +78,52 @@ os.execv(sys.executable, [sys.executable, sys.argv[1], "--inside", sys.argv[2]])
 	run_kennel run --net none -- ls /sys/class/net
 	is_equal "$stdout" lo
 }
+
+@test "user net: published ports lead inside, over the loopback of the machine, and are closed with the sandbox" {
+	cat >"$T/serve" <<-'END'
+		import socket, threading
+		t = socket.create_server(("", 8000))
+		u = socket.socket(type=socket.SOCK_DGRAM)
+		u.bind(("", 5300))
+		def udp():
+		    while True:
+		        data, a = u.recvfrom(99)
+		        u.sendto(b"udp " + data, a)
+		threading.Thread(target=udp, daemon=True).start()
+		print("up", flush=True)
+		while True:
+		    c, _ = t.accept()
+		    c.sendall(b"tcp " + c.recv(99))
+		    c.close()
+	END
+	cat >"$T/publish" <<-'END'
+		import socket, subprocess, sys
+		kennel, serve = sys.argv[1:]
+		run = [kennel, "run", "--net", "nat"]
+		p = subprocess.Popen(run + ["-p", "127.0.0.1:8080:8000", "-p", "5300:5300/udp", "--", "/usr/bin/python3", serve], stdout=subprocess.PIPE)
+		print(p.stdout.readline())
+		for kind, port in ((socket.SOCK_STREAM, 8080), (socket.SOCK_DGRAM, 5300)):
+		    s = socket.socket(type=kind)
+		    s.settimeout(5)
+		    s.connect(("127.0.0.1", port))
+		    s.send(b"question")
+		    print(s.recv(99))
+		print(subprocess.run([kennel, "list", "--json"], stdout=subprocess.PIPE).stdout.decode())
+		taken = subprocess.run(run + ["-p", "127.0.0.1:8080:1", "--", "true"], stderr=subprocess.PIPE)
+		print(taken.returncode, taken.stderr)
+		p.terminate()
+		p.wait()
+		try:
+		    print("still open", socket.create_connection(("127.0.0.1", 8080)))
+		except OSError as e:
+		    print("closed", e.errno)
+	END
+	on_machine /usr/bin/python3 "$T/publish" "$KENNEL" "$T/serve"
+	is_status 0
+	has "b'tcp question'" "$stdout"
+	has "b'udp question'" "$stdout"
+	has '"publish": ["127.0.0.1:8080:8000", "5300:5300/udp"]' "$stdout"
+	has "125 b" "$stdout"
+	has "ip_unprivileged_port_start" "$stdout"
+	has "closed 111" "$stdout"
+}

@@ -53,9 +53,10 @@ static void test_config_check_bad_text_is_refused_with_its_line(void **state)
 		{ "net = none\nnett = none\n", "f:2: there is no key \"nett\"", "did you mean \"net\"?" },
 		{ "keep = x", "f:1: there is no key \"keep\"", NULL },
 		{ "path = /x", "f:1: there is no key \"path\"", NULL },
-		{ "\n\nnet = nice", "f:3: net: \"nice\" is not one of the words it takes",
-		  "it is nat, none, host or auto" },
-		{ "net=nat\n#\nnet=nat", "f:3: \"net\" stands in line 1 already", "leave one of the two" },
+		{ "\n\nnet = nice", "f:3: net: \"nice\" is not a kind of network",
+		  "it is nat, none, host, private, bridge:NAME, veth:NAME, macvlan:DEVICE, ns:PATH or "
+		  "container:NAME" },
+		{ "tty=yes\n#\ntty=yes", "f:3: \"tty\" stands in line 1 already", "leave one of the two" },
 		{ "hello", "f:1: \"hello\" is no setting", NULL },
 		{ "= x", "f:1: \"= x\" is no setting", NULL },
 		{ "Net = none", "f:1: \"Net = none\" is no setting", NULL },

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * net/clean.h - what a sandbox has of the machine's network, and how it goes again.
+ *
+ * An end of a pair goes with the sandbox's namespace, but later, when the kernel finds the time; rules go
+ * with the socket that made them (net/nft.h). So what has to be removed are the ends, to have them gone at
+ * once, and kennel's own bridge, by who leaves it last. Whoever changes that bridge holds the lock. System
+ * calls only: the janitor does it, too.
+ */
+#ifndef KENNEL_NET_CLEAN_H
+#define KENNEL_NET_CLEAN_H
+
+#define NET_BRIDGE "kennel0"
+#define NET_CLEAN_MAX 32
+#define NET_NAME_SIZE 16
+
+struct net_clean {
+	int nl_fd; /* netlink_open(NETLINK_ROUTE) on the machine's side; below 1: nothing to do */
+	int dir_fd; /* where the lock is */
+	int rules_fd; /* holds the rules, or below 1 */
+	unsigned n;
+	char outer[NET_CLEAN_MAX][NET_NAME_SIZE];
+	_Bool bridge; /* it may be on kennel's own */
+};
+
+/* Notes the end of a pair before it is made: we may be killed anywhere. */
+void net_clean_note(struct net_clean *c, const char *outer);
+void net_clean_run(const struct net_clean *c);
+
+/* One at a time, over all processes. -1 and errno. */
+int net_lock(int dir_fd);
+/* lock_fd below 0 is fine. */
+void net_unlock(int dir_fd, int lock_fd);
+
+#endif

@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root
+# Interfaces of a sandbox's own and networks of others, on a machine of the test's own: a network namespace, $NS is a process in it.
+
+load lib
+
+teardown() {
+	[ -z "${LIB_STATE-}" ] || kennel_teardown
+}
+
+setup() {
+	need_root interfaces
+	kennel_setup
+	need_commands ip nsenter /usr/bin/python3 jq
+	background unshare --net sleep 300
+	NS=$!
+	wait_for 5 other_net
+	ON=(nsenter -t "$NS" -n)
+	"${ON[@]}" ip link set lo up
+	"${ON[@]}" ip link add br0 type bridge 2>/dev/null || skip "this kernel has no bridge"
+	"${ON[@]}" ip addr add 10.9.0.1/24 dev br0
+	"${ON[@]}" ip link set br0 up
+	# tcp PORT, udp PORT: says where the question came from; ask tcp|udp HOST PORT
+	cat >"$T/serve" <<-'END'
+		import socket, sys
+		udp, port = sys.argv[1] == "udp", int(sys.argv[2])
+		s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
+		s.bind(("::", port))
+		udp or s.listen()
+		print("up", flush=True)
+		while True:
+		    if udp:
+		        _, a = s.recvfrom(99)
+		        s.sendto(b"from " + a[0].encode(), a)
+		    else:
+		        c, a = s.accept()
+		        c.recv(99)
+		        c.sendall(b"from " + a[0].encode())
+		        c.close()
+	END
+	cat >"$T/ask" <<-'END'
+		import socket, sys
+		udp, host, port = sys.argv[1] == "udp", sys.argv[2], int(sys.argv[3])
+		try:
+		    to = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)[0]
+		    s = socket.socket(to[0], to[1])
+		    s.settimeout(3)
+		    s.connect(to[4])
+		    s.send(b"?")
+		    print(s.recv(99).decode())
+		except OSError as e:
+		    sys.exit(str(e))
+	END
+}
+
+other_net() {
+	[ "$(readlink "/proc/$NS/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
+# on ARG...: kennel on that machine.
+on() {
+	status=0
+	"${ON[@]}" "$KENNEL" "$@" </dev/null >"$T/stdout" 2>"$T/stderr" || status=$?
+	stdout=$(<"$T/stdout")
+	stderr=$(<"$T/stderr")
+	printf '$ kennel %s\n%s\n%s\n(exit code %s)\n' "$*" "$stdout" "$stderr" "$status"
+}
+
+# serving NAME KIND PORT OPTION...: a server in a sandbox with that host name, once it is up; its monitor is $SERVER.
+serving() {
+	local name=$1 kind=$2 port=$3
+	shift 3
+	background "${ON[@]}" "$KENNEL" run --hostname "$name" "$@" -- /usr/bin/python3 "$T/serve" "$kind" "$port"
+	SERVER=$!
+	wait_for 5 grep -q up "$T/out.$LIB_STARTED"
+}
+
+links() {
+	"${ON[@]}" ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort | tr '\n' ' '
+}
+
+only_the_machines() {
+	[ "$(links)" = "br0 lo " ]
+}
+
+@test "network: two on kennel's own bridge reach each other over IPv4 and IPv6, and the bridge goes with the last" {
+	serving first tcp 80 --net bridge
+	local one=$SERVER info address
+	info=$("${ON[@]}" "$KENNEL" list --json | jq -c '[.[] | select(.hostname == "first")][0]')
+	is_equal "$(jq -r '[.net, .interfaces[0].name, .interfaces[0].kind, .interfaces[0].outside] | join(" ")' <<<"$info")" "bridge eth0 bridge kennel0"
+	for address in $(jq -r '.interfaces[0].addresses[] | split("/")[0]' <<<"$info"); do
+		on run --isolate ns --net bridge -- /usr/bin/python3 "$T/ask" tcp "$address" 80
+		is_status 0
+		has "from ${address%[.:]*}" "${stdout//::ffff:/}"
+	done
+	has "10.107." "$("${ON[@]}" "$KENNEL" info "$(jq -r .id <<<"$info")")"
+	has kennel0 "$(links)"
+	kill -TERM "$one"
+	wait_for 5 only_the_machines
+}
+
+@test "network: a bridge of the machine's, with a name, addresses, a gateway, a MAC address and an MTU; and a second interface" {
+	on run --net bridge:br0,name=lan,ip=10.9.0.5/24,gw=10.9.0.1,ip6=fd09::5/64,mac=02:00:00:00:00:05,mtu=1400 \
+		--net veth:wire,ip=10.8.0.2/30,outer=10.8.0.1/30 -- sh -c 'ip -o addr; ip route; cat /sys/class/net/lan/address /sys/class/net/lan/mtu
+			cat /proc/sys/net/ipv6/conf/*/accept_ra'
+	is_status 0
+	has "inet 10.9.0.5/24" "$stdout"
+	has "inet6 fd09::5/64" "$stdout"
+	has "eth0    inet 10.8.0.2/30" "$stdout"
+	has "default via 10.9.0.1 dev lan" "$stdout"
+	has $'02:00:00:00:00:05\n1400' "$stdout"
+	is_equal "$(links)" "br0 lo "
+	serving served tcp 81 --net bridge:br0,ip=10.9.0.6/24
+	is_equal "$("${ON[@]}" /usr/bin/python3 "$T/ask" tcp 10.9.0.6 81)" "from ::ffff:10.9.0.1"
+}
+
+@test "network: private is one that the inside configures; macvlan is on the network of a device" {
+	on run --net private --net macvlan:br0,ip=10.9.0.7/24,slaac -- sh -c 'ip addr add 10.1.1.1/24 dev eth0; ip -br addr; cat /proc/sys/net/ipv6/conf/eth[01]/accept_ra'
+	is_status 0
+	has "10.1.1.1/24" "$stdout"
+	has "10.9.0.7/24" "$stdout"
+	has $'0\n1' "$stdout"
+	is_equal "$(links)" "br0 lo "
+}
+
+@test "network: another's namespace, and another container's network" {
+	for level in ns user; do
+		run_kennel run --isolate "$level" --net "ns:/proc/$NS/ns/net" -- sed -n 's/^ *\([^ :]*\):.*/\1/p' /proc/net/dev
+		is_status 0
+		is_equal "$(sort <<<"$stdout")" $'br0\nlo'
+	done
+	serving joined tcp 82 --net bridge:br0,ip=10.9.0.8/24
+	local id
+	id=$("$KENNEL" list --json | jq -r '.[] | select(.hostname == "joined").id')
+	run_kennel run --net "container:$id" -- /usr/bin/python3 "$T/ask" tcp 127.0.0.1 82
+	is_status 0
+	is_equal "$stdout" "from ::ffff:127.0.0.1"
+	run_kennel run --net ns:/etc/passwd -- true
+	refused yes '"/etc/passwd" is not a network namespace'
+	run_kennel run --net container:nobody -- true
+	refused yes 'no container "nobody" runs'
+}
+
+@test "network: nothing is left of it after kennel was killed, or a start failed half-way" {
+	serving killed tcp 80 --net bridge --net veth:wire --net macvlan:br0
+	kill -KILL "$SERVER"
+	wait_for 5 only_the_machines
+	on run --net bridge --net veth:br0 -- true
+	is_status 125
+	has 'there is an interface "br0" already' "$stderr"
+	on run --net bridge --net bridge:nowhere -- true
+	is_status 125
+	has 'there is no bridge "nowhere"' "$stderr"
+	on run --net bridge --net bridge:lo -- true
+	has '"lo" is not a bridge' "$stderr"
+	wait_for 2 only_the_machines
+	[ ! -e /run/kennel/.net ]
+}
+
+@test "network: an ordinary user is told what there is instead" {
+	as_user test -w /dev/fuse || skip "no fuse device that this user may open"
+	local net
+	for net in private bridge veth:x macvlan:lo ns:/proc/self/ns/net container:x; do
+		run as_user "$KENNEL" run --net "$net" -- true
+		is_status 125
+		has "needs root"
+		has "--publish"
+	done
+}
+
+@test "network: options are kept with a container, and those of the command line take their place" {
+	mkdir "$T/store"
+	"$KENNEL" create -P "$T/store" box --net bridge:br0,ip=10.9.0.9/24 --net private -p 8080:80
+	is_equal "$("$KENNEL" config -P "$T/store" box | grep -cE '^(net|publish) = ')" 3
+	on run -q -P "$T/store" -k box --net private,name=only --hostname box -- true
+	is_status 125 # the port has no way in
+	"$KENNEL" set -P "$T/store" box --unset publish
+	on run -q -P "$T/store" -k box -- sh -c 'ls /sys/class/net | tr "\n" " "'
+	is_equal "$stdout" "eth0 eth1 lo "
+	on run -q -P "$T/store" -k box --net private,name=only -- sh -c 'ls /sys/class/net | tr "\n" " "'
+	is_equal "$stdout" "lo only "
+	"$KENNEL" set -P "$T/store" box --net none
+	is_equal "$("$KENNEL" config -P "$T/store" box | grep '^net')" "net = none"
+}
