@@ -170,7 +170,6 @@ static int error_of(const char *bytes, size_t at, const struct nlmsghdr *h)
 int netlink_send(int fd, struct netlink *m, unsigned acks)
 {
 	_Alignas(4) char bytes[NETLINK_ROOM];
-	int first = 0;
 
 	if (send_all(fd, m) < 0)
 		return -1;
@@ -185,13 +184,14 @@ int netlink_send(int fd, struct netlink *m, unsigned acks)
 			if (h.nlmsg_type != NLMSG_ERROR)
 				continue;
 			int code = error_of(bytes, at, &h);
-			if (code && !first)
-				first = code;
+			if (code) {
+				errno = code;
+				return -1;
+			}
 			acks--;
 		}
 	}
-	errno = first;
-	return first ? -1 : 0;
+	return 0;
 }
 
 int netlink_parse(const void *data, size_t size, netlink_answer_fn answer, void *to)

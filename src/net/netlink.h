@@ -38,7 +38,10 @@ void netlink_nest_end(struct netlink *m, size_t at);
 
 /* A socket of NETLINK_ROUTE or NETLINK_NETFILTER in the network namespace of this thread; -1 and errno. */
 int netlink_open(int family);
-/* Sends it; acks: how many messages ask for an answer (NLM_F_ACK). 0, or -1 and the first one's errno. */
+/*
+ * Sends it; acks: how many messages ask for an answer (NLM_F_ACK). 0, or -1 and the first one's errno. After
+ * a failure of several messages the socket may still have answers of others: close it.
+ */
 int netlink_send(int fd, struct netlink *m, unsigned acks);
 
 /* body: behind the header of one message, size bytes. Returns whether to go on. */

@@ -183,6 +183,27 @@ void judge_net(struct judge *j)
 	}
 }
 
+void judge_bridge(struct judge *j)
+{
+	const struct check_facts *f = j->f;
+
+	if (!f->root)
+		return;
+	judge_begin(j, "forwarding", "the way out of a bridge (--net bridge)");
+	judge_found(j, "this machine forwards");
+	if (f->ip_forward <= 0) {
+		judge_found(
+			j,
+			"this machine does not forward; weaker: a bridge leads to neighbours and the machine");
+		judge_remedy(j, CHECK_WEAKER, "sysctl net.ipv4.ip_forward=1");
+	} else if (f->forward_drops) {
+		judge_found(j, "a firewall of this machine drops what it does not know; weaker: as without");
+		judge_remedy(j, CHECK_WEAKER,
+			     "Docker: iptables -I DOCKER-USER -i kennel0 -j ACCEPT, and -o; "
+			     "ufw: ufw route allow in on kennel0");
+	}
+}
+
 static void judge_filesystem(struct judge *j, const char *type, const char *needed_for, int errnum,
 			     const char *fine)
 {

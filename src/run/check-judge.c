@@ -419,6 +419,7 @@ int check_judge(const struct check_facts *f, struct check *ret, struct kennel_er
 	}
 	judge_runtime(&j);
 	judge_net(&j);
+	judge_bridge(&j);
 	judge_cgroups(&j);
 	if (f->root)
 		judge_images(&j);

@@ -29,6 +29,7 @@
 #include "cgroup/group.h"
 #include "layer/internal.h"
 #include "layer/layer.h"
+#include "net/rules.h"
 #include "ns/ns.h"
 #include "path/path.h"
 #include "run/check.h"
@@ -319,6 +320,10 @@ int check_probe_machine(struct check_facts *f, struct kennel_error **err)
 		probe_map_tool("newgidmap", &f->newgidmap);
 		(void)!probe_view(f);
 		probe_image_reader(f);
+	}
+	if (f->root) {
+		f->ip_forward = ns_read_sysctl("/proc/sys/net/ipv4/ip_forward");
+		(void)!net_rules_forward_drops(&f->forward_drops);
 	}
 	probe_security(f);
 	probe_limits(f);

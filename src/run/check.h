@@ -84,6 +84,8 @@ struct check_facts {
 
 	struct kennel_error *pasta_err;
 	char *pasta_version; /* first line of its own words */
+	long ip_forward; /* sysctl: -1 where there is none */
+	bool forward_drops; /* a firewall of the machine, by default */
 	struct kennel_error *loop_err;
 	bool has_blkid, erofs_from_file;
 	/* an ordinary user's images */

@@ -25,6 +25,7 @@
 #include "net/clean.h"
 #include "net/link.h"
 #include "net/netlink.h"
+#include "ns/ns.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
@@ -46,7 +47,7 @@ const char *interfaces_bridge(const struct spec_interface *in)
 	return in->link[0] ? in->link : NET_BRIDGE;
 }
 
-static bool is_own(const struct spec_interface *in)
+bool interfaces_is_own(const struct spec_interface *in)
 {
 	return in->kind == SPEC_LINK_BRIDGE && !in->link[0];
 }
@@ -250,6 +251,8 @@ static int join_own_bridge(struct outside *o, struct spec_interface *in, unsigne
 	in->n_addresses = 2;
 	interfaces_own_address(o->subnet, 1, gateways);
 	in->gateways[0] = gateways[0];
+	if (l->spec->n_ports || ns_read_sysctl("/proc/sys/net/ipv6/conf/all/forwarding") > 0)
+		in->gateways[1] = gateways[1];
 	return 0;
 }
 
@@ -261,7 +264,7 @@ static int make_pair(struct outside *o, struct spec_interface *in, unsigned i, c
 	unsigned bridge = 0, index = 0;
 	int r = 0;
 
-	if (is_own(in))
+	if (interfaces_is_own(in))
 		r = join_own_bridge(o, in, &bridge, err);
 	else if (in->kind == SPEC_LINK_BRIDGE)
 		r = find_bridge(o, in->link, &bridge, err);
@@ -347,7 +350,8 @@ static int configure(int nl_fd, const struct spec_interface *in, struct kennel_e
 		const struct link_address a = to_link(&in->addresses[i]);
 
 		/* on kennel's own bridge IPv6 comes where there is any */
-		if (link_add_address(nl_fd, index, &a) < 0 && !(is_own(in) && a.family == AF_INET6))
+		if (link_add_address(nl_fd, index, &a) < 0 &&
+		    !(interfaces_is_own(in) && a.family == AF_INET6))
 			return fail_link(err, "give an address to", in->name);
 	}
 	for (unsigned i = 0; i < 2; i++)
@@ -394,7 +398,9 @@ int interfaces_make(struct launch *l, struct kennel_error **err)
 		network_name(spec, i, l->interfaces[i].name);
 		r = make_one(&o, (unsigned)i, err);
 	}
-	return r < 0 ? r : configure_all(l, l->net_ns_fd, err);
+	if (r == 0)
+		r = configure_all(l, l->net_ns_fd, err);
+	return r < 0 ? r : publish_make(l, err);
 }
 
 /* "eth0<tab>bridge<tab>kennel0<tab>10.107.0.5/24 fd6b:..." */

@@ -13,6 +13,7 @@ struct launch;
 
 /* Which bridge, with kennel's own in place of none. Static. */
 const char *interfaces_bridge(const struct spec_interface *in);
+bool interfaces_is_own(const struct spec_interface *in);
 /* Once the child's network namespace is there: makes and configures all of them. */
 int interfaces_make(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* What is noted of them in the runtime entry. */
@@ -27,6 +28,9 @@ void interfaces_own_address(unsigned subnet, unsigned host, struct spec_address 
  * none. Pure.
  */
 unsigned interfaces_pick_host(const char *name, const bool taken[256]);
+
+/* Once they are there: what the machine's rules have to do for them. */
+int publish_make(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
 /* ns:PATH and container:NAME: opens what is to be joined, before the clone. */
 int join_open(struct launch *l, struct kennel_error **err) MUST_CHECK;

@@ -183,3 +183,99 @@ only_the_machines() {
 	"$KENNEL" set -P "$T/store" box --net none
 	is_equal "$("$KENNEL" config -P "$T/store" box | grep '^net')" "net = none"
 }
+
+# A second machine, on a cable to the first; $OTHER is how to run something on it.
+other_machine() {
+	background unshare --net sleep 300
+	local pid=$!
+	NS=$pid wait_for 5 other_net
+	OTHER=(nsenter -t "$pid" -n)
+	"${ON[@]}" ip link add cable type veth peer name wall netns "$pid"
+	"${ON[@]}" sh -c 'ip addr add 192.0.2.1/24 dev cable; ip -6 addr add fd02::1/64 dev cable nodad; ip link set cable up
+		echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+	"${OTHER[@]}" sh -c 'ip addr add 192.0.2.2/24 dev wall; ip -6 addr add fd02::2/64 dev wall nodad; ip link set wall up'
+}
+
+
+rules() {
+	! command -v nft >/dev/null || "${ON[@]}" nft list tables
+}
+
+no_rules() {
+	[ -z "$(rules)" ]
+}
+
+@test "network: published on a bridge: from the machine, from others, by the loopback; rules that belong to the sandbox" {
+	other_machine
+	serving web tcp 80 --net bridge -p 8080:80 -p 127.0.0.1:8081:80
+	local ask=(/usr/bin/python3 "$T/ask") web=$SERVER at
+	for at in 127.0.0.1 192.0.2.1 fd02::1; do
+		has from "$("${ON[@]}" "${ask[@]}" tcp "$at" 8080)"
+	done
+	is_equal "$("${OTHER[@]}" "${ask[@]}" tcp 192.0.2.1 8080)" "from ::ffff:192.0.2.2"
+	is_equal "$("${OTHER[@]}" "${ask[@]}" tcp fd02::1 8080)" "from fd02::2"
+	has from "$("${ON[@]}" "${ask[@]}" tcp 127.0.0.1 8081)"
+	run "${OTHER[@]}" "${ask[@]}" tcp 192.0.2.1 8081
+	has refused
+	run "${ON[@]}" "${ask[@]}" tcp ::1 8080
+	has refused
+	# A neighbour comes by the machine, but not to its loopback, which is open to the bridge now.
+	cat >"$T/frame" <<-'END'
+		import socket, struct, sys
+		mac = open("/sys/class/net/eth0/address").read().strip().replace(":", "")
+		s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+		s.bind(("eth0", 0))
+		for to in ("127.0.0.1", "10.107.0.1"):
+		    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 32, 0, 0, 9, 17, 0, socket.inet_aton("10.107.0.250"), socket.inet_aton(to))
+		    n = sum(struct.unpack("!10H", head))
+		    n = ~((n & 0xffff) + (n >> 16)) & 0xffff
+		    s.send(bytes.fromhex("026b656e0001" + mac) + b"\x08\x00" + head[:10] + struct.pack("!H", n) + head[12:] + struct.pack("!HHHH4s", 9, 9000, 12, 0, b"ping"))
+	END
+	background "${ON[@]}" timeout 20 /usr/bin/python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.setsockopt(0, 8, 1)
+s.bind(("", 9000)); print("up", flush=True); _, c, _, _ = s.recvmsg(99, 99); print(socket.inet_ntoa(c[0][2][8:12]))'
+	local got=$T/out.$LIB_STARTED
+	wait_for 5 grep -q up "$got"
+	on run --net bridge -- sh -c '/usr/bin/python3 "$0" tcp 192.0.2.1 8080; /usr/bin/python3 "$1"' "$T/ask" "$T/frame"
+	is_equal "$stdout" "from ::ffff:10.107.0.1"
+	wait_for 5 grep -q 10 "$got"
+	is_equal "$(tail -n 1 "$got")" 10.107.0.1
+	# A firewall that starts anew takes none of it away.
+	! command -v nft >/dev/null || {
+		has "table inet kennel-" "$(rules)"
+		"${ON[@]}" nft flush ruleset || true # it is told that the table is not its own
+		has from "$("${ON[@]}" "${ask[@]}" tcp 127.0.0.1 8080)"
+	}
+	kill -KILL "$web"
+	wait_for 5 no_rules
+	run "${ON[@]}" "${ask[@]}" tcp 192.0.2.1 8080
+	has refused
+}
+
+@test "network: UDP, and the way out of the bridge, which has the machine's address" {
+	other_machine
+	background "${OTHER[@]}" /usr/bin/python3 "$T/serve" tcp 9000
+	wait_for 5 grep -q up "$T/out.$LIB_STARTED"
+	serving names udp 53 --net bridge -p 53:53/udp
+	has from "$("${ON[@]}" /usr/bin/python3 "$T/ask" udp 127.0.0.1 53)"
+	is_equal "$("${OTHER[@]}" /usr/bin/python3 "$T/ask" udp 192.0.2.1 53)" "from ::ffff:192.0.2.2"
+	on run --net bridge -- sh -c '/usr/bin/python3 "$0" tcp 192.0.2.2 9000; /usr/bin/python3 "$0" tcp fd02::2 9000' "$T/ask"
+	is_equal "$stdout" $'from ::ffff:192.0.2.1\nfrom fd02::1'
+	is_equal "$stderr" ""
+}
+
+@test "network: what a bridge lacks on this machine is said, and no sysctl of it is changed" {
+	on run --net bridge -- true
+	is_status 0
+	has "sysctl net.ipv4.ip_forward=1" "$stderr"
+	is_equal "$("${ON[@]}" cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet)" $'0\n0'
+	"${ON[@]}" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	! command -v nft >/dev/null || {
+		"${ON[@]}" nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'
+		on run --net bridge -- true
+		has "DOCKER-USER" "$stderr"
+		has "table ip filter" "$(rules)"
+	}
+	on run --net bridge:br0,ip=10.9.0.5/24 -p 127.0.0.1:80:80 -- true
+	is_status 125
+	has "can't be published on that loopback address" "$stderr"
+}

@@ -41,6 +41,7 @@ static void fine(struct check_facts *f, bool root)
 		.runtime_dir = strdup("/run/user/1000/kennel"),
 		.cgroup_v2 = true,
 		.pasta_version = strdup("pasta 0.1"),
+		.ip_forward = 1,
 		.has_blkid = true,
 		.has_squashfs = true,
 		.has_ext2fs = true,
@@ -315,6 +316,27 @@ static void test_check_judge_table_of_single_lacks(void **state)
 	}
 }
 
+static void test_check_judge_forwarding(void **state)
+{
+	struct check_facts f;
+	struct check c;
+
+	fine(&f, true);
+	judge(&f, &c);
+	expect(&c, "forwarding", CHECK_OK, "forwards", NULL);
+	done(&f, &c);
+	fine(&f, true);
+	f.forward_drops = true;
+	judge(&f, &c);
+	expect(&c, "forwarding", CHECK_WEAKER, "drops", "DOCKER-USER");
+	done(&f, &c);
+	fine(&f, true);
+	f.ip_forward = 0;
+	judge(&f, &c);
+	expect(&c, "forwarding", CHECK_WEAKER, "does not forward", "sysctl net.ipv4.ip_forward=1");
+	done(&f, &c);
+}
+
 static void test_check_judge_packages_and_limits(void **state)
 {
 	struct check_facts f;
@@ -451,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_check_judge_map_tools_must_be_privileged),
 		cmocka_unit_test(test_check_judge_table_of_single_lacks),
 		cmocka_unit_test(test_check_judge_packages_and_limits),
+		cmocka_unit_test(test_check_judge_forwarding),
 		cmocka_unit_test(test_check_judge_images_are_optional),
 		cmocka_unit_test(test_idmap_find_free_in_steps_over_what_is_taken),
 		cmocka_unit_test(test_kennel_check_read_has_lines_and_leaves_nothing),
