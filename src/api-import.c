@@ -166,7 +166,7 @@ static int unpack_image(struct import *i, int to_fd, struct kennel_error **err)
 					    "-force",
 					    "-dest",
 					    ".",
-					    SHIP_TOOL_FILE,
+					    TOOL_FILE,
 					    NULL };
 	const struct ship_tool tool = {
 		.name = "unsquashfs",
@@ -174,6 +174,7 @@ static int unpack_image(struct import *i, int to_fd, struct kennel_error **err)
 		.args = args,
 		.file_fd = i->file_fd,
 		.dir_fd = to_fd,
+		.fills_dir = true,
 	};
 	return i->stream_fd >= 0 ? unpack_ext4(i, to_fd, err) : ship_tool_run(&tool, err);
 }

@@ -7,7 +7,6 @@
 #include "path/tool.h"
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -15,7 +14,6 @@
 #include "base/strv.h"
 #include "path/path.h"
 
-#define TOOL_FD 9
 #define SAID_MAX 8192
 
 static int find(const struct tool *t, struct strv *argv, struct kennel_error **err)
@@ -34,29 +32,33 @@ static int find(const struct tool *t, struct strv *argv, struct kennel_error **e
 	return r;
 }
 
+/* Out of the way of the numbers that it has there. */
+static int move_away(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 10);
+}
+
 static int spawn(const struct tool *t, char *const argv[], int write_fd, pid_t *ret,
 		 struct kennel_error **err)
 {
-	char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
+	_cleanup_close_ int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int in_fd = move_away(null_fd);
+	_cleanup_close_ int said_fd = move_away(write_fd);
+	_cleanup_close_ int file_fd = t->file_fd >= 0 ? move_away(t->file_fd) : -EBADF;
+	const struct tool_child c = {
+		.path = argv[0],
+		.argv = argv,
+		.in_fd = in_fd,
+		.out_fd = said_fd,
+		.err_fd = said_fd,
+		.file_fd = file_fd,
+		.dir_fd = -EBADF,
+	};
 
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, write_fd, 1);
-	posix_spawn_file_actions_adddup2(&actions, write_fd, 2);
-	if (t->file_fd >= 0) /* last: until then all of ours are still what they were */
-		posix_spawn_file_actions_adddup2(&actions, t->file_fd, TOOL_FD);
-	int r = posix_spawn(ret, argv[0], &actions, &attr, argv, env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	errno = r;
-	return r ? fail_errno(err, "run \"%s\"", argv[0]) : 0;
+	if (in_fd < 0 || said_fd < 0 || (t->file_fd >= 0 && file_fd < 0))
+		return fail_errno(err, "prepare the start of %s", t->name);
+	*ret = tool_fork(&c);
+	return *ret < 0 ? fail_errno(err, "run \"%s\"", argv[0]) : 0;
 }
 
 /* Reads to the end, so that the tool never waits for us; only the beginning is kept. */

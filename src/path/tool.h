@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * path/tool.h - the field's own helper programs (mke2fs, e2fsck): by absolute path out of directories
- * that only root
- * writes, without a shell, an environment or a standard input.
+ * that only root writes, behind a wall (tool-wall.h), without a shell, an environment or a standard input.
  */
 #ifndef KENNEL_PATH_TOOL_H
 #define KENNEL_PATH_TOOL_H
 
 #include "base/buf.h"
 #include "base/error.h"
-
-/* The name under which a tool finds the descriptor that tool_run() hands to it. */
-#define TOOL_FILE "/proc/self/fd/9"
+#include "path/tool-wall.h"
 
 struct tool {
 	const char *name; /* "mke2fs" */

@@ -147,7 +147,7 @@ static int export_squashfs(const struct ship_archive_lib *lib, const struct ship
 {
 	char mode[16], uid[16], gid[16], when[24];
 	const char *const args[] = { "-",
-				     SHIP_TOOL_FILE,
+				     TOOL_FILE,
 				     "-tar",
 				     "-noappend",
 				     "-comp",
@@ -204,8 +204,7 @@ uint64_t ship_image_bytes(const struct ship_size *s, bool journal)
 
 static int make_erofs(const struct ship_output *o, struct kennel_error **err)
 {
-	static const char *const args[] = { "-zlz4hc", "--preserve-mtime", "--quiet", SHIP_TOOL_FILE, ".",
-					    NULL };
+	static const char *const args[] = { "-zlz4hc", "--preserve-mtime", "--quiet", TOOL_FILE, ".", NULL };
 	const struct ship_tool tool = {
 		.name = "mkfs.erofs",
 		.package = "erofs-utils",
@@ -220,7 +219,7 @@ static int make_erofs(const struct ship_output *o, struct kennel_error **err)
 /* mke2fs leaves the top directory as it makes it, and a directory in it that no one asked for. */
 static int set_ext4_top(const struct ship_output *o, struct kennel_error **err)
 {
-	static const char *const args[] = { "-w", SHIP_TOOL_FILE, NULL };
+	static const char *const args[] = { "-w", TOOL_FILE, NULL };
 	const struct ship_tool tool = {
 		.name = "debugfs",
 		.package = "e2fsprogs",
@@ -261,7 +260,7 @@ static int make_ext4(const struct ship_output *o, const struct ship_size *size, 
 				     "-O",	     o->journal ? "has_journal" : "^has_journal",
 				     "-E",	     "lazy_itable_init=0,lazy_journal_init=0",
 				     "-d",	     ".",
-				     SHIP_TOOL_FILE, NULL };
+				     TOOL_FILE, NULL };
 	const struct ship_tool tool = {
 		.name = "mke2fs",
 		.package = "e2fsprogs",
@@ -281,7 +280,7 @@ static int make_ext4(const struct ship_output *o, const struct ship_size *size, 
 static int make_btrfs(const struct ship_output *o, const struct ship_size *size, struct kennel_error **err)
 {
 	static const char *const args[] = { "-q", "-f",	      "-m",	      "single", "--rootdir",
-					    ".",  "--shrink", SHIP_TOOL_FILE, NULL };
+					    ".",  "--shrink", TOOL_FILE, NULL };
 	const struct ship_tool tool = {
 		.name = "mkfs.btrfs",
 		.package = "btrfs-progs",

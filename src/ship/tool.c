@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/prctl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,29 +17,7 @@
 
 #define SAID_MAX (1 << 20)
 
-/* After fork() of a process that may have threads: system calls only. */
-static _Noreturn void become_tool(const struct ship_tool *t, const char *path, char *const *argv, int in_fd,
-				  int said_fd, pid_t parent)
-{
-	static char *const env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C.UTF-8",
-				     (char *)"HOME=/", NULL };
-	sigset_t none;
-
-	sigemptyset(&none);
-	if (sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent || dup2(in_fd, 0) < 0 ||
-	    dup2(t->writes_file ? t->file_fd : said_fd, 1) < 0 || dup2(said_fd, 2) < 0 ||
-	    (t->file_fd >= 0 && dup2(t->file_fd, 3) < 0) ||
-	    (t->dir_fd >= 0 ? fchdir(t->dir_fd) : chdir("/")) < 0 ||
-	    sys_close_range(t->file_fd >= 0 ? 4 : 3, ~0u, 0) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-		_exit(126);
-	signal(SIGPIPE, SIG_DFL);
-	/* Ctrl-C is for the one who started us: it ends us in an orderly way. */
-	signal(SIGINT, SIG_IGN);
-	execve(path, argv, env);
-	_exit(127);
-}
-
-/* Descriptors that the dup2() calls above would step on move out of their way. */
+/* Out of the way of the numbers that it has there. */
 static int out_of_the_way(int fd)
 {
 	return fcntl(fd, F_DUPFD_CLOEXEC, 10);
@@ -50,7 +27,6 @@ static int start(const struct ship_tool *t, const char *path, char *const *argv,
 		 struct kennel_error **err)
 {
 	int pipe_fds[2] = { -EBADF, -EBADF };
-	pid_t self = getpid();
 
 	if (t->has_input && pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return fail_errno(err, "make a pipe");
@@ -65,16 +41,22 @@ static int start(const struct ship_tool *t, const char *path, char *const *argv,
 	_cleanup_close_ int out_fd = out_of_the_way(said_fd);
 	_cleanup_close_ int file_fd = t->file_fd >= 0 ? out_of_the_way(t->file_fd) : -EBADF;
 	_cleanup_close_ int dir_fd = t->dir_fd >= 0 ? out_of_the_way(t->dir_fd) : -EBADF;
-	struct ship_tool moved = *t;
-	moved.file_fd = file_fd;
-	moved.dir_fd = dir_fd;
+	const struct tool_child c = {
+		.path = path,
+		.argv = argv,
+		.in_fd = in_fd,
+		.out_fd = t->writes_file ? file_fd : out_fd,
+		.err_fd = out_fd,
+		.file_fd = file_fd,
+		.dir_fd = dir_fd,
+		.fills_dir = t->fills_dir,
+	};
+
 	if (in_fd < 0 || out_fd < 0 || (t->file_fd >= 0 && file_fd < 0) || (t->dir_fd >= 0 && dir_fd < 0))
 		return fail_errno(err, "prepare the start of %s", t->name);
-	pid_t pid = fork();
+	pid_t pid = tool_fork(&c);
 	if (pid < 0)
 		return fail_errno(err, "start %s", t->name);
-	if (pid == 0)
-		become_tool(&moved, path, argv, in_fd, out_fd, self);
 	*ret = (struct ship_running){ pid, t->name, take_fd(&input_fd), take_fd(&said_fd) };
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * ship/tool.h - the field's own programs that make file systems: by absolute path, with a clean
- * environment, never through a shell, and with no name of anybody's in their words: they get descriptors.
+ * environment, behind a wall (path/tool-wall.h), never through a shell, and with no name of anybody's in
+ * their words: they get descriptors.
  */
 #ifndef KENNEL_SHIP_TOOL_H
 #define KENNEL_SHIP_TOOL_H
@@ -10,15 +11,15 @@
 #include <sys/types.h>
 
 #include "base/error.h"
-
-#define SHIP_TOOL_FILE "/proc/self/fd/3"
+#include "path/tool-wall.h"
 
 struct ship_tool {
 	const char *name; /* "mksquashfs": found where only root writes */
 	const char *package; /* for the hint where it is missing */
 	const char *const *args; /* without its name, NULL-terminated */
-	int file_fd; /* is SHIP_TOOL_FILE there, or -EBADF */
+	int file_fd; /* is TOOL_FILE there, or -EBADF */
 	int dir_fd; /* its working directory, or -EBADF: "/" */
+	bool fills_dir; /* it makes files there */
 	bool has_input; /* its standard input is ours to write */
 	bool writes_file; /* file_fd is its standard output instead */
 };

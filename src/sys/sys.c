@@ -29,6 +29,7 @@
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
+#define SYS_landlock_add_rule 445
 #define SYS_landlock_restrict_self 446
 #endif
 
@@ -139,6 +140,17 @@ int sys_seccomp_load(const struct sock_fprog *prog)
 int sys_landlock_create_ruleset(const void *attr, size_t size)
 {
 	return (int)syscall(SYS_landlock_create_ruleset, attr, size, 0);
+}
+
+int sys_landlock_add_path(int ruleset_fd, int fd, uint64_t access)
+{
+	/* struct landlock_path_beneath_attr is packed */
+	const struct __attribute__((packed)) {
+		uint64_t access;
+		int32_t fd;
+	} attr = { access, fd };
+
+	return (int)syscall(SYS_landlock_add_rule, ruleset_fd, 1 /* LANDLOCK_RULE_PATH_BENEATH */, &attr, 0);
 }
 
 int sys_landlock_restrict_self(int ruleset_fd)

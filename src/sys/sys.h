@@ -94,6 +94,8 @@ int sys_seccomp_listen(
  * Close-on-exec.
  */
 int sys_landlock_create_ruleset(const void *attr, size_t size);
+/* What is handled is allowed for this file, or for this directory and all below it. */
+int sys_landlock_add_path(int ruleset_fd, int fd, uint64_t access);
 int sys_landlock_restrict_self(int ruleset_fd);
 int sys_keyctl_join_session(const char *name);          /* NULL: a new anonymous one */
 int sys_sethostname(const char *name, size_t len);
