@@ -261,7 +261,7 @@ run_base() {
 	for level in $WALLED; do
 		background "$KENNEL" run --isolate "$level" --net nat -- sh -c 'echo up; exec sleep 600'
 		local monitor=$! pid found=0
-		wait_for 15 grep -q up "$T/out.$LIB_STARTED"
+		wait_for 15 says "$T/out.$LIB_STARTED" up
 		for pid in $(pgrep -x 'pasta|pasta.avx2|passt|passt.avx2'); do
 			lacks "$SECRET" "$(tr '\0' '\n' <"/proc/$pid/environ")"
 			found=1
@@ -332,7 +332,7 @@ run_base() {
 		background "$KENNEL" run --isolate "$level" --net none -- sh -c "cp $P /root/suid /tmp/suid; cp $P /tmp/suid; chmod 4755 /tmp/suid; chmod 755 /root;
 			cp /tmp/suid /root/suid; chmod 4755 /root/suid; echo up; exec sleep 600"
 		local monitor=$! init
-		wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+		wait_for 10 says "$T/out.$LIB_STARTED" up
 		init=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $monitor) | .init")
 		[ -u "/proc/$init/root/tmp/suid" ]
 		for way in "/proc/$init/root/tmp/suid" "/proc/$init/root/root/suid" "/proc/$init/cwd/suid" "/proc/$monitor/root/root/suid"; do

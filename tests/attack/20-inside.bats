@@ -253,7 +253,7 @@ TEAR_DOWN='mount --make-rprivate /; for m in $(cut -d" " -f5 /proc/self/mountinf
 @test "inside: abstract sockets of the host are there with --net host only" {
 	local name="@kennel-attack-$$"
 	background "$P" listen "$name"
-	wait_for 5 grep -q listening "$T/out.$LIB_STARTED"
+	wait_for 5 says "$T/out.$LIB_STARTED" listening
 	for level in $WALLED; do
 		attack "$level" "$P connect $name"
 		lacks CONNECTED "$stdout"
@@ -266,13 +266,13 @@ TEAR_DOWN='mount --make-rprivate /; for m in $(cut -d" " -f5 /proc/self/mountinf
 
 @test "inside: sockets and fifos in files of the host lead to nobody, but through a share" {
 	background "$P" listen "$T/socket"
-	wait_for 5 grep -q listening "$T/out.$LIB_STARTED"
+	wait_for 5 says "$T/out.$LIB_STARTED" listening
 	chmod 0777 "$T/socket"
 	mkfifo "$T/fifo"
 	background sh -c "cat '$T/fifo' >'$T/got'"
 	mkdir "$T/dir"
 	background "$P" listen "$T/dir/socket"
-	wait_for 5 grep -q listening "$T/out.$LIB_STARTED"
+	wait_for 5 says "$T/out.$LIB_STARTED" listening
 	for level in $WALLED; do
 		attack "$level" "$P connect $T/socket; timeout 0.3 sh -c 'echo out >$T/fifo'; :"
 		lacks CONNECTED "$stdout"

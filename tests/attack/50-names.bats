@@ -24,7 +24,7 @@ no_escapes() {
 	for option in "" --json -q; do
 		background "$KENNEL" run --net none --base "$evil" -- "/bin/${ESC}[31mprobe"$'\n'"fake" listen "/x${ESC}[5m"
 		local monitor=$! id
-		wait_for 10 grep -q listening "$T/out.$LIB_STARTED"
+		wait_for 10 says "$T/out.$LIB_STARTED" listening
 		# shellcheck disable=SC2086
 		run_kennel list $option
 		is_status 0

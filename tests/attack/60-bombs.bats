@@ -7,7 +7,7 @@ load attack
 
 host_works() {
 	local r
-	{ [ "$(id -u)" -ne 0 ] || { "$P" ok >/dev/null && rm -f /probe-benign; }; } && r=$("$P" ptys 3) && has "ptys 3" "$r" && run_kennel run --net none -- "$P" ok && has usable "$stdout"
+	{ [ "$EUID" -ne 0 ] || { "$P" ok >/dev/null && rm -f /probe-benign; }; } && r=$("$P" ptys 3) && has "ptys 3" "$r" && run_kennel run --net none -- "$P" ok && has usable "$stdout"
 }
 
 @test "bombs: forks end at --pids" {
@@ -71,7 +71,7 @@ host_works() {
 		[ "$(sed -n 's/^ptys \([0-9]*\).*/\1/p' <<<"$stdout")" -le 1024 ]
 	done
 	background "$KENNEL" run --net none -- sh -c "$P ptys 5000 600"
-	wait_for 20 grep -q ptys "$T/out.$LIB_STARTED"
+	wait_for 20 says "$T/out.$LIB_STARTED" ptys
 	host_works
 }
 

@@ -39,7 +39,7 @@ keep() {
 
 # in_delta SCRIPT: as root over the delta's files, in the directory of the changes.
 in_delta() {
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		(cd "$T/store/box/delta/0/upper" && sh -ec "$1")
 	else
 		(cd "$T/store/box" && unshare --map-root-user --map-auto sh -ec "cd delta/0/upper; $1")
@@ -47,7 +47,7 @@ in_delta() {
 }
 
 kennel_commit() {
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		# shellcheck disable=SC2016
 		run timeout 60 unshare -m --propagation private sh -c 'mkdir -p /var/lib/kennel; mount --bind "$0" /var/lib/kennel; exec "$@"' \
 			"$T/state" "$KENNEL" commit -P "$T/store" "$@" </dev/null
@@ -81,7 +81,7 @@ kennel_commit() {
 	is_status 0
 	lacks secret
 	kennel_commit --dry-run -v box
-	[ "$(id -u)" -ne 0 ] || has "! /etc/disk (device)"
+	[ "$EUID" -ne 0 ] || has "! /etc/disk (device)"
 	kennel_commit -y box
 	is_status 0
 	is_equal "$(readlink "$T/base/d" "$T/base/etc/one")" "$T/outside"$'\n'"$T/outside/f"
@@ -89,7 +89,7 @@ kennel_commit() {
 	nothing_outside
 	kennel_commit --dry-run box
 	has "nothing to commit"
-	[ "$(id -u)" -ne 0 ] || rm -f "$T/base/etc/disk" "$T/base/etc/null"
+	[ "$EUID" -ne 0 ] || rm -f "$T/base/etc/disk" "$T/base/etc/null"
 }
 
 @test "attack commit: forged marks of the overlay lead nowhere and stay inside" {
@@ -116,7 +116,7 @@ kennel_commit() {
 	background "$KENNEL" run -q -P "$T/store" -k box --base "$T/base" --net none --mount /usr:/usr:ro --mount /bin:/bin:ro --mount /lib:/lib:ro \
 		--mount /lib64:/lib64:ro --user "$(id -u)" -- /bin/sh -c "mkdir /w; cd /w; echo good >file; cp file x; mkfifo pipe; ln -s $T/outside/f link; echo up
 		while :; do for k in file pipe link; do ln -f \$k y; mv -f y x; done; echo good >z; rm z; done"
-	wait_for 20 grep -q up "$T/out.1"
+	wait_for 20 says "$T/out.1" up
 	local i
 	for i in 1 2 3; do
 		kennel_commit -y --running box
@@ -151,7 +151,7 @@ kennel_commit() {
 	mkdir -m 700 "$T/state" "$T/evil"
 	keep 'echo in >/etc/one'
 	local state=$T/state
-	[ "$(id -u)" -eq 0 ] || { state=$T/data/kennel; mkdir -p "$state"; chmod 700 "$state"; }
+	[ "$EUID" -eq 0 ] || { state=$T/data/kennel; mkdir -p "$state"; chmod 700 "$state"; }
 	ln -s "$T/evil" "$state/.commit"
 	kennel_commit -y box
 	is_status 125
@@ -176,7 +176,7 @@ kennel_commit() {
 }
 
 @test "attack commit: an ordinary user's goes nowhere where the user may not write" {
-	[ "$(id -u)" -ne 0 ] || skip "needs an ordinary user"
+	[ "$EUID" -ne 0 ] || skip "needs an ordinary user"
 	keep 'echo new >/d/new; echo changed >/etc/one'
 	chmod 555 "$T/base/d"
 	kennel_commit -y --skip-conflicts box

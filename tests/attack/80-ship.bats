@@ -192,7 +192,7 @@ EOP
 	archive nodes.tar 'add("dev0", tarfile.BLKTYPE, devmajor=7, devminor=0, mode=0o666); add("suid", data=b"x", mode=0o6755); add("d", tarfile.DIRTYPE, mode=0o777)'
 	is_status 0
 	is_equal "$(stat -c %a "$S" "$S/x-nodes" | tr '\n' ' ')" "700 700 "
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		run as_user ls "$S/x-nodes/base"
 		has "Permission denied" "$output"
 	else

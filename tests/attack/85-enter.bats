@@ -20,7 +20,7 @@ usable_inside() {
 		background "$KENNEL" exec "$ID" sh -c "echo up; while :; do for p in /proc/[0-9]*; do
 			[ \$p != /proc/\$\$ ] || continue
 			echo x >\$p/exe; echo x >\$p/mem; for f in \$p/fd/*; do cat \$f; done; cat \$p/cwd/$SECRET_FILE \$p/root$SECRET_FILE; done; done 2>/dev/null"
-		wait_for 10 grep -aq up "$T/out.$LIB_STARTED"
+		wait_for 10 says "$T/out.$LIB_STARTED" up
 		local i spy=$!
 		for i in $(seq 20); do
 			exec 9<"$SECRET_FILE"
@@ -54,7 +54,7 @@ usable_inside() {
 
 @test "enter: a forged entry leads nowhere" {
 	local runtime=/run/kennel forged
-	[ "$(id -u)" -eq 0 ] || runtime=$XDG_RUNTIME_DIR/kennel
+	[ "$EUID" -eq 0 ] || runtime=$XDG_RUNTIME_DIR/kennel
 	a_sandbox
 	forged=$runtime/deadbeef
 	at_end rm -f "$forged"

@@ -11,7 +11,7 @@
 load ../integ/lib
 
 WALLED="ns user"
-[ "$(id -u)" -eq 0 ] || WALLED=user
+[ "$EUID" -eq 0 ] || WALLED=user
 
 # In /var/tmp, which is seen inside as it is outside.
 setup_file() {
@@ -96,7 +96,7 @@ a_sandbox() {
 	local before
 	before=$("$KENNEL" list -q | sort)
 	background "$KENNEL" run --net none "$@" -- sh -c 'echo up; exec sleep 600'
-	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 10 says "$T/out.$LIB_STARTED" up
 	MONITOR=$!
 	ID=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $MONITOR) | .id")
 	INIT=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $MONITOR) | .init")

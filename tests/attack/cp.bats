@@ -23,7 +23,7 @@ teardown() {
 
 hostile() {
 	background "$KENNEL" run --net none "${OPTIONS[@]}" -- /usr/bin/python3 -c "$(cat "$SCRIPT")" "$1" /root/t "$SECRET"
-	wait_for 20 grep -q ready "$T/out.$LIB_STARTED" || {
+	wait_for 20 says "$T/out.$LIB_STARTED" ready || {
 		cat "$T/err.$LIB_STARTED"
 		return 1
 	}

@@ -323,7 +323,7 @@ s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1] + "/socket"); s.listen(); 
 fd = os.open(sys.argv[1] + "/fifo", os.O_RDONLY | os.O_NONBLOCK)
 print("ready", flush=True)
 import time; time.sleep(100)' "$T"
-	wait_for 10 grep -q ready "$T/out.$LIB_STARTED"
+	wait_for 10 says "$T/out.$LIB_STARTED" ready
 	keep "$T/fifo" "$T/socket"
 	inside -- 'cd "$0"; mkfifo own; (echo through >own &); cat own; python3 -c "
 import errno, os, socket

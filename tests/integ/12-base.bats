@@ -31,7 +31,7 @@ make_base() {
 	echo "a base" >"$1/etc/which"
 	printf 'root:x:0:0::/root:/bin/sh\nguest:x:1000:1000::/root:/bin/sh\n' >"$1/etc/passwd"
 	echo owned >"$1/etc/owned"
-	[ "$(id -u)" -ne 0 ] || chown 1003:1003 "$1/etc/owned"
+	[ "$EUID" -ne 0 ] || chown 1003:1003 "$1/etc/owned"
 	OWNER=$(stat -c %u:%g "$1/etc/owned")
 	ROOT=$(stat -c %u:%g "$1/etc")
 	put_program "$1" sh cat ls stat touch rm
@@ -53,7 +53,7 @@ is_base() {
 
 # An ordinary user's images are read by a program of kennel's, whatever the kernel has.
 need_filesystem() {
-	[ "$(id -u)" -eq 0 ] || return 0
+	[ "$EUID" -eq 0 ] || return 0
 	grep -qw "$1" /proc/filesystems || modprobe "$1" 2>/dev/null || skip "kernel without $1"
 }
 
@@ -232,7 +232,7 @@ $(cd "$T/base/many" && find . -type f -printf "%P\n" | LC_ALL=C sort | sha256sum
 	put_program "$T/base" sleep
 	make_image squashfs "$T/image" "$T/base"
 	background "$KENNEL" run --net none --base "$T/image" -- sh -c 'echo one >/etc/which; echo up; sleep 100'
-	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 10 says "$T/out.$LIB_STARTED" up
 	is_base "$T/image"
 	kill -KILL $!
 	wait_for 5 no_loop_of "$T/image"
@@ -305,7 +305,7 @@ no_loop_of() {
 	echo one | tee "$T/one/etc/a" "$T/one/etc/b" "$T/one/etc/c" >/dev/null
 	echo two | tee "$T/two/etc/b" "$T/two/etc/c" >/dev/null
 	echo three >"$T/three/etc/c"
-	[ "$(id -u)" -ne 0 ] || chown 1003 "$T/two/etc/b"
+	[ "$EUID" -ne 0 ] || chown 1003 "$T/two/etc/b"
 	OWNER=$(stat -c %u "$T/two/etc/b")
 	make_image squashfs "$T/two.img" "$T/two"
 	in_base "$T/base" --layer "$T/one" --layer "$T/two.img" --layer "$T/three" -- sh -c 'cat /etc/which /etc/a /etc/b /etc/c; stat -c %u /etc/b; echo x >/etc/a; rm /etc/c; ls /etc'

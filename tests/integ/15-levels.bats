@@ -212,7 +212,7 @@ PY
 @test "levels: --idmap, what a process is outside" {
 	need_root "--idmap"
 	background "$KENNEL" run --net none --idmap 10000 -u 33 -- sh -c 'echo up; exec sleep 47.11'
-	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 10 says "$T/out.$LIB_STARTED" up
 	local init
 	init=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $!) | .init")
 	is_equal "$(stat -c %u:%g "/proc/$init")" 10000:10000

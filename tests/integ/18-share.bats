@@ -46,8 +46,8 @@ setup() {
 
 @test "share: :ro of a file shows that one alone, and what comes in its place outside" {
 	background "$KENNEL" run --net none --mount "$T/real/file:/mnt/file:ro" -- sh -c 'cat /mnt/file; ls /mnt; mount -o remount,rw /mnt/file; mount -o remount,rw,bind /mnt/file; echo x >/mnt/file; until [ -e /run/go ]; do sleep 0.05; done'
-	wait_for 10 grep -q '^outside' "$T/out.$LIB_STARTED"
-	wait_for 10 grep -q "cannot create" "$T/err.$LIB_STARTED"
+	wait_for 10 says "$T/out.$LIB_STARTED" outside
+	wait_for 10 says "$T/err.$LIB_STARTED" "cannot create"
 	grep -qx file "$T/out.$LIB_STARTED"
 	is_equal "$(cat "$T/real/file")" outside
 	kill -TERM $!
@@ -63,10 +63,10 @@ setup() {
 
 @test "share: what is changed outside is seen inside at once" {
 	background "$KENNEL" run --net none --share "$T/real" -- sh -c 'echo up; until [ -e "$0/flag" ]; do sleep 0.05; done; cat "$0/flag"' "$T/real"
-	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 10 says "$T/out.$LIB_STARTED" up
 	echo seen >"$T/real/flag.new"
 	mv "$T/real/flag.new" "$T/real/flag"
-	wait_for 5 grep -q seen "$T/out.$LIB_STARTED"
+	wait_for 5 says "$T/out.$LIB_STARTED" seen
 }
 
 @test "share: mounts below come with it, those of later do not" {
@@ -195,7 +195,7 @@ setup() {
 	background python3 -c 'import socket, sys
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); print("up", flush=True)
 c = s.accept()[0]; c.sendall(b"from outside\n"); c.close()' "$T/real/socket"
-	wait_for 5 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 5 says "$T/out.$LIB_STARTED" up
 	run_kennel run --net none --share "$T/real" -- python3 -c 'import socket, sys
 c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1]); print(c.recv(100).decode(), end="")' "$T/real/socket"
 	is_equal "$stdout" "from outside"

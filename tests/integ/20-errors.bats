@@ -71,7 +71,7 @@ failed() {
 	failed 125 base
 	mkdir -m 0700 "$T/closed"
 	mkdir "$T/closed/base"
-	[ "$(id -u)" -eq 0 ] || chmod 0000 "$T/closed"
+	[ "$EUID" -eq 0 ] || chmod 0000 "$T/closed"
 	run as_user "$KENNEL" run --base "$T/closed/base" -- true </dev/null
 	chmod 0700 "$T/closed"
 	[ "$status" -eq 125 ]

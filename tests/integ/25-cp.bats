@@ -24,7 +24,7 @@ start() {
 		shift
 	done
 	background "$KENNEL" run --net "${NET-none}" "${options[@]}" -- sh -c "$2"' && echo ready; exec sleep 300'
-	wait_for 20 grep -q ready "$T/out.$n"
+	wait_for 20 says "$T/out.$n" ready
 	ID=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $!) | .id")
 	ROOT=/proc/$(fact init)/root
 	[ -n "$ID" ]

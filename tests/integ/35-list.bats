@@ -51,7 +51,7 @@ fact() {
 
 @test "list: odd commands are shown on one line, without control characters" {
 	background "$KENNEL" run --net none -- sh -c 'echo up; exec sleep 300' $'a\nb' $'\e[31mred' "it's" '' $'\xff' 'x"y\z' $'tab\there'
-	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 10 says "$T/out.$LIB_STARTED" up
 	run_kennel list
 	is_equal "$(grep -c 'sleep 300' <<<"$stdout")" "$(grep -c "sh -c" <<<"$stdout")"
 	lacks $'\e' "$stdout"

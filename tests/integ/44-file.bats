@@ -9,7 +9,7 @@ load lib
 setup() {
 	need_sandbox
 	need_commands mke2fs e2fsck
-	[ "$(id -u)" -ne 0 ] || [ -e /dev/loop-control ] || skip "no loop devices here"
+	[ "$EUID" -ne 0 ] || [ -e /dev/loop-control ] || skip "no loop devices here"
 	kennel_setup
 	export XDG_DATA_HOME=$T/data
 	F=$T/box.img
@@ -44,7 +44,7 @@ is_whole() {
 }
 
 @test "file: owners, set-user-id bits and sparse files come back" {
-	[ "$(id -u)" -eq 0 ] || grep -q "^$(id -un):" /etc/subuid || skip "needs root: more than one id"
+	[ "$EUID" -eq 0 ] || grep -q "^$(id -un):" /etc/subuid || skip "needs root: more than one id"
 	run_in --size 64M -- sh -c 'echo x >/srv/x; chown 33:44 /srv/x; chmod 4751 /srv/x; truncate -s 1G /srv/hole; printf y >>/srv/hole'
 	is_status 0
 	run_in -- sh -c 'stat -c "%u:%g %a" /srv/x; stat -c %s /srv/hole; tail -c1 /srv/hole; [ $(stat -c %b /srv/hole) -lt 1000 ]'
@@ -77,7 +77,7 @@ is_whole() {
 @test "file: only one at a time, and a copy is another one" {
 	run_in --size 64M -- true
 	background "$KENNEL" run -f "$F" --net none -- sh -c 'echo up; sleep 30'
-	wait_for 20 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 20 says "$T/out.$LIB_STARTED" up
 	run_in -- true
 	refused yes "in use by another kennel"
 	run_kennel config "$F"
@@ -121,7 +121,7 @@ is_whole() {
 }
 
 @test "file: a file or directory that may not be written" {
-	[ "$(id -u)" -ne 0 ] || skip "needs root: it may write everything"
+	[ "$EUID" -ne 0 ] || skip "needs root: it may write everything"
 	mkdir "$T/closed"
 	chmod 0555 "$T/closed"
 	run_kennel run -f "$T/closed/x.img" --net none -- true
@@ -181,7 +181,7 @@ is_whole() {
 	run_in --size 24M -- sh -c 'echo first >/srv/first'
 	is_status 0
 	run_in -- sh -c 'head -c 60M /dev/urandom >/srv/big'
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		is_status 1
 		has "No space left"
 	else
@@ -231,7 +231,7 @@ is_whole() {
 @test "file: killed with its changes, the next start goes on with them" {
 	run_in --size 64M -- true
 	background "$KENNEL" run -f "$F" --net none -- sh -c 'echo synced >/srv/synced; sync /srv/synced; echo up; sleep 30'
-	wait_for 20 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 20 says "$T/out.$LIB_STARTED" up
 	kill -KILL $!
 	wait $! || :
 	wait_for 5 no_leaks
@@ -250,7 +250,7 @@ is_whole() {
 
 # What this test made kennel trust; what it trusts on this machine otherwise stays.
 forget_trusted() {
-	[ "$(id -u)" -ne 0 ] || grep -rlZF "$T" /var/lib/kennel/.trusted 2>/dev/null | xargs -0r rm -f
+	[ "$EUID" -ne 0 ] || grep -rlZF "$T" /var/lib/kennel/.trusted 2>/dev/null | xargs -0r rm -f
 }
 
 @test "file: what would open this machine is asked for once, and only here" {
@@ -319,7 +319,7 @@ forget_trusted() {
 # more, and slower.
 stops() {
 	POINT_STEP=$1
-	[ "$(id -u)" -eq 0 ] || POINT_STEP=$2
+	[ "$EUID" -eq 0 ] || POINT_STEP=$2
 	POINT_FOLLOW=yes
 	SCENE=(F)
 }

@@ -27,7 +27,7 @@ start() {
 	shift
 	background "$KENNEL" run --net none "$@" -- sh -c "set -e; cd '$T'; $script
 		echo \"ready \$KENNEL_ID\"; exec sleep 300"
-	wait_for 20 grep -q '^ready' "$T/out.$n"
+	wait_for 20 says "$T/out.$n" ready
 	ID=$(sed -n 's/^ready //p' "$T/out.$n")
 }
 

@@ -21,7 +21,7 @@ start() {
 	background "$KENNEL" run "${options[@]}" -- sh -c "$2"
 	PID=$!
 	OUT=$T/out.$LIB_STARTED
-	wait_for 20 grep -q up "$OUT"
+	wait_for 20 says "$OUT" up
 }
 
 ended_with() {
@@ -47,6 +47,12 @@ everything_gone() {
 	is_equal "$stdout" "nothing to remove"
 }
 
+pause_us() {
+	local seconds
+	printf -v seconds '0.%06d' "$1"
+	pause "$seconds"
+}
+
 # Unlike any other number, so that pgrep finds only ours.
 mark() {
 	MARK="86400.$$$RANDOM"
@@ -55,12 +61,13 @@ mark() {
 @test "kill: SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are handed on" {
 	local sig level
 	for level in $(levels user fs); do
+		start --isolate "$level" -- 'for s in TERM HUP INT QUIT USR1 USR2; do trap "echo got $s" $s; done
+			trap "echo got USR2; exit 33" USR2; echo up; while :; do sleep 0.05; done'
 		for sig in TERM HUP INT QUIT USR1 USR2; do
-			start --isolate "$level" -- 'trap "echo got '$sig'; exit 33" '$sig'; echo up; while :; do sleep 0.05; done'
 			kill -$sig "$PID"
-			ended_with 33
-			grep -qx "got $sig" "$OUT"
+			wait_for 10 says "$OUT" "got $sig"
 		done
+		ended_with 33
 	done
 }
 
@@ -87,7 +94,7 @@ mark() {
 @test "kill: kennel is killed, at every level, with a network, with limits" {
 	local options
 	for options in "--net none" "--isolate ns --net none" "--isolate fs" "--net nat" "--net none --pids 50" "--isolate ns --net nat --memory 100M" "--net none --share $T"; do
-		[[ $options != *--isolate* && $options != *--pids* ]] || [ "$(id -u)" -eq 0 ] || continue
+		[[ $options != *--isolate* && $options != *--pids* ]] || [ "$EUID" -eq 0 ] || continue
 		mark
 		# shellcheck disable=SC2086
 		start $options -- "sleep $MARK & setsid -f sh -c 'trap : TERM HUP INT; sleep $MARK; sleep $MARK'; echo up; trap : TERM; while :; do sleep $MARK; done"
@@ -158,7 +165,7 @@ fewer_pasta() {
 	mark
 	setsid sh -c '"$0" run --net none -- sh -c "echo up; sleep $1; :"; :' "$KENNEL" "$MARK" </dev/null >"$T/out" 2>&1 3>&- &
 	local leader=$!
-	wait_for 10 grep -q up "$T/out"
+	wait_for 10 says "$T/out" up
 	kill -KILL -- "-$leader"
 	everything_gone "$MARK"
 }
@@ -177,10 +184,11 @@ fewer_pasta() {
 	mark
 	local us options
 	for options in "--net none" "--isolate ns --net none --pids 50" "--net none --share $T"; do
-		for us in $(seq 0 400 12000); do
+		# other instants each time; the system calls have tests of their own
+		for ((us = RANDOM % 1100; us < 12000; us += 1100)); do
 			# shellcheck disable=SC2086
 			"$KENNEL" run $options -- sleep "$MARK" </dev/null >/dev/null 2>&1 3>&- &
-			sleep "$(printf '0.%06d' "$us")"
+			pause_us "$us"
 			kill -KILL $!
 			wait $! 2>/dev/null || :
 		done
@@ -192,10 +200,10 @@ fewer_pasta() {
 	need_root "one kind of user is enough"
 	need_commands pasta
 	mark
-	local ms
-	for ms in $(seq 0 4 80); do
+	local us
+	for ((us = RANDOM % 11000; us < 80000; us += 11000)); do
 		"$KENNEL" run -- sleep "$MARK" </dev/null >/dev/null 2>&1 3>&- &
-		sleep "$(printf '0.%03d' "$ms")"
+		pause_us "$us"
 		kill -KILL $!
 		wait $! 2>/dev/null || :
 	done
@@ -207,10 +215,10 @@ fewer_pasta() {
 	mark
 	local us sig
 	for sig in TERM INT; do
-		for us in $(seq 0 800 12000); do
+		for ((us = RANDOM % 2300; us < 12000; us += 2300)); do
 			timeout 20 "$KENNEL" run --net none -- sleep "$MARK" </dev/null >/dev/null 2>&1 3>&- &
 			local timer=$!
-			sleep "$(printf '0.%06d' "$us")"
+			pause_us "$us"
 			pkill -$sig -P "$timer" -x kennel || :
 			local code=0
 			wait "$timer" || code=$?
@@ -255,7 +263,7 @@ kill_at_every() {
 	need_commands cc mksquashfs
 	mkdir "$T/layer"
 	mksquashfs "$T/layer" "$T/image" -quiet -no-progress >/dev/null
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		kill_at_every 3 --net none --share "$T" -- sleep "0.$$"
 		kill_at_every 3 --net none --layer "$T/image" -- sleep "0.$$"
 	else # a server for each of them
@@ -295,24 +303,23 @@ no_orphan_pasta() {
 @test "kill: a system call of the start fails: 125 or well, never in between, and nothing left" {
 	need_root "one kind of user is enough"
 	need_commands strace
-	local name error
-	# Each call that the launcher makes, its first and third one.
+	local name error=EPERM
+	# Each call that the launcher makes, its third one.
 	while read -r name; do
 		case $name in
 		execve | exit* | brk | mmap | munmap | mprotect | arch_prctl | set_tid_address | set_robust_list | rseq | prlimit64 | pread64 | close | rt_sigreturn | access | get*id | umask) continue ;;
 		esac
-		for error in ENOSPC EPERM; do
-			status=0
-			timeout 20 strace -o /dev/null -e "trace=$name" -e "inject=$name:error=$error:when=3" "$KENNEL" run --net none -- sh -c 'exit 5' </dev/null >"$T/o" 2>"$T/e" 3>&- || status=$?
-			case $status in
-			5 | 125) ;;
-			*)
-				echo "$name fails with $error: $status: $(<"$T/e")"
-				return 1
-				;;
-			esac
-			[ "$status" -ne 125 ] || grep -q "^kennel: " "$T/e" || { echo "$name fails with $error: silent"; return 1; }
-		done
+		[ $error = EPERM ] && error=ENOSPC || error=EPERM
+		status=0
+		timeout 20 strace -o /dev/null -e "trace=$name" -e "inject=$name:error=$error:when=3" "$KENNEL" run --net none -- sh -c 'exit 5' </dev/null >"$T/o" 2>"$T/e" 3>&- || status=$?
+		case $status in
+		5 | 125) ;;
+		*)
+			echo "$name fails with $error: $status: $(<"$T/e")"
+			return 1
+			;;
+		esac
+		[ "$status" -ne 125 ] || grep -q "^kennel: " "$T/e" || { echo "$name fails with $error: silent"; return 1; }
 	done < <(calls --net none -- true | sort -u)
 	everything_gone "exit 5"
 }

@@ -29,14 +29,14 @@ start() {
 	local n=$((LIB_STARTED + 1))
 	background "$KENNEL" run -P "$S" -k "$@" --net none -- sh -c 'echo up; exec sleep 300'
 	PID=$!
-	wait_for 20 grep -q up "$T/out.$n"
+	wait_for 20 says "$T/out.$n" up
 }
 
 @test "containers: changes, deletions and owners stay from run to run" {
 	keep box --net none -- sh -c 'echo one >/root/file; rm /etc/passwd; mkdir -m 700 /opt/d; chown 5:6 /opt/d; mkfifo /opt/f; ln -s x /opt/l'
 	is_status 0
 	keep box -- sh -c 'cat /root/file; ls /etc/passwd; stat -c "%a %u:%g" /opt/d; readlink /opt/l; test -p /opt/f; echo $?'
-	if [ "$(id -u)" -eq 0 ] || grep -q "^$(id -un):" /etc/subuid; then
+	if [ "$EUID" -eq 0 ] || grep -q "^$(id -un):" /etc/subuid; then
 		is_equal "$stdout" "$(printf 'one\n700 5:6\nx\n0')"
 	fi
 	has "/etc/passwd" "$stderr"

@@ -7,7 +7,7 @@ load lib
 load screen
 
 LEVELS="fs ns user"
-[ "$(id -u)" -eq 0 ] || LEVELS=user
+[ "$EUID" -eq 0 ] || LEVELS=user
 
 setup() {
 	need_sandbox
@@ -74,7 +74,7 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 	refused yes 'change to "/nowhere"'
 	run_kennel exec -u nosuch "$ID" id
 	refused yes 'no user "nosuch" in the copy'
-	[ "$(id -u)" -eq 0 ] || grep -q "^$(id -un):" /etc/subuid || skip "needs root: more than one id"
+	[ "$EUID" -eq 0 ] || grep -q "^$(id -un):" /etc/subuid || skip "needs root: more than one id"
 	run_kennel exec -u erin "$ID" sh -c 'id -u; id -g; pwd; touch /srv/d/f && stat -c %u /srv/d/f'
 	is_equal "$stdout" $'4711\n4712\n/srv\n4711'
 }
@@ -102,7 +102,7 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 	start --net none
 	background "$KENNEL" exec "$ID" sh -c 'trap "echo heard; exit 7" TERM; echo up; while :; do sleep 0.1; done'
 	local exec_pid=$! out=$T/out.$LIB_STARTED status=0
-	wait_for 10 grep -q up "$out"
+	wait_for 10 says "$out" up
 	kill -TERM "$exec_pid"
 	wait "$exec_pid" || status=$?
 	is_equal "$status" 7
@@ -115,7 +115,7 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 		start --isolate "$level"
 		background "$KENNEL" exec "$ID" sh -c 'echo up; exec sleep 301'
 		local exec_pid=$!
-		wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+		wait_for 10 says "$T/out.$LIB_STARTED" up
 		kill -TERM "$PID"
 		wait "$PID" || :
 		wait "$exec_pid" || status=$?
@@ -128,7 +128,7 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 	start --isolate fs
 	background "$KENNEL" exec "$ID" sh -c 'echo up; exec sleep 301.58'
 	local exec_pid=$!
-	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 10 says "$T/out.$LIB_STARTED" up
 	pgrep -f '^sleep 301.58' >/dev/null
 	kill -KILL "$exec_pid"
 	wait "$exec_pid" || :
@@ -140,7 +140,7 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 @test "exec: a container by its name; one that does not run is told so" {
 	local store=$T/store
 	background "$KENNEL" run -P "$store" -k box --net none -- sh -c 'echo up; exec sleep 300'
-	wait_for 20 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 20 says "$T/out.$LIB_STARTED" up
 	PID=$!
 	run_kennel exec box hostname
 	is_equal "$stdout" box

@@ -6,7 +6,7 @@
 load lib
 
 LEVELS="fs ns user"
-[ "$(id -u)" -eq 0 ] || LEVELS=user
+[ "$EUID" -eq 0 ] || LEVELS=user
 
 setup() {
 	need_sandbox
@@ -18,7 +18,7 @@ start() {
 	background "$KENNEL" run "${@:2}" -- sh -c 'echo "$KENNEL_ID"; '"$1"
 	PID=$!
 	OUT=$T/out.$LIB_STARTED
-	wait_for 20 grep -q up "$OUT"
+	wait_for 20 says "$OUT" up
 	ID=$(head -n 1 "$OUT")
 }
 

@@ -65,7 +65,7 @@ setup() {
 
 @test "nested: killed from outside, both are gone" {
 	background "$KENNEL" run --net none -- "$T/kennel" run --net none -- sh -c 'echo up; exec sleep 27.1828'
-	wait_for 20 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 20 says "$T/out.$LIB_STARTED" up
 	kill -KILL $!
 	wait_for 3 no_sleep
 }

@@ -91,7 +91,7 @@ nothing_left() {
 	background bash -c 'for dir in $1; do echo $$ >"$dir/cgroup.procs" || exit 99; done; shift; exec "$@"' bash "${GROUPS_MADE[*]}" \
 		runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$KENNEL_STAGE/user/run" \
 		"$KENNEL" run --net none --pids 50 --memory 100M -- sh -c 'echo up; sleep 300'
-	wait_for 20 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 20 says "$T/out.$LIB_STARTED" up
 	[ -n "$(left)" ]
 	pkill -KILL -u "$KENNEL_TEST_USER" -P $! -x kennel || kill -KILL $!
 	wait_for 5 nothing_left

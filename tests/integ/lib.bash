@@ -81,7 +81,7 @@ no_leaks() {
 			/^< runtime /d; /^< cgroup /d
 			s/^< /  taken away: /p; s/^> /  left behind: /p')
 		[ -n "$LIB_DIFF" ] || return 0
-		[ "$try" = "$tries" ] || sleep 0.2
+		[ "$try" = "$tries" ] || pause 0.2
 	done
 	printf 'the machine is not as it was before the test:\n%s\n' "$LIB_DIFF"
 	return 1
@@ -102,7 +102,7 @@ run_kennel() {
 # as_user COMMAND [ARG]...: as the ordinary test user, with a runtime directory and a home of its own.
 as_user() {
 	local runtime=${KENNEL_STAGE:-/tmp}/user/run
-	if [ "$(id -un)" = "$KENNEL_TEST_USER" ]; then
+	if [ "$EUID" -ne 0 ]; then
 		"$@"
 		return
 	fi
@@ -110,7 +110,8 @@ as_user() {
 		runtime=$T/runtime-of-user
 		[ -d "$runtime" ] || install -d -m 0700 -o "$KENNEL_TEST_USER" "$runtime"
 	fi
-	runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" USER="$KENNEL_TEST_USER" \
+	[ -n "${LIB_USER_GID-}" ] || LIB_USER_GID=$(id -g "$KENNEL_TEST_USER")
+	setpriv --reuid "$KENNEL_TEST_USER" --regid "$LIB_USER_GID" --init-groups env HOME="/home/$KENNEL_TEST_USER" USER="$KENNEL_TEST_USER" \
 		XDG_RUNTIME_DIR="$runtime" "$@"
 }
 
@@ -147,11 +148,13 @@ is_equal() {
 
 # refused HINTED TEXT: the last run_kennel failed by itself (125), in one sentence that has TEXT, with a hint where HINTED is yes.
 refused() {
+	local lines
+	mapfile -t lines <<<"$stderr"
 	is_status 125 || return 1
 	has "$2" "$stderr" || return 1
 	case $1 in
-	yes) [ "$(wc -l <<<"$stderr")" -eq 2 ] ;;
-	no) [ "$(wc -l <<<"$stderr")" -eq 1 ] ;;
+	yes) [ ${#lines[@]} -eq 2 ] ;;
+	no) [ ${#lines[@]} -eq 1 ] ;;
 	esac || {
 		printf 'expected one sentence (and a hint: %s), got:\n%s\n' "$1" "$stderr"
 		return 1
@@ -161,12 +164,12 @@ refused() {
 # need_root [FOR], need_sandbox and need_commands NAME...: a test that can't run here says why. need_root is for what is refused to
 # an ordinary user by design, or what a test does outside.
 need_root() {
-	[ "$(id -u)" -eq 0 ] || skip "needs root${1:+: $1}"
+	[ "$EUID" -eq 0 ] || skip "needs root${1:+: $1}"
 }
 
 # levels LEVEL...: those of them that this user can have.
 levels() {
-	if [ "$(id -u)" -eq 0 ]; then
+	if [ "$EUID" -eq 0 ]; then
 		echo "$@"
 	else
 		echo user
@@ -174,9 +177,11 @@ levels() {
 }
 
 need_sandbox() {
-	[ "$(id -u)" -ne 0 ] || return 0
+	[ "$EUID" -ne 0 ] || return 0
 	[ -w /dev/fuse ] || skip "no fuse device that this user may open"
+	[ -e "$BATS_FILE_TMPDIR/namespaces" ] && return 0
 	unshare --user true 2>/dev/null || skip "no user namespaces for this user"
+	: >"$BATS_FILE_TMPDIR/namespaces"
 }
 
 need_commands() {
@@ -184,6 +189,18 @@ need_commands() {
 	for name in "$@"; do
 		command -v "$name" >/dev/null || skip "$name is not installed"
 	done
+}
+
+# pause SECONDS: a sleep that forks only the first time in a file: a read of what nobody writes.
+pause() {
+	local never=${BATS_FILE_TMPDIR:-$T}/never
+	[ -p "$never" ] || mkfifo "$never"
+	read -rt "$1" <>"$never" || :
+}
+
+# says FILE TEXT: without a fork (bash 5.2).
+says() {
+	[[ -e $1 && $(<"$1") == *"$2"* ]]
 }
 
 # wait_for SECONDS COMMAND [ARG]...: until the command succeeds.
@@ -195,7 +212,7 @@ wait_for() {
 			echo "waited in vain for: $*"
 			return 1
 		fi
-		sleep 0.05
+		pause 0.05
 	done
 }
 
@@ -212,12 +229,12 @@ lib_end_process() {
 	# A shell that has yet to become the program loses a signal.
 	for try in 1 2 3 4 5; do
 		[ "/proc/$1/exe" -ef "/proc/$BASHPID/exe" ] || break
-		sleep 0.02
+		pause 0.02
 	done
 	kill -TERM "$1" 2>/dev/null || return 0
 	for ((try = 1; try <= 100; try++)); do
 		kill -0 "$1" 2>/dev/null || return 0
-		sleep 0.05
+		pause 0.05
 	done
 	echo "process $1 had to be killed (try $try)"
 	kill -KILL "$1" 2>/dev/null
@@ -274,9 +291,10 @@ sandbox_ids() {
 # kill_points PREPARE CHECK COMMAND [ARG]...: runs the command once whole, then again and again, killed with SIGKILL before each call in
 # turn that changes something outside of its process, its exit included (tests/harness/stop-at.c says what that is, and why there is
 # nothing to be learned from the others; with KENNEL_TEST_EVERY_CALL=1 it is each call that there is). PREPARE sets the scene anew each
-# time; CHECK looks at what is left, that of the whole run too, and is told where it was: "N NAME". Sets POINTS, how many there were. What it heeds:
+# time; CHECK looks at what is left, that of the whole run too, and is told where it was: "N NAME". Sets POINTS, how many there are. A run of the
+# tests takes KENNEL_TEST_POINTS (24, or "all") of them, at a stride that is a prime number and from another one on each time. What it heeds:
 #   POINT_FOLLOW=yes   calls of children count too, and all of them are killed
-#   POINT_STEP=N       only each Nth point
+#   POINT_STEP=N       only each Nth point, where all are taken
 #   POINT_CALL=NAME    only these calls
 #   POINT_EXIT=CODE    the command's own exit code, where it is not 0
 #   POINT_ON=yes       for fail_points: the same call of that process fails from then on, not once
@@ -315,8 +333,8 @@ lib_each_point() {
 	kill) grep ' well$' "$LIB_STATE/calls" ;;
 	1kill) cat "$LIB_STATE/calls" ;;
 	*) grep -v ' exit' "$LIB_STATE/calls" ;;
-	esac | awk -v "call=${POINT_CALL-}" '!call || $2 == call' | awk -v "step=${POINT_STEP:-1}" 'NR % step == 0' >"$LIB_STATE/points"
-	POINTS=$(wc -l <"$LIB_STATE/points")
+	esac | awk -v "call=${POINT_CALL-}" '!call || $2 == call' >"$LIB_STATE/all-points"
+	lib_sample
 	if [ ${#SCENE[@]} -gt 0 ]; then
 		lib_other_scene "$@" >"$LIB_STATE/worker" 2>&1 3>&- &
 		worker=$!
@@ -332,6 +350,21 @@ lib_each_point() {
 		rm -rf "$LIB_STATE/other"
 	fi
 	return $status_here
+}
+
+# Which of the points this run takes.
+lib_sample() {
+	local points step=${POINT_STEP:-1} most=${KENNEL_TEST_POINTS:-24} n
+	mapfile -t points <"$LIB_STATE/all-points"
+	POINTS=${#points[@]}
+	[ "$most" != all ] || most=$((POINTS + 1))
+	for n in 1 2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 73 79 83 89 97; do
+		[ $((step * most)) -lt "$POINTS" ] || break
+		[ "$n" -le "$step" ] || step=$n
+	done
+	for ((n = POINTS > 0 ? RANDOM % (step < POINTS ? step : POINTS) : 0; n < POINTS; n += step)); do
+		printf '%s\n' "${points[n]}"
+	done >"$LIB_STATE/points"
 }
 
 # Every second point, in a place of its own. Runs in a process of its own.

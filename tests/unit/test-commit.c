@@ -53,6 +53,7 @@ static int set_up(void **state)
 	write_file(f->dir_fd, "outside/file", "outside", 0600);
 	close(open_dir(f->base_fd, "etc"));
 	write_file(f->base_fd, "etc/file", "before", 0644);
+	usleep(20000); /* a tick of the file system's clock: births are later than what is in the base */
 	f->c.root_fd = -EBADF;
 	*state = f;
 	return 0;
@@ -64,7 +65,6 @@ static void collect(struct fixture *f)
 	struct manifest m = { .user_xattr = true };
 	char base[64];
 
-	usleep(20000); /* a tick of the file system's clock: births are later than what is in the base */
 	snprintf(base, sizeof(base), "%s/base", f->dir);
 	m.base = strdup(base);
 	assert_int_equal(manifest_add_mount(&m, 0, "/", "base", NULL, NULL), 0);

@@ -20,4 +20,10 @@ void make_new(int fd);
 /* inodes: the very same ones. The caller's. */
 char *picture(int fd, bool inodes);
 
+/*
+ * The stride at which this run takes the points at which something is killed, and the first of them: each
+ * 7th, every time others, for all of them take minutes; and all with KENNEL_TEST_POINTS=all.
+ */
+unsigned sample_points(unsigned step, unsigned *ret_first);
+
 #endif
