@@ -3,7 +3,9 @@
  * cli/progress.c - see progress.h.
  *
  * The rate is that of the last seconds rather than of the whole, or a long file after many small ones would
- * never be told right: each drawing takes in a part of what was seen since the last one.
+ * never be told right: each drawing takes in a part of what was seen since the last one. When everything is
+ * read, somebody may still be at work (a mkfs, a compressor, the disk) who doesn't tell how far it is: then
+ * there is no bar, but for how long that takes already.
  */
 #include "cli/progress.h"
 
@@ -94,18 +96,23 @@ void progress_line(struct buf *b, const struct progress *p, uint64_t done, uint6
 	bool looking = p->unit == PROGRESS_SHIPPED && !total;
 	enum progress_unit unit = looking ? PROGRESS_FILES : p->unit;
 
+	bool finishing = total && done >= total;
+
 	done = total ? MIN(done, total) : done;
-	if (total)
+	if (total && !finishing)
 		buf_printf(&tail, "%3.0f%%  ", (double)done / (double)total * 100);
 	if (looking)
 		buf_puts(&tail, "looking at ");
 	add_amount(&tail, unit, (double)done);
-	if (p->rate > 0) {
+	if (finishing) {
+		buf_puts(&tail, ", finishing ");
+		add_time(&tail, (double)p->finishing_ms / 1000);
+	} else if (p->rate > 0) {
 		buf_puts(&tail, ", ");
 		add_amount(&tail, unit, p->rate);
 		buf_puts(&tail, "/s");
 	}
-	if (p->rate > 0 && total) {
+	if (p->rate > 0 && total && !finishing) {
 		buf_puts(&tail, ", ");
 		add_time(&tail, (double)(total - done) / p->rate);
 		buf_puts(&tail, " left");
@@ -113,7 +120,7 @@ void progress_line(struct buf *b, const struct progress *p, uint64_t done, uint6
 	buf_puts(&line, p->what);
 	buf_puts(&line, "  ");
 	size_t used = text_width(p->what) + 2 + tail.len + 3;
-	if (total && columns >= used + BAR_MIN)
+	if (total && !finishing && columns >= used + BAR_MIN)
 		add_bar(&line, done, total, MIN(columns - used, (size_t)BAR_MAX));
 	buf_puts(&line, buf_str(&tail));
 	text_cut(b, buf_str(&line), columns);
@@ -157,6 +164,11 @@ int progress_tick(void *progress, uint64_t done, uint64_t total)
 	}
 	if (p->stopped_by)
 		return 1;
+	if (!total || done < total)
+		p->full_ms = 0;
+	else if (!p->full_ms)
+		p->full_ms = now;
+	p->finishing_ms = p->full_ms ? now - p->full_ms : 0;
 	if (p->tty && now - p->start_ms >= QUIET_MS && now - p->drawn_ms >= REDRAW_MS) {
 		take_rate(p, done, now);
 		draw(p, done, total);

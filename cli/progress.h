@@ -34,6 +34,8 @@ struct progress {
 	int stopped_by;         /* a signal, or 0 */
 	uint64_t start_ms, drawn_ms;
 	uint64_t last_done;     /* at drawn_ms */
+	uint64_t full_ms;       /* when all was done, as far as it is counted; 0: not yet */
+	uint64_t finishing_ms;  /* for how long that is so */
 	double rate;            /* a second, smoothed */
 	sigset_t before;
 };

@@ -65,6 +65,13 @@ static int export_tree(const struct ship_walk *w, const struct ship_output *o, i
 	return r == 0 ? ship_push_all(w, o, sink, err) : r;
 }
 
+/* From here on a program is at work that does not tell how far it is. */
+static void all_is_read(const struct ship_output *o)
+{
+	if (o->progress)
+		o->progress->done = MAX(o->progress->done, o->progress->total);
+}
+
 #if KENNEL_HAVE_ARCHIVE
 static int export_archive(const struct ship_archive_lib *lib, const struct ship_walk *w,
 			  const struct ship_output *o, struct kennel_error **err)
@@ -105,6 +112,7 @@ static int export_through(const struct ship_archive_lib *lib, const struct ship_
 		r = ship_push_all(w, o, sink, &first);
 	if (sink)
 		sink->free(sink);
+	all_is_read(o);
 	/* where it ended early, a broken pipe is all that we saw: what it said counts */
 	bool broken = r < 0 && kennel_error_errno(first) == EPIPE;
 	int waited = ship_tool_wait(&run, r < 0 && !broken, &second);
@@ -304,6 +312,7 @@ static int export_image(const struct ship_walk *w, const struct ship_output *o, 
 		r = export_tree(w, o, o->spare_fd, err);
 	if (r < 0)
 		return r;
+	all_is_read(o);
 	r = is_image(o, "erofs") ? make_erofs(o, err) :
 	    is_image(o, "ext4")	 ? make_ext4(o, &size, err) :
 				   make_btrfs(o, &size, err);

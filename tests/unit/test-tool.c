@@ -69,11 +69,12 @@ static void test_tool_has_its_file_and_nothing_else(void **state)
 				     "mount -t tmpfs x /mnt && echo mount; chroot / true && echo chroot\n"
 				     "(setpriv --reuid 0 true; su -c true) </dev/null && echo su\n"
 				     "[ -e /proc/self/fd/10 ] && echo descriptor; :";
-	static const char files[] = "exec 2>/dev/null\n"
-				    "read -r x <$0/secret && echo secret; read -r x </etc/passwd && echo passwd\n"
-				    "echo x >$0/new && echo new; echo x >$0/secret && echo over\n"
-				    "mkdir $0/d && echo mkdir; rm -f $0/secret; [ -e $0/secret ] || echo rm\n"
-				    "cp /bin/true $0/dir/true && echo copied; :";
+	static const char files[] =
+		"exec 2>/dev/null\n"
+		"read -r x <$0/secret && echo secret; read -r x </etc/passwd && echo passwd\n"
+		"echo x >$0/new && echo new; echo x >$0/secret && echo over\n"
+		"mkdir $0/d && echo mkdir; rm -f $0/secret; [ -e $0/secret ] || echo rm\n"
+		"cp /bin/true $0/dir/true && echo copied; :";
 	const char *const args[] = { "-c", script, top, NULL }, *const more[] = { "-c", files, top, NULL };
 	_cleanup_close_ int fd = openat(top_fd, "given", O_RDWR | O_CLOEXEC);
 	struct tool t = { .name = "bash", .package = "bash", .args = args, .file_fd = fd };
@@ -127,13 +128,14 @@ static char *run_in_dir(const char *script, bool fills_dir)
 
 static void test_tool_fills_its_directory_alone(void **state)
 {
-	static const char script[] = "exec 2>/dev/null\n"
-				     "echo x >new && chmod 0751 new && touch -d 2001-01-01 new && mkdir sub &&\n"
-				     "ln -s x l && echo filled\n"
-				     "ls >/dev/null && read -r x <new && echo $x\n"
-				     "echo x >$0/up && echo up; : <../secret && echo secret\n"
-				     "chmod 0777 ../secret && echo chmod; chmod 0777 $0/secret && echo chmod\n"
-				     "[ $(stat -c %a $0/secret) = 600 ] || echo changed; :";
+	static const char script[] =
+		"exec 2>/dev/null\n"
+		"echo x >new && chmod 0751 new && touch -d 2001-01-01 new && mkdir sub &&\n"
+		"ln -s x l && echo filled\n"
+		"ls >/dev/null && read -r x <new && echo $x\n"
+		"echo x >$0/up && echo up; : <../secret && echo secret\n"
+		"chmod 0777 ../secret && echo chmod; chmod 0777 $0/secret && echo chmod\n"
+		"[ $(stat -c %a $0/secret) = 600 ] || echo changed; :";
 	static const char reader[] = "exec 2>/dev/null; : <new && echo read; echo x >new && echo wrote\n"
 				     "chmod 0700 new && echo chmod; :";
 
