@@ -142,10 +142,13 @@ bytes_of_device() {
 }
 
 @test "copy: all of /usr, /etc, /var and more are deleted inside" {
-	inside -- 'rm -rf /usr/* /etc /opt /srv /boot /home/* /media /var/lib 2>/dev/null
-		[ ! -e /usr/bin/ls ] && [ ! -e /etc/passwd ] && [ ! -e /var/lib ] && echo /usr/* /etc* && echo "shell goes on"'
+	local usr='/usr/*'
+	# the view server takes half a minute for all of it, and has nothing to do with it
+	[ "$EUID" -eq 0 ] || usr='/usr/bin /usr/sbin /usr/lib/python3*'
+	inside -- "rm -rf $usr"' /etc /opt /srv /boot /home/* /media /var/lib 2>/dev/null
+		[ ! -e /usr/bin/ls ] && [ ! -e /etc/passwd ] && [ ! -e /var/lib ] && echo /usr/bin* /etc* && echo "shell goes on"'
 	is_status 0
-	is_equal "$stdout" $'/usr/* /etc*\nshell goes on'
+	is_equal "$stdout" $'/usr/bin* /etc*\nshell goes on'
 	[ -x /usr/bin/ls ]
 	[ -s /etc/passwd ]
 	[ -d /var/lib ]
@@ -170,9 +173,10 @@ bytes_of_device() {
 }
 
 @test "copy: a package is installed with apt-get from the network" {
+	need_root "an ordinary user's is among the tests of users"
 	need_commands apt-get
 	apt-cache show hello >/dev/null 2>&1 || skip "no package lists of a registry here"
-	run_kennel run -- timeout 100 sh -c 'apt-get install -q -y hello 2>&1; hello && dpkg -s hello | grep ^Status'
+	run_kennel run -- timeout 100 sh -c 'rm -f /var/lib/man-db/auto-update; apt-get install -q -y hello 2>&1; hello && dpkg -s hello | grep ^Status'
 	[[ $stdout != *[Uu]"nable to fetch"* && $status -ne 124 ]] || skip "no registry of packages can be reached"
 	is_status 0
 	has "Hello, world!" "$stdout"
@@ -241,9 +245,9 @@ bytes_of_device() {
 	ln "$T/one" "$T/two"
 	keep "$T/one" "$T/two"
 	inside -- 'set -e; cd "$0"; echo a >x; ln x y; ln x z; stat -c %h x; rm x; echo b >>y; cat z; ln one three; echo more >>three; cat three
-		for n in $(seq 500); do ln y "y$n"; done; stat -c %h y; rm y[0-9]*; stat -c %h y'
+		for n in $(seq 100); do ln y "y$n"; done; stat -c %h y; rm y[0-9]*; stat -c %h y'
 	is_status 0
-	is_equal "$stdout" $'3\na\nb\ntext\nmore\n502\n2'
+	is_equal "$stdout" $'3\na\nb\ntext\nmore\n102\n2'
 	unchanged
 }
 
@@ -255,11 +259,11 @@ bytes_of_device() {
 	setfattr -n trusted.secret -v no "$T/file"
 	keep "$T/file"
 	inside -- 'cd "$0"; getfattr --only-values -n user.kept file; echo; setfattr -n user.kept -v inside file && getfattr --only-values -n user.kept file; echo
-		setfattr -x user.kept file; for n in $(seq 50); do setfattr -n "user.n$n" -v "$n" file; done; getfattr -d file | grep -c ^user
+		setfattr -x user.kept file; for n in $(seq 20); do setfattr -n "user.n$n" -v "$n" file; done; getfattr -d file | grep -c ^user
 		setfattr -n user.big -v "$(head -c 3000 /dev/zero | tr "\0" x)" file && getfattr --only-values -n user.big file | wc -c
 		mkdir d; setfattr -n user.d -v d d; getfattr --only-values -n user.d d; echo
 		setfattr -n trusted.mine -v no file; getfattr -d -m - file | grep -c trusted'
-	is_equal "$stdout" $'outside\ninside\n50\n3000\nd\n0'
+	is_equal "$stdout" $'outside\ninside\n20\n3000\nd\n0'
 	has "Operation not permitted" "$stderr"
 	unchanged
 }

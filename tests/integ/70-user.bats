@@ -64,7 +64,7 @@ without_range() {
 
 @test "user: root inside, nobody's id outside, and the owners of files are true" {
 	inside -- 'id -u; id -g; stat -c "%U:%G %a" /etc/passwd /usr/bin/passwd /etc; stat -c %u:%g "$1"
-		find /usr /etc -xdev -printf "passwd %U\ngroup %G\n" | sort -u | while read -r what id; do getent "$what" "$id" >/dev/null || echo "$what $id"; done | wc -l
+		find /etc /usr/bin /usr/sbin /usr/lib/x86_64-linux-gnu /var/lib/dpkg -xdev -printf "passwd %U\ngroup %G\n" | sort -u | while read -r what id; do getent "$what" "$id" >/dev/null || echo "$what $id"; done | wc -l
 		cat /proc/self/uid_map' "$T"
 	is_status 0
 	is_equal "$(head -n 6 <<<"$stdout")" "$(printf '%s\n' 0 0; stat -c '%U:%G %a' /etc/passwd /usr/bin/passwd /etc; id -u):$(id -g)"
@@ -77,7 +77,7 @@ without_range() {
 @test "user: apt-get installs from the network" {
 	need_commands pasta
 	[ -w /dev/net/tun ] || skip "no tun device that this user may open"
-	run_kennel run -- timeout 110 sh -c 'apt-get install -q -y hello 2>&1 || exit 9; hello && dpkg -s hello | grep ^Status'
+	run_kennel run -- timeout 110 sh -c 'rm -f /var/lib/man-db/auto-update; apt-get install -q -y hello 2>&1 || exit 9; hello && dpkg -s hello | grep ^Status'
 	if [ "$status" -eq 9 ] && grep -qi 'temporary failure\|could not connect\|unable to connect' <<<"$output"; then
 		skip "no package server in reach"
 	fi
@@ -96,11 +96,11 @@ without_range() {
 }
 
 @test "user: directories of the base are moved and deleted" {
-	inside -- 'mv /etc/apt /etc/apt.old && ls -d /etc/apt.old && mv /usr/share/doc /usr/share/doc2 && [ ! -e /usr/share/doc ] && [ -d /usr/share/doc2 ] && echo moved
-		rm -rf /etc /var/lib /root /opt /usr/share /usr/lib/python3; [ ! -e /etc ] && [ ! -e /var/lib ] && [ ! -e /usr/share ] && echo deleted; mkdir /etc; ls -A /etc'
+	inside -- 'mv /etc/apt /etc/apt.old && ls -d /etc/apt.old && mv /usr/share/perl5 /usr/share/perl && [ ! -e /usr/share/perl5 ] && [ -d /usr/share/perl ] && echo moved
+		rm -rf /etc /var/lib /root /opt /usr/share/perl /usr/share/bash-completion; [ ! -e /etc ] && [ ! -e /var/lib ] && [ ! -e /usr/share/perl ] && echo deleted; mkdir /etc; ls -A /etc'
 	is_status 0
 	is_equal "$stdout" $'/etc/apt.old\nmoved\ndeleted'
-	[ -d /etc/apt ] && [ -d /usr/share/doc ]
+	[ -d /etc/apt ] && [ -d /usr/share/perl5 ]
 }
 
 @test "user: what can't be read has a stand-in, and nothing secret is inside" {
@@ -166,7 +166,7 @@ without_range() {
 
 @test "user: an answer of the view server that the kernel does not take is given again; if that fails, too, it ends, and nothing hangs" {
 	need_commands cc
-	local POINT_FOLLOW=yes POINT_CALL=writev POINT_STEP=19
+	local POINT_FOLLOW=yes POINT_CALL=writev KENNEL_TEST_POINTS=${KENNEL_TEST_POINTS:-8}
 	fail_points EIO true answered "$KENNEL" run --net none -- cat /etc/passwd
 	[ "$POINTS" -gt 1 ]
 	POINT_ON=yes fail_points EIO true ended "$KENNEL" run --net none -- cat /etc/passwd
@@ -187,7 +187,7 @@ ended() {
 	wait_for 20 says "$T/out.$LIB_STARTED" ready
 	SERVER=$(pgrep -P "$MONITOR" -f kennel-view)
 	kill -KILL "$SERVER"
-	wait_for 10 gone "$MONITOR" || {
+	wait_for 2 gone "$MONITOR" || {
 		# What is in the page cache may go on; whatever asks the server must fail at once.
 		kill -TERM "$MONITOR"
 		wait_for 10 gone "$MONITOR"
@@ -402,9 +402,9 @@ for name in sys.argv[1:]:
 	refused yes "No space left"
 }
 
-@test "user: too few descriptors, at every number: a hint or it works" {
+@test "user: too few descriptors, at many numbers: a hint or it works" {
 	local n
-	for ((n = 8; n < 120; n += n < 48 ? 1 : 8)); do
+	for ((n = 8 + RANDOM % 3; n < 120; n += n < 48 ? 3 : 12)); do
 		status=0
 		(ulimit -n "$n" && exec "$KENNEL" run --net none -- true) </dev/null >"$T/o" 2>"$T/e" || status=$?
 		[ "$status" -ne 0 ] || continue
@@ -433,7 +433,7 @@ for name in sys.argv[1:]:
 @test "user: without a range apt-get installs" {
 	need_commands pasta
 	[ -w /dev/net/tun ] || skip "no tun device that this user may open"
-	without_range '"$1" run -- timeout 110 sh -c "apt-get install -q -y hello || exit 9; hello; cat /etc/apt/apt.conf.d/zz-kennel" 2>&1' "$KENNEL"
+	without_range '"$1" run -- timeout 110 sh -c "rm -f /var/lib/man-db/auto-update; apt-get install -q -y hello || exit 9; hello; cat /etc/apt/apt.conf.d/zz-kennel" 2>&1' "$KENNEL"
 	[ "$status" -ne 99 ] || skip "no mounts over /etc/subuid for this user"
 	if [ "$status" -eq 9 ] && grep -qi 'temporary failure\|could not connect\|unable to connect' <<<"$output"; then
 		skip "no package server in reach"
