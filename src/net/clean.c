@@ -74,6 +74,8 @@ void net_clean_run(const struct net_clean *c)
 		return;
 	if (c->rules_fd > 0)
 		close(c->rules_fd);
+	if (c->names_fd > 0)
+		close(c->names_fd);
 	for (unsigned i = 0; i < c->n; i++)
 		(void)!link_remove(c->nl_fd, c->outer[i]); /* gone already with its other end */
 	if (c->bridge)

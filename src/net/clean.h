@@ -18,6 +18,7 @@ struct net_clean {
 	int nl_fd; /* netlink_open(NETLINK_ROUTE) on the machine's side; below 1: nothing to do */
 	int dir_fd; /* where the lock is */
 	int rules_fd; /* holds the rules, or below 1 */
+	int names_fd; /* the same of the rule inside that leads to the resolver of names */
 	unsigned n;
 	char outer[NET_CLEAN_MAX][NET_NAME_SIZE];
 	_Bool bridge; /* it may be on kennel's own */

@@ -404,6 +404,29 @@ int net_rules_make(const struct net_rules *r)
 	return code < 0 ? -1 : fd;
 }
 
+int net_rules_lead(const uint8_t from[4], uint16_t from_port, uint16_t port)
+{
+	static const uint8_t loopback[4] = { 127, 0, 0, 1 };
+	const struct net_rules r = { .table = "kennel-names", .inside4 = loopback };
+	struct net_rules_port p = { .at_family = AF_INET, .outside = from_port, .inside = port, .udp = true };
+	struct netlink m = { 0 };
+	int fd = netlink_open(NETLINK_NETFILTER);
+
+	if (fd < 0)
+		return -1;
+	memcpy(p.at, from, 4);
+	begin_batch(&m);
+	put_table(&m, r.table);
+	put_chain(&m, r.table, "own", "nat", NF_INET_LOCAL_OUT, PRIORITY_DSTNAT);
+	put_port(&m, &r, &p, "own", false, true);
+	if (send_batch(fd, &m) == 0)
+		return fd;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
 static bool take_chain(unsigned type, const void *body, size_t size, void *data)
 {
 	uint32_t hook, policy;

@@ -36,6 +36,11 @@ struct net_rules {
 /* In the network namespace of this thread. Return: the descriptor that holds them; -1 and errno. */
 int net_rules_make(const struct net_rules *r);
 /*
+ * What a sandbox itself sends to that IPv4 address and UDP port goes to the port on its loopback. In its
+ * namespace. Return: as above.
+ */
+int net_rules_lead(const uint8_t from[4], uint16_t from_port, uint16_t port);
+/*
  * Does another table drop what is to be forwarded by default, as Docker's and ufw's do? *ret: whether. -1
  * and errno.
  */

@@ -18,6 +18,7 @@
 #include "device/device.h"
 #include "net/nat.h"
 #include "path/path.h"
+#include "run/interfaces.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
@@ -259,7 +260,9 @@ int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err)
 	_cleanup_buf_ struct buf host = { 0 };
 	_cleanup_free_ char *text = NULL;
 	r = read_small(-1, "/etc/resolv.conf", &host, err);
-	if (r == 0 && (p->net == SPEC_NET_NAT || l->joins_nat))
+	if (r == 0 && l->has_names)
+		r = names_resolv_conf(buf_str(&host), &text, err);
+	else if (r == 0 && (p->net == SPEC_NET_NAT || l->joins_nat))
 		r = net_resolv_conf(buf_str(&host), &text, err);
 	if (r == 0)
 		r = plant_resolv_conf(l, scratch_fd, text ? text : buf_str(&host), err);

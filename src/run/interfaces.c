@@ -362,7 +362,7 @@ static int configure(int nl_fd, const struct spec_interface *in, struct kennel_e
 }
 
 /* This thread goes into the sandbox's namespace for it, and comes back. */
-static int configure_all(struct launch *l, int netns_fd, struct kennel_error **err)
+static int configure_all(struct launch *l, int netns_fd, int *ret_names_fd, struct kennel_error **err)
 {
 	_cleanup_close_ int old_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 
@@ -371,11 +371,17 @@ static int configure_all(struct launch *l, int netns_fd, struct kennel_error **e
 	if (sys_setns(netns_fd, CLONE_NEWNET) < 0)
 		return fail_errno(err, "enter the sandbox's network");
 	_cleanup_close_ int nl_fd = netlink_open(NETLINK_ROUTE);
-	int r = nl_fd < 0 ? fail_errno(err, "open a netlink socket") : 0;
+	int r = nl_fd < 0 ? fail_errno(err, "open a netlink socket") : 0, names_errno = 0;
 	for (size_t i = 0; i < l->spec->n_interfaces && r == 0; i++)
 		r = configure(nl_fd, &l->interfaces[i], err);
+	if (r == 0 && names_bridge(l)) {
+		*ret_names_fd = names_listen(nl_fd, &l->sb->work.net);
+		names_errno = errno;
+	}
 	if (sys_setns(old_fd, CLONE_NEWNET) < 0 && r == 0)
 		r = fail_errno(err, "go back to the machine's network");
+	if (names_errno && *ret_names_fd < 0)
+		log_warn(&l->sb->log, "no names of other sandboxes: %s", strerror(names_errno));
 	return r;
 }
 
@@ -398,8 +404,12 @@ int interfaces_make(struct launch *l, struct kennel_error **err)
 		network_name(spec, i, l->interfaces[i].name);
 		r = make_one(&o, (unsigned)i, err);
 	}
+	_cleanup_close_ int names_fd = -EBADF;
 	if (r == 0)
-		r = configure_all(l, l->net_ns_fd, err);
+		r = configure_all(l, l->net_ns_fd, &names_fd, err);
+	if (r == 0 && names_fd >= 0)
+		r = names_start(l, names_fd, err);
+	l->has_names = r == 0 && names_fd >= 0;
 	return r < 0 ? r : publish_make(l, err);
 }
 
@@ -443,6 +453,7 @@ void interfaces_put_entry(const struct launch *l, struct buf *b)
 {
 	_cleanup_buf_ struct buf net = { 0 };
 	const struct spec *spec = l->spec;
+	char machine[NAMES_MACHINE_SIZE];
 
 	if (l->interfaces)
 		put_kinds(l, &net);
@@ -451,6 +462,10 @@ void interfaces_put_entry(const struct launch *l, struct buf *b)
 	if (l->join_ns_fd >= 0)
 		buf_printf(&net, ":%s", spec->net_where);
 	registry_put(b, "net", buf_str(&net));
+	if (l->interfaces && names_machine(machine) == 0)
+		registry_put(b, "machine-net", machine);
+	if (l->has_names)
+		registry_put(b, "resolver", "names");
 	for (size_t i = 0; l->interfaces && i < spec->n_interfaces; i++)
 		put_interface(b, &l->interfaces[i]);
 	for (size_t i = 0; i < spec->n_ports; i++)

@@ -29,6 +29,20 @@ void interfaces_own_address(unsigned subnet, unsigned host, struct spec_address 
  */
 unsigned interfaces_pick_host(const char *name, const bool taken[256]);
 
+/*
+ * names.c: the bridge whose names are resolved, or NULL; in the sandbox's namespace: the resolver's socket,
+ * or -1 and errno; on the machine's side: the resolver.
+ */
+#define NAMES_MACHINE_SIZE 24
+struct net_clean;
+const char *names_bridge(const struct launch *l);
+int names_listen(int nl_fd, struct net_clean *clean);
+int names_start(struct launch *l, int socket_fd, struct kennel_error **err) MUST_CHECK;
+/* What tells this machine's network from another one in the runtime entries. -1 and errno. */
+int names_machine(char ret[NAMES_MACHINE_SIZE]);
+/* resolv.conf of the inside, out of the machine's. Pure. */
+int names_resolv_conf(const char *host, char **ret, struct kennel_error **err) MUST_CHECK;
+
 /* Once they are there: what the machine's rules have to do for them. */
 int publish_make(struct launch *l, struct kennel_error **err) MUST_CHECK;
 

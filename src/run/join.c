@@ -67,6 +67,7 @@ static int open_entry(struct launch *l, const struct registry_entry *e, struct k
 	if (!registry_is_alive(l->sb->registry_fd, e->id))
 		return fail(err, KENNEL_E_NOTFOUND, "\"%s\" has ended", l->spec->net_where);
 	l->joins_nat = net && strcmp(net, "nat") == 0;
+	l->has_names = registry_get(e, "resolver", 0);
 	return take_fd(&fd);
 }
 

@@ -558,7 +558,7 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	}
 	sb->log = log ? *log : (struct log_sink){ 0 };
 	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
-	sb->scratch_fd = -EBADF;
+	sb->scratch_fd = sb->names_pidfd = -EBADF;
 	sb->user_ns_fd = sb->mount_ns_fd = sb->view_hold_fd = -EBADF;
 	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = -EBADF;
 	sb->work.lock_fd = -EBADF;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "base/cleanup.h"
+#include "net/names.h"
 #include "net/nat.h"
 #include "run/interfaces.h"
 #include "run/sandbox.h"
@@ -130,6 +131,8 @@ void network_end(struct sandbox *sb)
 {
 	struct net_clean *clean = &sb->work.net;
 
+	net_names_end(sb->names_pidfd);
+	sb->names_pidfd = -EBADF;
 	net_clean_run(clean);
 	if (clean->nl_fd > 0)
 		close_fd(clean->nl_fd);

@@ -104,13 +104,12 @@ static void remark(struct launch *l, const char *device)
 			 "sysctl net.ipv4.ip_forward=1 opens the way out",
 			 device);
 	else if (net_rules_forward_drops(&drops) == 0 && drops)
-		log_warn(
-			&l->sb->log,
-			"another firewall of this machine drops what it does not know: let it forward for "
-			"\"%s\" "
-			"(Docker: iptables -I DOCKER-USER -i %s -j ACCEPT, and -o; "
-			"ufw: ufw route allow in on %s)",
-			device, device, device);
+		log_warn(&l->sb->log,
+			 "another firewall of this machine drops what it does not know: let it forward for "
+			 "\"%s\" "
+			 "(Docker: iptables -I DOCKER-USER -i %s -j ACCEPT, and -o; "
+			 "ufw: ufw route allow in on %s)",
+			 device, device, device);
 }
 
 static int make(struct launch *l, const struct spec_interface *in, const char *device,

@@ -57,6 +57,7 @@ struct sandbox {
 	struct janitor *janitor;
 	struct cgroup *cgroup;
 	struct net_nat *nat;
+	int names_pidfd; /* the resolver of names (net/names.h), or -EBADF */
 
 	pid_t init_pid;                 /* as seen here */
 	int init_pidfd;
@@ -95,6 +96,7 @@ struct launch {
 	int join_ns_fd; /* a network that the child is born in (join.c), or -EBADF */
 	bool joins_nat; /* and that is another sandbox's behind nat */
 	struct spec_interface *interfaces; /* those of the spec, with all that was left open */
+	bool has_names; /* its resolver is ours, or that of the network that it joins */
 	int net_lock_fd; /* of kennel's own bridge (net/clean.h), until the entry is there */
 	int *cgroup_fds;
 	const char **dev_binds;

@@ -279,3 +279,45 @@ s.bind(("", 9000)); print("up", flush=True); _, c, _, _ = s.recvmsg(99, 99); pri
 	is_status 125
 	has "can't be published on that loopback address" "$stderr"
 }
+
+@test "network: names of those on one bridge, as they come and go; others by the machine's resolvers" {
+	cat >"$T/resolver" <<-'END'
+		import socket
+		s = socket.socket(type=socket.SOCK_DGRAM)
+		s.bind(("127.0.0.9", 53))
+		print("up", flush=True)
+		while True:
+		    d, a = s.recvfrom(999)
+		    end = d.index(b"\0", 12) + 5
+		    # an answer to A alone
+		    n = d[end - 4:end - 2] == b"\0\1"
+		    s.sendto(d[:2] + b"\x81\x80\0\1" + (b"\0\1" if n else b"\0\0") + b"\0\0\0\0" + d[12:end] + (b"\xc0\x0c\0\1\0\1\0\0\0\5\0\4\1\2\3\4" if n else b""), a)
+	END
+	background "${ON[@]}" /usr/bin/python3 "$T/resolver"
+	wait_for 5 grep -q up "$T/out.$LIB_STARTED"
+	echo "nameserver 127.0.0.9" >"$T/resolv.conf"
+	# On a machine that has that file.
+	ON+=(unshare --mount --propagation private sh -c 'mount --bind "$0" "$(realpath /etc/resolv.conf)" && exec "$@"' "$T/resolv.conf")
+	serving one tcp 80 --net bridge
+	local one=$SERVER question="/usr/bin/python3 $T/ask" name
+	serving two tcp 80 --net bridge
+	on run --net bridge -- sh -c "cat /etc/resolv.conf; $question tcp one 80; $question tcp TWO.kennel 80; getent hosts other.example"
+	is_status 0
+	has "nameserver 169.254.1.1" "$stdout"
+	is_equal "$(grep -c '^from ' <<<"$stdout")" 2
+	has 1.2.3.4 "$stdout"
+	# The older one knows the younger; who is on another bridge knows neither.
+	name=$("${ON[@]}" "$KENNEL" list --json | jq -r '.[] | select(.hostname == "one").id')
+	run "$KENNEL" exec "$name" -- sh -c "$question tcp two 80"
+	has from
+	on run --net bridge:br0,ip=10.9.0.5/24 -- getent ahostsv4 one
+	has 1.2.3.4 "$stdout"
+	kill -TERM "$one"
+	wait_for 5 eval '! kill -0 '"$one"' 2>/dev/null'
+	on run --net bridge -- getent ahostsv4 one
+	lacks 10.107 "$stdout"
+	# Processes go with their sandboxes.
+	is_equal "$(pgrep -c kennel-names -r S -P "$SERVER" || true)" 1
+	kill -KILL "$SERVER"
+	wait_for 5 only_the_machines
+}

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "conf/spec.h"
+#include "net/names.h"
 #include "net/netlink.h"
 #include "run/interfaces.h"
 
@@ -284,6 +285,85 @@ static void test_netlink_message_that_does_not_fit_is_not_sent(void **state)
 	assert_int_equal(errno, EBADMSG);
 }
 
+#define ENTRY \
+	"net\tbridge\nmachine-net\t7\ninterface\teth0\\tbridge\\tbr0\\t10.0.0.9/24\n" \
+	"interface\teth1\\tbridge\\tkennel0\\t10.107.0.5/24 fd6b::5/64\nhostname\tweb.lan\nname\tWeb\n"
+
+static void test_net_names_find_by_bridge_machine_and_name(void **state)
+{
+	static const struct {
+		const char *name, *bridge, *machine;
+		bool found, four, six;
+	} rows[] = {
+		{ "web", "kennel0", "7", true, true, true },
+		{ "web.kennel", "kennel0", "7", true, true, true },
+		{ "web.lan", "br0", "7", true, true, false },
+		{ "web.lan.kennel", "br0", "7", true, true, false },
+		{ "web", "br1", "7", false, false, false },
+		{ "web", "kennel0", "77", false, false, false },
+		{ "we", "kennel0", "7", false, false, false },
+		{ ".kennel", "kennel0", "7", false, false, false },
+		{ "web.other", "kennel0", "7", false, false, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t found[2][16];
+		bool has[2];
+
+		assert_int_equal(net_names_find(ENTRY, rows[i].name, rows[i].bridge, rows[i].machine, found,
+						has),
+				 rows[i].found);
+		assert_int_equal(has[0], rows[i].four);
+		assert_int_equal(has[1], rows[i].six);
+		if (has[1])
+			assert_memory_equal(found[0], "\x0a\x6b\0\x05", 4);
+	}
+}
+
+static void test_net_names_answer_has_question_and_address(void **state)
+{
+	static const uint8_t query[] = "\x12\x34\x01\0\0\1\0\0\0\0\0\1" /* with an additional record */
+				       "\3WeB\0\0\1\0\1"
+				       "\0\0\x29\x10\0\0\0\0\0\0\0";
+	static const uint8_t want[] = "\x12\x34\x85\x80\0\1\0\1\0\0\0\0"
+				      "\3WeB\0\0\1\0\1"
+				      "\xc0\x0c\0\1\0\1\0\0\0\5\0\4"
+				      "\x0a\x6b\0\5";
+	static const uint8_t v4[4] = { 10, 107, 0, 5 };
+	struct net_question q;
+	uint8_t ret[64];
+
+	assert_true(net_names_question(query, sizeof(query) - 1, &q));
+	assert_string_equal(q.name, "web");
+	assert_int_equal(q.type, 1);
+	assert_int_equal(net_names_answer(query, &q, v4, NULL, ret, sizeof(ret)), sizeof(want) - 1);
+	assert_memory_equal(ret, want, sizeof(want) - 1);
+	assert_int_equal(net_names_answer(query, &q, v4, NULL, ret, sizeof(want) - 2), 0);
+	q.type = 28; /* it has none: that is an answer, too */
+	assert_int_equal(net_names_answer(query, &q, v4, NULL, ret, sizeof(ret)), 21);
+	assert_int_equal(ret[7], 0);
+}
+
+static void test_names_resolv_conf_keeps_other_lines(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+	union net_server servers[NET_NAMES_SERVERS];
+
+	assert_int_equal(names_resolv_conf("search lan\nnameserver 1.2.3.4\noptions ndots:2\nnameserver ::1",
+					   &text, NULL),
+			 0);
+	assert_string_equal(text, "nameserver 169.254.1.1\nsearch lan\noptions ndots:2\n");
+	assert_int_equal(
+		net_names_servers(
+			"nameserver 1.2.3.4\n#nameserver 5.6.7.8\nnameserver\tfd00::1\nnameserver x\n"
+			"nameservers 1.1.1.1\nnameserver 127.0.0.53 # x",
+			servers),
+		3);
+	assert_int_equal(servers[0].any.sa_family, AF_INET);
+	assert_int_equal(servers[1].any.sa_family, AF_INET6);
+	assert_int_equal(servers[2].any.sa_family, AF_INET);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +375,9 @@ int main(void)
 		cmocka_unit_test(test_network_check_conflicts),
 		cmocka_unit_test(test_interfaces_pick_host_is_stable_and_free),
 		cmocka_unit_test(test_interfaces_own_address_both_families),
+		cmocka_unit_test(test_net_names_find_by_bridge_machine_and_name),
+		cmocka_unit_test(test_net_names_answer_has_question_and_address),
+		cmocka_unit_test(test_names_resolv_conf_keeps_other_lines),
 		cmocka_unit_test(test_netlink_message_that_does_not_fit_is_not_sent),
 	};
 

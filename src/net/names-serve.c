@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * net/names-serve.c - the process of names.h.
+ *
+ * A copy of its caller's memory in which others of its threads may have held locks, so it does nothing but
+ * system calls on its own stack. Questions that are handed on go out of a socket of their own, with a port
+ * and an id that the kernel drew: whoever wants to answer in a resolver's place must guess both.
+ */
+#include "net/names.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "sys/sys.h"
+
+#define NOBODY_ID 65534u
+#define MESSAGE_MAX 4096
+#define ENTRY_READ 16384 /* names and addresses come first */
+#define WAITING_MAX 32 /* questions handed on at once; more take the place of the oldest */
+#define PATIENCE_MS 5000
+#define QUERY_MIN 12u
+
+enum { FD_SOCKET, FD_DIR, FD_MONITOR, FD_FIRST_FREE };
+
+struct waiting {
+	int fd;
+	struct sockaddr_in client;
+	uint8_t asked[2], sent[2]; /* ids */
+	int64_t since;
+};
+
+struct server {
+	char bridge[32], machine[32];
+	union net_server servers[NET_NAMES_SERVERS];
+	size_t n_servers, current;
+	struct waiting waiting[WAITING_MAX];
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* An entry whose monitor lives: nobody else gets the lock. */
+static bool read_live(const char *name, char text[ENTRY_READ])
+{
+	int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool live = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	ssize_t n = live ? read(fd, text, ENTRY_READ - 1) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return true;
+}
+
+static bool look_up(const struct server *s, const char *name, uint8_t ret[2][16], bool has[2])
+{
+	char list[4096], text[ENTRY_READ];
+	bool found = false;
+	ssize_t n;
+
+	if (lseek(FD_DIR, 0, SEEK_SET) < 0)
+		return false;
+	while (!found && (n = getdents64(FD_DIR, list, sizeof(list))) > 0)
+		for (ssize_t at = 0; at < n && !found;) {
+			const struct dirent64 *d = (const struct dirent64 *)(list + at);
+
+			at += d->d_reclen;
+			if (d->d_name[0] == '.' || !read_live(d->d_name, text))
+				continue;
+			found = net_names_find(text, name, s->bridge, s->machine, ret, has);
+		}
+	return found;
+}
+
+static void forget(struct waiting *w)
+{
+	close(w->fd);
+	*w = (struct waiting){ .fd = -1 };
+}
+
+static struct waiting *find_place(struct server *s)
+{
+	struct waiting *oldest = &s->waiting[0];
+
+	for (size_t i = 0; i < WAITING_MAX; i++) {
+		struct waiting *w = &s->waiting[i];
+
+		if (w->fd < 0)
+			return w;
+		if (w->since < oldest->since)
+			oldest = w;
+	}
+	forget(oldest);
+	return oldest;
+}
+
+static void hand_on(struct server *s, uint8_t *query, size_t size, const struct sockaddr_in *client)
+{
+	struct waiting w = { .client = *client, .since = now_ms() };
+
+	if (!s->n_servers || getrandom(w.sent, sizeof(w.sent), 0) != sizeof(w.sent))
+		return;
+	const union net_server *to = &s->servers[s->current % s->n_servers];
+	w.fd = socket(to->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (w.fd < 0)
+		return;
+	memcpy(w.asked, query, sizeof(w.asked));
+	memcpy(query, w.sent, sizeof(w.sent));
+	if (connect(w.fd, &to->any, to->any.sa_family == AF_INET ? sizeof(to->v4) : sizeof(to->v6)) < 0 ||
+	    send(w.fd, query, size, MSG_NOSIGNAL) != (ssize_t)size) {
+		close(w.fd);
+		s->current++;
+		return;
+	}
+	*find_place(s) = w;
+}
+
+static void take_answer(struct server *s, struct waiting *w)
+{
+	uint8_t message[MESSAGE_MAX];
+	ssize_t n = recv(w->fd, message, sizeof(message), 0);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0) { /* nobody there */
+		s->current++;
+		forget(w);
+		return;
+	}
+	if ((size_t)n < QUERY_MIN || memcmp(message, w->sent, sizeof(w->sent)) != 0)
+		return;
+	memcpy(message, w->asked, sizeof(w->asked));
+	(void)!sendto(FD_SOCKET, message, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL,
+		      (struct sockaddr *)&w->client, sizeof(w->client));
+	forget(w);
+}
+
+static void take_question(struct server *s)
+{
+	uint8_t query[MESSAGE_MAX], answer[MESSAGE_MAX], found[2][16];
+	struct sockaddr_in client;
+	socklen_t len = sizeof(client);
+	struct net_question q;
+	bool has[2];
+	ssize_t n = recvfrom(FD_SOCKET, query, sizeof(query), MSG_DONTWAIT, (struct sockaddr *)&client, &len);
+
+	if (n < (ssize_t)QUERY_MIN || len != sizeof(client))
+		return;
+	if (!net_names_question(query, (size_t)n, &q) || !look_up(s, q.name, found, has)) {
+		hand_on(s, query, (size_t)n, &client);
+		return;
+	}
+	size_t size = net_names_answer(query, &q, has[0] ? found[0] : NULL, has[1] ? found[1] : NULL, answer,
+				       sizeof(answer));
+	(void)!sendto(FD_SOCKET, answer, size, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&client, len);
+}
+
+/* Those that nobody answers; the next question goes to the next server. */
+static void drop_old(struct server *s)
+{
+	const int64_t now = now_ms();
+
+	for (size_t i = 0; i < WAITING_MAX; i++)
+		if (s->waiting[i].fd >= 0 && now - s->waiting[i].since > PATIENCE_MS) {
+			forget(&s->waiting[i]);
+			s->current++;
+		}
+}
+
+static _Noreturn void serve(struct server *s)
+{
+	for (;;) {
+		struct pollfd fds[2 + WAITING_MAX] = { { .fd = FD_SOCKET, .events = POLLIN },
+						       { .fd = FD_MONITOR, .events = POLLIN } };
+		bool any = false;
+
+		for (size_t i = 0; i < WAITING_MAX; i++) {
+			fds[2 + i] = (struct pollfd){ .fd = s->waiting[i].fd, .events = POLLIN };
+			any |= s->waiting[i].fd >= 0;
+		}
+		if (sys_poll(fds, 2 + WAITING_MAX, any ? PATIENCE_MS : -1) < 0 && errno != EINTR)
+			_exit(1);
+		if (fds[1].revents)
+			_exit(0);
+		for (size_t i = 0; i < WAITING_MAX; i++)
+			if (fds[2 + i].revents)
+				take_answer(s, &s->waiting[i]);
+		if (fds[0].revents)
+			take_question(s);
+		drop_old(s);
+	}
+}
+
+/* Three descriptors, no others; the directory is read from its beginning, and is all there is. */
+static int keep_fds(const struct net_names_spec *spec)
+{
+	const int fds[FD_FIRST_FREE] = { spec->socket_fd, spec->dir_fd, spec->monitor_pidfd };
+	int high[FD_FIRST_FREE];
+
+	for (int i = 0; i < FD_FIRST_FREE; i++) {
+		high[i] = fcntl(fds[i], F_DUPFD, 16);
+		if (high[i] < 0)
+			return -1;
+	}
+	for (int i = 0; i < FD_FIRST_FREE; i++)
+		if (dup2(high[i], i) < 0)
+			return -1;
+	/* of its own: a position in the directory is shared by duplicates */
+	int dir_fd = openat(FD_DIR, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0 || dup2(dir_fd, FD_DIR) < 0 || fchdir(FD_DIR) < 0 || chroot(".") < 0)
+		return -1;
+	return sys_close_range(FD_FIRST_FREE, ~0U, 0);
+}
+
+static int drop_rights(void)
+{
+	const uint32_t read = 1u << CAP_DAC_READ_SEARCH;
+	const struct sys_cap_data data[2] = { { .effective = read, .permitted = read } };
+
+	if (sys_setgroups(0, NULL) < 0 || sys_prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
+	    sys_setresgid(NOBODY_ID, NOBODY_ID, NOBODY_ID) < 0 ||
+	    sys_setresuid(NOBODY_ID, NOBODY_ID, NOBODY_ID) < 0 || sys_capset(data) < 0)
+		return -1;
+	return sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static _Noreturn void child(const struct net_names_spec *spec)
+{
+	struct server s = { .n_servers = spec->n_servers };
+
+	for (size_t i = 0; i < WAITING_MAX; i++)
+		s.waiting[i].fd = -1;
+	memcpy(s.servers, spec->servers, sizeof(s.servers));
+	memcpy(s.bridge, spec->bridge, strnlen(spec->bridge, sizeof(s.bridge) - 1));
+	memcpy(s.machine, spec->machine, strnlen(spec->machine, sizeof(s.machine) - 1));
+	(void)!sys_setsid(); /* a kill of the process group misses it */
+	sys_prctl(PR_SET_NAME, (unsigned long)"kennel-names", 0, 0, 0);
+	if (keep_fds(spec) < 0 || drop_rights() < 0)
+		_exit(1);
+	serve(&s);
+}
+
+int net_names_start(const struct net_names_spec *spec, int *ret_pidfd, struct kennel_error **err)
+{
+	int pidfd = -EBADF;
+	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd };
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int pid = sys_clone3(&args, sizeof(args));
+	if (pid == 0)
+		child(spec);
+	int saved = errno;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = saved;
+	if (pid < 0)
+		return fail_errno(err, "start the resolver of names");
+	*ret_pidfd = pidfd;
+	return 0;
+}
+
+void net_names_end(int pidfd)
+{
+	siginfo_t info;
+
+	if (pidfd < 0)
+		return;
+	(void)!sys_pidfd_send_signal(pidfd, SIGKILL, 0);
+	while (sys_waitid_pidfd(pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+	close_fd(pidfd);
+}
