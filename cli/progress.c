@@ -139,6 +139,21 @@ static void draw(struct progress *p, uint64_t done, uint64_t total)
 	p->shown = true;
 }
 
+/* Taking back what is half made may last, too. */
+static void draw_stopping(struct progress *p)
+{
+	_cleanup_buf_ struct buf b = { 0 }, line = { 0 };
+
+	if (!p->tty || p->stopping)
+		return;
+	buf_printf(&line, "%s  stopping", p->what);
+	buf_puts(&b, "\r");
+	text_cut(&b, buf_str(&line), 79);
+	buf_puts(&b, "\033[K");
+	(void)!write(p->cli->err_fd, buf_str(&b), b.len);
+	p->shown = p->stopping = true;
+}
+
 static void take_rate(struct progress *p, uint64_t done, uint64_t now)
 {
 	uint64_t passed = now - p->drawn_ms;
@@ -162,8 +177,10 @@ int progress_tick(void *progress, uint64_t done, uint64_t total)
 		int sig = sigtimedwait(&set, NULL, &at_once);
 		p->stopped_by = sig > 0 ? sig : 0;
 	}
-	if (p->stopped_by)
+	if (p->stopped_by) {
+		draw_stopping(p);
 		return 1;
+	}
 	if (!total || done < total)
 		p->full_ms = 0;
 	else if (!p->full_ms)

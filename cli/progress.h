@@ -30,7 +30,7 @@ struct progress {
 	struct cli *cli;
 	const char *what;       /* borrowed: "writing \"x.tar\"" */
 	enum progress_unit unit;
-	bool tty, shown;
+	bool tty, shown, stopping;
 	int stopped_by;         /* a signal, or 0 */
 	uint64_t start_ms, drawn_ms;
 	uint64_t last_done;     /* at drawn_ms */

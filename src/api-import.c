@@ -175,6 +175,7 @@ static int unpack_image(struct import *i, int to_fd, struct kennel_error **err)
 		.file_fd = i->file_fd,
 		.dir_fd = to_fd,
 		.fills_dir = true,
+		.progress = i->in.progress,
 	};
 	return i->stream_fd >= 0 ? unpack_ext4(i, to_fd, err) : ship_tool_run(&tool, err);
 }

@@ -13,13 +13,13 @@
 #include "ship/tree.h"
 
 /*
- * Removes all but directories. Return: 1 and the name of a directory that is left, 0 none is, or a code.
+ * Removes what it can, up to a directory with something in it: what was in front of that is gone, so the list
+ * is never gone through again from its beginning. Return: 1 and its name, 0 all is gone, or a code.
  */
 static int empty_of_files(int fd, char ret_name[256], struct kennel_error **err)
 {
 	int dir_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *d = dir_fd < 0 ? NULL : fdopendir(dir_fd);
-	int found = 0;
 
 	if (!d) {
 		int r = fail_errno(err, "read a directory");
@@ -31,7 +31,7 @@ static int empty_of_files(int fd, char ret_name[256], struct kennel_error **err)
 		errno = 0;
 		const struct dirent *e = readdir(d);
 		if (!e)
-			return errno ? fail_errno(err, "read a directory") : found;
+			return errno ? fail_errno(err, "read a directory") : 0;
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
 		if (e->d_type != DT_DIR && unlinkat(fd, e->d_name, 0) == 0)
@@ -40,8 +40,8 @@ static int empty_of_files(int fd, char ret_name[256], struct kennel_error **err)
 			continue;
 		if (errno != ENOTEMPTY && errno != EEXIST)
 			return fail_errno(err, "remove \"%s\"", e->d_name);
-		found = 1;
 		snprintf(ret_name, 256, "%s", e->d_name);
+		return 1;
 	}
 }
 

@@ -136,6 +136,7 @@ static int export_cpio_xz(const struct ship_archive_lib *lib, const struct ship_
 		.args = args,
 		.file_fd = o->fd,
 		.dir_fd = -EBADF,
+		.progress = o->progress,
 		.has_input = true,
 		.writes_file = true,
 	};
@@ -181,6 +182,7 @@ static int export_squashfs(const struct ship_archive_lib *lib, const struct ship
 		.args = args,
 		.file_fd = o->fd,
 		.dir_fd = -EBADF,
+		.progress = o->progress,
 		.has_input = true,
 	};
 	struct ship_archive_options ao = {
@@ -219,6 +221,7 @@ static int make_erofs(const struct ship_output *o, struct kennel_error **err)
 		.args = args,
 		.file_fd = o->fd,
 		.dir_fd = o->spare_fd,
+		.progress = o->progress,
 	};
 
 	return ship_tool_run(&tool, err);
@@ -234,6 +237,7 @@ static int set_ext4_top(const struct ship_output *o, struct kennel_error **err)
 		.args = args,
 		.file_fd = o->fd,
 		.dir_fd = -EBADF,
+		.progress = o->progress,
 		.has_input = true,
 	};
 	_cleanup_buf_ struct buf words = { 0 };
@@ -275,6 +279,7 @@ static int make_ext4(const struct ship_output *o, const struct ship_size *size, 
 		.args = args,
 		.file_fd = o->fd,
 		.dir_fd = o->spare_fd,
+		.progress = o->progress,
 	};
 
 	snprintf(inodes, sizeof(inodes), "%llu",
@@ -295,6 +300,7 @@ static int make_btrfs(const struct ship_output *o, const struct ship_size *size,
 		.args = args,
 		.file_fd = o->fd,
 		.dir_fd = o->spare_fd,
+		.progress = o->progress,
 	};
 
 	if (ftruncate(o->fd, (off_t)(ship_image_bytes(size, false) * 2 + 128 * MIB)) < 0)

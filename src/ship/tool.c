@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "sys/sys.h"
 
 #define SAID_MAX (1 << 20)
+#define STOP_MS 100 /* how often it is looked whether to stop */
 
 /* Out of the way of the numbers that it has there. */
 static int out_of_the_way(int fd)
@@ -57,7 +59,8 @@ static int start(const struct ship_tool *t, const char *path, char *const *argv,
 	pid_t pid = tool_fork(&c);
 	if (pid < 0)
 		return fail_errno(err, "start %s", t->name);
-	*ret = (struct ship_running){ pid, t->name, take_fd(&input_fd), take_fd(&said_fd) };
+	*ret = (struct ship_running){ pid, t->name, take_fd(&input_fd), take_fd(&said_fd),
+					t->progress };
 	return 0;
 }
 
@@ -91,6 +94,18 @@ static void last_line(struct buf *said, const char **ret)
 	*ret = line ? line + 1 : p ? p : "it does not say why";
 }
 
+/* Until it ends. Return: true where it is to be ended, for somebody says stop. */
+static bool wait_or_stop(const struct ship_running *r)
+{
+	_cleanup_close_ int pidfd = r->progress ? sys_pidfd_open(r->pid, 0) : -EBADF;
+	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
+
+	while (pidfd >= 0 && sys_poll(&fd, 1, STOP_MS) <= 0)
+		if (r->progress->stop)
+			return true;
+	return false;
+}
+
 int ship_tool_wait(struct ship_running *r, bool kill_it, struct kennel_error **err)
 {
 	_cleanup_close_ int said_fd = r->said_fd;
@@ -99,12 +114,15 @@ int ship_tool_wait(struct ship_running *r, bool kill_it, struct kennel_error **e
 	int status;
 
 	close_fd(take_fd(&r->input_fd));
-	if (kill_it)
+	bool stopped = !kill_it && wait_or_stop(r);
+	if (kill_it || stopped)
 		kill(r->pid, SIGKILL);
 	while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
+	if (stopped)
+		return fail(err, KENNEL_E_INTERRUPTED, "stopped");
 	if (lseek(said_fd, 0, SEEK_SET) == 0)
 		(void)!buf_read_fd(&said, said_fd, SAID_MAX, NULL); /* less to quote, no more */
 	last_line(&said, &line);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "path/tool-wall.h"
+#include "ship/entry.h"
 
 struct ship_tool {
 	const char *name; /* "mksquashfs": found where only root writes */
@@ -22,6 +23,7 @@ struct ship_tool {
 	bool fills_dir; /* it makes files there */
 	bool has_input; /* its standard input is ours to write */
 	bool writes_file; /* file_fd is its standard output instead */
+	const struct ship_progress *progress; /* whose stop ends it while it is waited for; or NULL */
 };
 
 struct ship_running {
@@ -29,11 +31,12 @@ struct ship_running {
 	const char *name;
 	int input_fd; /* ours; close it to say that everything came */
 	int said_fd; /* what it says */
+	const struct ship_progress *progress;
 };
 
 int ship_tool_start(const struct ship_tool *t, struct ship_running *ret, struct kennel_error **err)
 	MUST_CHECK;
-/* Waits; a failure quotes the last line that it said. Ends it where kill is set. */
+/* Waits; a failure quotes the last line that it said. Ends it where kill is set, or somebody says stop. */
 int ship_tool_wait(struct ship_running *r, bool kill, struct kennel_error **err) MUST_CHECK;
 /* Both, for one that has no input. */
 int ship_tool_run(const struct ship_tool *t, struct kennel_error **err) MUST_CHECK;
