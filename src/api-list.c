@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "cgroup/cgroup.h"
 #include "layer/layer.h"
+#include "net/clean.h"
 
 static int list_new(struct kennel_list **ret, struct kennel_error **err)
 {
@@ -199,7 +200,8 @@ int kennel_gc(size_t *ret_removed, struct kennel_error **err)
 	r = cgroup_gc(is_alive, &state, err);
 	if (r < 0)
 		return r;
+	removed += (size_t)r + (size_t)net_clean_gc(dir_fd);
 	if (ret_removed)
-		*ret_removed = removed + (size_t)r;
+		*ret_removed = removed;
 	return 0;
 }

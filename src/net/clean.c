@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/link.h"
+#include "net/netlink.h"
 
 #define LOCK_NAME ".net"
 
@@ -25,53 +26,59 @@ void net_clean_note(struct net_clean *c, const char *outer)
  * The file is there only while it is used. So who has waited for the lock may have one of a file that is
  * gone, which no other will ask for: it tries again.
  */
-int net_lock(int dir_fd)
+int net_lock(int dir_fd, int *fd)
 {
 	for (;;) {
 		struct stat held, named;
-		int fd = openat(dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		int r;
 
-		if (fd < 0)
+		*fd = openat(dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (*fd < 0)
 			return -1;
-		while (flock(fd, LOCK_EX) < 0)
-			if (errno != EINTR) {
-				int saved = errno;
-
-				close(fd);
-				errno = saved;
-				return -1;
-			}
-		if (fstat(fd, &held) == 0 && fstatat(dir_fd, LOCK_NAME, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		do
+			r = flock(*fd, LOCK_EX);
+		while (r < 0 && errno == EINTR);
+		if (r == 0 && fstat(*fd, &held) == 0 &&
+		    fstatat(dir_fd, LOCK_NAME, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    held.st_ino == named.st_ino && held.st_dev == named.st_dev)
-			return fd;
-		close(fd);
+			return 0;
+		int saved = errno;
+		close(*fd);
+		*fd = -1;
+		errno = saved;
+		if (r < 0)
+			return -1;
 	}
 }
 
-void net_unlock(int dir_fd, int lock_fd)
+void net_unlock(int dir_fd, int *fd)
 {
-	if (lock_fd < 0)
+	if (*fd < 1)
 		return;
 	unlinkat(dir_fd, LOCK_NAME, 0);
-	close(lock_fd);
+	close(*fd);
+	*fd = -1;
 }
 
-static void leave_bridge(const struct net_clean *c)
+static bool leave_bridge(int nl_fd, int dir_fd)
 {
 	unsigned bridge = 0;
-	bool used = true;
-	int lock_fd = net_lock(c->dir_fd);
+	bool used = true, removed = false;
+	int lock_fd = -1;
 
-	if (lock_fd >= 0 && link_find(c->nl_fd, NET_BRIDGE, &bridge) == 0 && bridge &&
-	    link_has_ports(c->nl_fd, bridge, &used) == 0 && !used)
-		(void)!link_remove(c->nl_fd, NET_BRIDGE);
-	net_unlock(c->dir_fd, lock_fd);
+	if (net_lock(dir_fd, &lock_fd) == 0 && link_find(nl_fd, NET_BRIDGE, &bridge) == 0 && bridge &&
+	    link_has_ports(nl_fd, bridge, &used) == 0 && !used)
+		removed = link_remove(nl_fd, NET_BRIDGE) == 0;
+	net_unlock(dir_fd, &lock_fd);
+	return removed;
 }
 
 void net_clean_run(const struct net_clean *c)
 {
 	if (c->nl_fd < 1)
 		return;
+	if (c->lock_fd > 0)
+		close(c->lock_fd);
 	if (c->rules_fd > 0)
 		close(c->rules_fd);
 	if (c->names_fd > 0)
@@ -79,5 +86,20 @@ void net_clean_run(const struct net_clean *c)
 	for (unsigned i = 0; i < c->n; i++)
 		(void)!link_remove(c->nl_fd, c->outer[i]); /* gone already with its other end */
 	if (c->bridge)
-		leave_bridge(c);
+		(void)!leave_bridge(c->nl_fd, c->dir_fd);
+}
+
+int net_clean_gc(int dir_fd)
+{
+	unsigned bridge = 0;
+	bool is = false;
+	int nl_fd = netlink_open(NETLINK_ROUTE), removed = 0;
+
+	if (nl_fd < 0)
+		return 0;
+	if (link_find(nl_fd, NET_BRIDGE, &bridge) == 0 && bridge && link_is_bridge(nl_fd, bridge, &is) == 0 &&
+	    is)
+		removed = leave_bridge(nl_fd, dir_fd);
+	close(nl_fd);
+	return removed;
 }

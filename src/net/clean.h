@@ -18,6 +18,7 @@ struct net_clean {
 	int nl_fd; /* netlink_open(NETLINK_ROUTE) on the machine's side; below 1: nothing to do */
 	int dir_fd; /* where the lock is */
 	int rules_fd; /* holds the rules, or below 1 */
+	int lock_fd; /* what net_lock() gave and net_unlock() has not had yet, or below 1 */
 	int names_fd; /* the same of the rule inside that leads to the resolver of names */
 	unsigned n;
 	char outer[NET_CLEAN_MAX][NET_NAME_SIZE];
@@ -27,10 +28,18 @@ struct net_clean {
 /* Notes the end of a pair before it is made: we may be killed anywhere. */
 void net_clean_note(struct net_clean *c, const char *outer);
 void net_clean_run(const struct net_clean *c);
+/*
+ * Kennel's own bridge, where nobody is on it any more and nobody was left to remove it. Return: how many
+ * went, 0 or 1.
+ */
+int net_clean_gc(int dir_fd);
 
-/* One at a time, over all processes. -1 and errno. */
-int net_lock(int dir_fd);
-/* lock_fd below 0 is fine. */
-void net_unlock(int dir_fd, int lock_fd);
+/*
+ * One at a time, over all processes. *fd has the descriptor before the lock is on it: whoever cleans up
+ * behind us, and shares our descriptors, must let go of ours first. -1 and errno, and *fd is -1.
+ */
+int net_lock(int dir_fd, int *fd);
+/* *fd below 1 is fine; it is -1 then. */
+void net_unlock(int dir_fd, int *fd);
 
 #endif

@@ -234,8 +234,7 @@ static int join_own_bridge(struct outside *o, struct spec_interface *in, unsigne
 	struct spec_address gateways[2];
 
 	l->sb->work.net.bridge = true;
-	l->net_lock_fd = net_lock(l->sb->registry_fd);
-	if (l->net_lock_fd < 0)
+	if (net_lock(l->sb->registry_fd, &l->sb->work.net.lock_fd) < 0)
 		return fail_errno(err, "lock kennel's bridge");
 	int r = own_bridge(o, ret, err);
 	if (r == 0)

@@ -587,7 +587,6 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 		.nat_user_ns_fd = -EBADF,
 		.net_ns_fd = -EBADF,
 		.join_ns_fd = -EBADF,
-		.net_lock_fd = -EBADF,
 		.old_ns_fd = -EBADF,
 		.old_cwd_fd = -EBADF,
 		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .parent_pidfd = -EBADF },

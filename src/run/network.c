@@ -123,8 +123,7 @@ int network_finish(struct launch *l, int started, struct kennel_error **err)
 
 void network_unlock(struct launch *l)
 {
-	net_unlock(l->sb->registry_fd, l->net_lock_fd);
-	l->net_lock_fd = -EBADF;
+	net_unlock(l->sb->registry_fd, &l->sb->work.net.lock_fd);
 }
 
 void network_end(struct sandbox *sb)

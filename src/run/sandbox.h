@@ -97,7 +97,6 @@ struct launch {
 	bool joins_nat; /* and that is another sandbox's behind nat */
 	struct spec_interface *interfaces; /* those of the spec, with all that was left open */
 	bool has_names; /* its resolver is ours, or that of the network that it joins */
-	int net_lock_fd; /* of kennel's own bridge (net/clean.h), until the entry is there */
 	int *cgroup_fds;
 	const char **dev_binds;
 	struct view_plan *views; /* rootless: what is shown through FUSE, see views.h */

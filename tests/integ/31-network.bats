@@ -321,3 +321,26 @@ s.bind(("", 9000)); print("up", flush=True); _, c, _, _ = s.recvmsg(99, 99); pri
 	kill -KILL "$SERVER"
 	wait_for 5 only_the_machines
 }
+
+nothing() {
+	:
+}
+
+# What is left when one process is killed goes by itself; where all were, "gc" is there for the bridge.
+cleaned() {
+	wait_for 5 only_the_machines && [ ! -e /run/kennel/.net ]
+}
+
+@test "network: kennel killed before its calls, and started beside a bridge that nobody uses" {
+	POINT_STEP=12 kill_points nothing cleaned "${ON[@]}" "$KENNEL" run --net bridge -p 8080:80 -- true
+	[ "$POINTS" -gt 5 ]
+	"${ON[@]}" ip link add kennel0 type bridge
+	on run --net bridge -- true
+	is_status 0
+	wait_for 5 only_the_machines
+	"${ON[@]}" ip link add kennel0 type bridge
+	on gc
+	is_equal "$(links)" "br0 lo "
+	on gc
+	has "nothing to remove" "$stdout"
+}
