@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <kennel/kennel.h>
 
@@ -182,12 +183,14 @@ struct dialog_form *ask_model_form(struct ask_model *m)
 	return &m->form;
 }
 
+static const char no_name[] = "What is kept needs a name or a file: fill in that line.";
+
 const char *ask_model_check(const struct ask_model *m)
 {
 	bool named = m->form.entry && *m->form.entry, layers = false, layer_on = false;
 
 	if (!named && m->form.choices[CHOICE_CHANGES].chosen != CHANGES_THROWN)
-		return "What is kept needs a name or a file: fill in that line.";
+		return no_name;
 	if (named && m->form.choices[CHOICE_CHANGES].chosen == CHANGES_THROWN)
 		return "There is a name, but changes are thrown away: choose one.";
 	for (size_t i = 0; i < m->form.n_ticks; i++) {
@@ -308,11 +311,16 @@ int ask_run(const struct opt_input *in, struct ask *ret, struct kennel_error **e
 	int r = kennel_base_read(&base, err);
 	if (r == 0)
 		r = ask_model_new(in, base, &m, err);
+	/* without root there is one kind of walls: no row, but what was asked for stays */
+	if (r >= 0 && geteuid() != 0)
+		m->form.n_choices = CHOICE_ISOLATE;
 	do {
 		if (r >= 0)
 			r = dialog_run(&m->form, err);
 		if (r > 0)
 			m->form.remark = ask_model_check(m);
+		if (r > 0)
+			m->form.at_entry = m->form.remark == no_name;
 	} while (r > 0 && m->form.remark);
 	if (r > 0) {
 		r = ask_model_settings(m, in, ret, err);

@@ -182,7 +182,7 @@ static void build(struct screen *s)
 	int height, width = measure(s, &height), row = 0;
 
 	n->newtCls();
-	n->newtPushHelpLine("  <Tab> goes on   <Space> ticks   <Enter> presses   <Esc> cancels");
+	n->newtPushHelpLine("  <Tab> goes on  <Space> ticks  <Enter> presses  <F12> is done  <Esc> cancels");
 	n->newtCenteredWindow((unsigned)width, (unsigned)height, f->title);
 	s->co = n->newtForm(NULL, NULL, 0);
 	if (f->remark)
@@ -198,7 +198,7 @@ static void build(struct screen *s)
 	add_buttons(s, row + 1);
 	n->newtFormAddHotKey(s->co, CTRL_C);
 	n->newtFormAddHotKey(s->co, (unsigned char)NEWT_KEY_ESCAPE);
-	n->newtFormSetCurrent(s->co, f->n_ticks ? s->list : s->ok);
+	n->newtFormSetCurrent(s->co, f->at_entry ? s->entry : f->n_ticks ? s->list : s->ok);
 }
 
 /* Return: 1, or 0 with nothing changed where memory ran out. */

@@ -30,6 +30,7 @@ struct dialog_choice {
 struct dialog_form {
 	const char *title;
 	const char *remark;             /* a line on top, or NULL */
+	bool at_entry;                  /* the entry is where it begins */
 	const char *ok;                 /* what its button says; the other one is "Cancel" */
 	const char *ticks_label;
 	struct dialog_tick *ticks;

@@ -59,8 +59,7 @@ static int start(const struct ship_tool *t, const char *path, char *const *argv,
 	pid_t pid = tool_fork(&c);
 	if (pid < 0)
 		return fail_errno(err, "start %s", t->name);
-	*ret = (struct ship_running){ pid, t->name, take_fd(&input_fd), take_fd(&said_fd),
-					t->progress };
+	*ret = (struct ship_running){ pid, t->name, take_fd(&input_fd), take_fd(&said_fd), t->progress };
 	return 0;
 }
 
