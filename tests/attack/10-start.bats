@@ -12,18 +12,18 @@ refuses_or_works() {
 	[ "$status" -eq 125 ] || { is_status 0 && has usable "$stdout"; }
 }
 
+# net_of LEVEL: sets NET to what that level can have.
 net_of() {
-	case $1 in
-	fs) echo host ;;
-	*) echo none ;;
-	esac
+	NET=none
+	[ "$1" != fs ] || NET=host
 }
 
 # run_base LEVEL [OPTION]...: the benign program in the base $T/base.
 run_base() {
 	local level=$1
 	shift
-	run_kennel run --isolate "$level" --net "$(net_of "$level")" --base "$T/base" "$@" -- /bin/probe ok
+	net_of "$level"
+	run_kennel run --isolate "$level" --net "$NET" --base "$T/base" "$@" -- /bin/probe ok
 }
 
 @test "start: /proc, /sys, /dev, /tmp or /run of a base is a link: nothing is mounted where it leads" {
@@ -31,7 +31,8 @@ run_base() {
 	make_base "$T/base"
 	for level in $LEVELS; do
 		for name in proc sys dev tmp run; do
-			for link in / /proc ../../../../.. "$T/victim" "../..$T/victim"; do
+			for link in / "../..$T/victim" /proc ../../../../.. "$T/victim"; do
+				[[ $level = user || $link = / || $link = *./var* ]] || continue
 				ln -sfn "$link" "$T/base/$name"
 				run_base "$level"
 				refuses_or_works
@@ -68,7 +69,8 @@ run_base() {
 	echo fake >"$T/base/proc/self/status"
 	ln -s /proc/1/ns/mnt "$T/base/proc/self/ns/mnt"
 	for level in $LEVELS; do
-		run_kennel run --isolate "$level" --net "$(net_of "$level")" --base "$T/base" -- /bin/probe cat /proc/self/status
+		net_of "$level"
+		run_kennel run --isolate "$level" --net "$NET" --base "$T/base" -- /bin/probe cat /proc/self/status
 		is_status 0
 		lacks fake "$stdout"
 		has "Uid:" "$stdout"
@@ -82,7 +84,8 @@ run_base() {
 	for level in $LEVELS; do
 		for net in none host; do
 			[ "$level" != fs ] || net=host
-			for link in "$T/victim/file" "../../../../../../../..$T/victim/file" "$T/victim/new" "$SECRET_FILE" /run/lock /run/a/ /run/../etc/x /dev/null; do
+			for link in "$T/victim/file" "$T/victim/new" "$SECRET_FILE" "../../../../../../../..$T/victim/file" /run/lock /run/a/ /run/../etc/x /dev/null; do
+				[ "$level$net" = usernone ] || [[ $link = "$T"* ]] || continue
 				for name in hosts hostname resolv.conf; do
 					ln -sfn "$link" "$T/base/etc/$name"
 				done
@@ -136,11 +139,12 @@ run_base() {
 	echo shared >"$T/src/file"
 	for level in $LEVELS; do
 		for link in / "$T/victim" ../../../../../.. /proc /proc/self/root; do
+			[[ $level = user || $link = / || $link = "$T"* ]] || continue
 			ln -sfn "$link" "$T/base/target"
 			for target in /target /target/new /target/new/deeper /dir/../target; do
 				run_base "$level" --mount "$T/src:$target"
 				refuses_or_works
-				run_base "$level" --mount "$T/src/file:$target"
+				[[ $target = *deeper || $target = *..* ]] || run_base "$level" --mount "$T/src/file:$target"
 				refuses_or_works
 				victim_untouched
 			done
@@ -163,7 +167,7 @@ run_base() {
 	swaps+=($!)
 	background "$P" swap "$T/base/tmp" "$T/base/link3" 60
 	swaps+=($!)
-	local end=$((SECONDS + 5)) worked=0 refused=0
+	local end=$((SECONDS + 3)) worked=0 refused=0
 	# a slow machine has longer for its tries
 	while [ $SECONDS -lt $end ] || { [ $((worked + refused)) -le 20 ] && [ $SECONDS -lt $((end + 50)) ]; }; do
 		for level in $LEVELS; do

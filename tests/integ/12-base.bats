@@ -27,13 +27,17 @@ put_program() {
 
 # make_base ROOT: the least that is a system.
 make_base() {
+	made_once first_base "$1"
+	OWNER=$(stat -c %u:%g "$1/etc/owned")
+	ROOT=$(stat -c %u:%g "$1/etc")
+}
+
+first_base() {
 	mkdir -p "$1/etc" "$1/root"
 	echo "a base" >"$1/etc/which"
 	printf 'root:x:0:0::/root:/bin/sh\nguest:x:1000:1000::/root:/bin/sh\n' >"$1/etc/passwd"
 	echo owned >"$1/etc/owned"
 	[ "$EUID" -ne 0 ] || chown 1003:1003 "$1/etc/owned"
-	OWNER=$(stat -c %u:%g "$1/etc/owned")
-	ROOT=$(stat -c %u:%g "$1/etc")
 	put_program "$1" sh cat ls stat touch rm
 }
 

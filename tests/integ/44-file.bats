@@ -322,6 +322,7 @@ stops() {
 	[ "$EUID" -eq 0 ] || POINT_STEP=$2
 	POINT_FOLLOW=yes
 	SCENE=(F)
+	: "${KENNEL_TEST_POINTS:=10}"
 }
 
 nothing_there() {

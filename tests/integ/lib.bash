@@ -283,6 +283,16 @@ host_same() {
 	return 1
 }
 
+# made_once MAKER DIR: what MAKER DIR would make there, which it does once in a file; it is copied from then on.
+made_once() {
+	local first=$BATS_FILE_TMPDIR/$1
+	if [ ! -e "$first" ]; then
+		"$1" "$first.new" && mv "$first.new" "$first" || return 1
+	fi
+	mkdir -p "$2"
+	cp -a "$first/." "$2/"
+}
+
 # The ids of what runs now.
 sandbox_ids() {
 	"$KENNEL" list --json | jq -r '.[].id // empty'
