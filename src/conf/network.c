@@ -180,7 +180,8 @@ enum option {
 	OPT_OUTER6,
 	OPT_MAC,
 	OPT_MTU,
-	OPT_SLAAC
+	OPT_SLAAC,
+	OPT_DHCP
 };
 static const struct option_row {
 	const char *name;
@@ -197,6 +198,7 @@ static const struct option_row {
 	[OPT_MAC] = { "mac", ON_ALL, false, false },
 	[OPT_MTU] = { "mtu", ON_ALL, false, false },
 	[OPT_SLAAC] = { "slaac", ON_ALL, true, false },
+	[OPT_DHCP] = { "dhcp", ON_ALL, true, false },
 };
 
 static int add_address(struct spec_interface *in, const char *value, int family, struct kennel_error **err)
@@ -233,6 +235,9 @@ static int set_option(struct spec_interface *in, enum option o, const char *valu
 		return parse_mtu(value, &in->mtu, err);
 	case OPT_SLAAC:
 		in->slaac = true;
+		return 0;
+	case OPT_DHCP:
+		in->dhcp = true;
 		return 0;
 	}
 	return 0;
@@ -285,7 +290,9 @@ static int check_interface(const struct spec_interface *in, struct kennel_error 
 	if (in->kind == SPEC_LINK_MACVLAN && !in->link[0])
 		return hint(err, fail(err, KENNEL_E_INVALID, "macvlan does not say over which device"),
 			    "write macvlan:eth0");
-	if (own && in->n_addresses)
+	if (in->dhcp && has_family(in, 4))
+		return fail(err, KENNEL_E_INVALID, "\"dhcp\" gives the IPv4 address: leave out \"ip\"");
+	if (own && (in->n_addresses || in->dhcp))
 		return hint(err,
 			    fail(err, KENNEL_E_INVALID,
 				 "addresses on kennel's own bridge are kennel's choice"),
@@ -571,7 +578,7 @@ static bool can_be_reached(const struct spec *s)
 		const struct spec_interface *in = &s->interfaces[i];
 
 		if ((in->kind == SPEC_LINK_BRIDGE && !in->link[0]) ||
-		    (in->kind != SPEC_LINK_MACVLAN && in->n_addresses))
+		    (in->kind != SPEC_LINK_MACVLAN && (in->n_addresses || in->dhcp)))
 			return true;
 	}
 	return false;

@@ -54,7 +54,7 @@ struct spec_interface {
 	bool has_mac;
 	uint8_t mac[6];
 	uint32_t mtu;                   /* 0: the kernel's choice */
-	bool slaac;
+	bool slaac, dhcp;
 };
 
 struct spec_port {

@@ -11,6 +11,7 @@
 
 #include "net/link.h"
 #include "net/netlink.h"
+#include "sys/sys.h"
 
 #define LOCK_NAME ".net"
 
@@ -102,4 +103,16 @@ int net_clean_gc(int dir_fd)
 		removed = leave_bridge(nl_fd, dir_fd);
 	close(nl_fd);
 	return removed;
+}
+
+void net_helper_end(int pidfd)
+{
+	siginfo_t info;
+
+	if (pidfd < 0)
+		return;
+	(void)!sys_pidfd_send_signal(pidfd, SIGKILL, 0);
+	while (sys_waitid_pidfd(pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+	close(pidfd);
 }

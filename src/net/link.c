@@ -175,6 +175,27 @@ int link_has_ports(int nl_fd, unsigned bridge, bool *ret)
 	return 0;
 }
 
+static bool take_mac(unsigned type, const void *body, size_t size, void *data)
+{
+	size_t n;
+
+	if (type != RTM_NEWLINK || size < sizeof(struct ifinfomsg))
+		return true;
+	const void *found = netlink_find(body, size, sizeof(struct ifinfomsg), IFLA_ADDRESS, 6, &n);
+	if (found)
+		memcpy(data, found, 6);
+	return false;
+}
+
+int link_mac(int nl_fd, unsigned index, uint8_t ret[6])
+{
+	struct netlink m = { 0 };
+	size_t at = begin_link(&m, RTM_GETLINK, 0, index);
+
+	netlink_end(&m, at);
+	return netlink_dump(nl_fd, &m, take_mac, ret);
+}
+
 int link_set_up(int nl_fd, unsigned index)
 {
 	const struct ifinfomsg header = {
@@ -209,10 +230,15 @@ int link_add_address(int nl_fd, unsigned index, const struct link_address *a)
 		.ifa_index = index,
 	};
 	struct netlink m = { 0 };
-	size_t at = netlink_begin(&m, RTM_NEWADDR, MAKE, &header, sizeof(header));
+	const struct ifa_cacheinfo times = { .ifa_prefered = a->seconds, .ifa_valid = a->seconds };
+	size_t at = netlink_begin(&m, RTM_NEWADDR,
+				  a->seconds ? NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE : MAKE, &header,
+				  sizeof(header));
 
 	netlink_put(&m, IFA_LOCAL, a->bytes, address_size(a->family));
 	netlink_put(&m, IFA_ADDRESS, a->bytes, address_size(a->family));
+	if (a->seconds)
+		netlink_put(&m, IFA_CACHEINFO, &times, sizeof(times));
 	if (a->family == AF_INET && a->prefix < 31) {
 		uint8_t all[4];
 
@@ -221,6 +247,18 @@ int link_add_address(int nl_fd, unsigned index, const struct link_address *a)
 			all[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
 		netlink_put(&m, IFA_BROADCAST, all, sizeof(all));
 	}
+	return finish(nl_fd, &m, at);
+}
+
+int link_remove_address(int nl_fd, unsigned index, int family, const void *address, unsigned prefix)
+{
+	const struct ifaddrmsg header = { .ifa_family = (uint8_t)family,
+					  .ifa_prefixlen = (uint8_t)prefix,
+					  .ifa_index = index };
+	struct netlink m = { 0 };
+	size_t at = netlink_begin(&m, RTM_DELADDR, NLM_F_ACK, &header, sizeof(header));
+
+	netlink_put(&m, IFA_LOCAL, address, address_size(family));
 	return finish(nl_fd, &m, at);
 }
 

@@ -22,6 +22,7 @@ struct link_address {
 	int family; /* AF_INET, AF_INET6 */
 	const void *bytes;
 	unsigned prefix;
+	uint32_t seconds; /* it goes by itself after that; 0: it does not */
 };
 
 /* Its number: 0 there is none. */
@@ -34,11 +35,16 @@ int link_make_bridge(int nl_fd, const char *name, const uint8_t mac[6]);
 int link_is_bridge(int nl_fd, unsigned index, bool *ret);
 /* Has it ports? */
 int link_has_ports(int nl_fd, unsigned bridge, bool *ret);
+int link_mac(int nl_fd, unsigned index, uint8_t ret[6]);
 int link_set_up(int nl_fd, unsigned index);
 /* ENODEV where there is none. */
 int link_remove(int nl_fd, const char *name);
-/* At once usable: nobody is asked whether it is taken. */
+/*
+ * At once usable: nobody is asked whether it is taken. One that is there and goes by itself has that time
+ * anew.
+ */
 int link_add_address(int nl_fd, unsigned index, const struct link_address *a);
+int link_remove_address(int nl_fd, unsigned index, int family, const void *address, unsigned prefix);
 /* The way to everything else; the gateway need not be in a network of the interface's. */
 int link_add_gateway(int nl_fd, unsigned index, int family, const void *gateway);
 /* Its first IPv4 address; *ret_prefix 0: it has none. */

@@ -279,15 +279,3 @@ int net_names_start(const struct net_names_spec *spec, int *ret_pidfd, struct ke
 	*ret_pidfd = pidfd;
 	return 0;
 }
-
-void net_names_end(int pidfd)
-{
-	siginfo_t info;
-
-	if (pidfd < 0)
-		return;
-	(void)!sys_pidfd_send_signal(pidfd, SIGKILL, 0);
-	while (sys_waitid_pidfd(pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR)
-		;
-	close_fd(pidfd);
-}

@@ -45,7 +45,6 @@ struct net_names_spec {
 size_t net_names_servers(const char *resolv_conf, union net_server ret[NET_NAMES_SERVERS]);
 /* Borrows all; the strings and descriptors only have to live until it returns. */
 int net_names_start(const struct net_names_spec *spec, int *ret_pidfd, struct kennel_error **err) MUST_CHECK;
-void net_names_end(int pidfd);
 
 struct net_question {
 	char name[NET_NAME_TEXT]; /* in small letters, without a dot at the end */

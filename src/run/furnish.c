@@ -261,7 +261,9 @@ int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err)
 	_cleanup_free_ char *text = NULL;
 	r = read_small(-1, "/etc/resolv.conf", &host, err);
 	if (r == 0 && l->has_names)
-		r = names_resolv_conf(buf_str(&host), &text, err);
+		r = names_resolv_conf(NAMES_LINE, buf_str(&host), &text, err);
+	else if (r == 0 && l->dns.len)
+		r = names_resolv_conf(buf_str(&l->dns), buf_str(&host), &text, err);
 	else if (r == 0 && (p->net == SPEC_NET_NAT || l->joins_nat))
 		r = net_resolv_conf(buf_str(&host), &text, err);
 	if (r == 0)

@@ -336,7 +336,7 @@ static void set_ipv6(const char *name, const char *key, const char *value)
 }
 
 /* In the sandbox's namespace. */
-static int configure(int nl_fd, const struct spec_interface *in, struct kennel_error **err)
+static int configure(struct launch *l, int nl_fd, struct spec_interface *in, struct kennel_error **err)
 {
 	unsigned index = 0;
 
@@ -357,7 +357,7 @@ static int configure(int nl_fd, const struct spec_interface *in, struct kennel_e
 		if (in->gateways[i].family &&
 		    link_add_gateway(nl_fd, index, i ? AF_INET6 : AF_INET, in->gateways[i].bytes) < 0)
 			return fail_link(err, "set the gateway of", in->name);
-	return 0;
+	return in->dhcp ? lease_take(l, in, index, err) : 0;
 }
 
 /* This thread goes into the sandbox's namespace for it, and comes back. */
@@ -372,7 +372,7 @@ static int configure_all(struct launch *l, int netns_fd, int *ret_names_fd, stru
 	_cleanup_close_ int nl_fd = netlink_open(NETLINK_ROUTE);
 	int r = nl_fd < 0 ? fail_errno(err, "open a netlink socket") : 0, names_errno = 0;
 	for (size_t i = 0; i < l->spec->n_interfaces && r == 0; i++)
-		r = configure(nl_fd, &l->interfaces[i], err);
+		r = configure(l, nl_fd, &l->interfaces[i], err);
 	if (r == 0 && names_bridge(l)) {
 		*ret_names_fd = names_listen(nl_fd, &l->sb->work.net);
 		names_errno = errno;

@@ -40,8 +40,13 @@ int names_listen(int nl_fd, struct net_clean *clean);
 int names_start(struct launch *l, int socket_fd, struct kennel_error **err) MUST_CHECK;
 /* What tells this machine's network from another one in the runtime entries. -1 and errno. */
 int names_machine(char ret[NAMES_MACHINE_SIZE]);
-/* resolv.conf of the inside, out of the machine's. Pure. */
-int names_resolv_conf(const char *host, char **ret, struct kennel_error **err) MUST_CHECK;
+/* resolv.conf of the inside: servers, lines of their own, in the place of those in the machine's. Pure. */
+#define NAMES_LINE "nameserver 169.254.1.1\n" /* NET_NAMES_ADDRESS */
+int names_resolv_conf(const char *servers, const char *host, char **ret, struct kennel_error **err)
+	MUST_CHECK;
+/* lease.c: in the sandbox's namespace, asks for an address and starts what renews it. */
+int lease_take(struct launch *l, struct spec_interface *in, unsigned index, struct kennel_error **err)
+	MUST_CHECK;
 
 /* Once they are there: what the machine's rules have to do for them. */
 int publish_make(struct launch *l, struct kennel_error **err) MUST_CHECK;

@@ -108,6 +108,7 @@ static void launch_done(struct launch *l)
 	close_fd(l->join_ns_fd);
 	network_unlock(l);
 	free(l->interfaces);
+	buf_done(&l->dns);
 	close_fd(l->go_fd);
 	close_fd(l->report_fd);
 	close_fd(l->child.go_fd);

@@ -81,12 +81,11 @@ int names_start(struct launch *l, int socket_fd, struct kennel_error **err)
 	return net_names_start(&spec, &sb->names_pidfd, err);
 }
 
-int names_resolv_conf(const char *host, char **ret, struct kennel_error **err)
+int names_resolv_conf(const char *servers, const char *host, char **ret, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf b = { 0 };
 
-	/* All other lines stay; its own resolver asks the servers. */
-	buf_printf(&b, "nameserver %s\n", NET_NAMES_ADDRESS);
+	buf_puts(&b, servers);
 	while (*host) {
 		size_t len = strcspn(host, "\n");
 

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 
 #include "base/cleanup.h"
-#include "net/names.h"
 #include "net/nat.h"
 #include "run/interfaces.h"
 #include "run/sandbox.h"
@@ -130,7 +129,10 @@ void network_end(struct sandbox *sb)
 {
 	struct net_clean *clean = &sb->work.net;
 
-	net_names_end(sb->names_pidfd);
+	net_helper_end(sb->names_pidfd);
+	for (unsigned i = 0; i < sb->n_leases; i++)
+		net_helper_end(sb->lease_pidfds[i]);
+	sb->n_leases = 0;
 	sb->names_pidfd = -EBADF;
 	net_clean_run(clean);
 	if (clean->nl_fd > 0)

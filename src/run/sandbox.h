@@ -57,6 +57,8 @@ struct sandbox {
 	struct janitor *janitor;
 	struct cgroup *cgroup;
 	struct net_nat *nat;
+	int lease_pidfds[NETWORK_MAX_INTERFACES]; /* what renews addresses (net/dhcp.h) */
+	unsigned n_leases;
 	int names_pidfd; /* the resolver of names (net/names.h), or -EBADF */
 
 	pid_t init_pid;                 /* as seen here */
@@ -96,6 +98,7 @@ struct launch {
 	int join_ns_fd; /* a network that the child is born in (join.c), or -EBADF */
 	bool joins_nat; /* and that is another sandbox's behind nat */
 	struct spec_interface *interfaces; /* those of the spec, with all that was left open */
+	struct buf dns; /* lines of resolv.conf that DHCP servers gave */
 	bool has_names; /* its resolver is ours, or that of the network that it joins */
 	int *cgroup_fds;
 	const char **dev_binds;

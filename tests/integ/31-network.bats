@@ -344,3 +344,26 @@ cleaned() {
 	on gc
 	has "nothing to remove" "$stdout"
 }
+
+@test "network: an address by DHCP, with its gateway and resolvers" {
+	busybox udhcpd --help >/dev/null 2>&1 || skip "busybox has no udhcpd"
+	printf '%s\n' 'start 10.9.0.100' 'end 10.9.0.110' 'interface br0' "lease_file $T/leases" "pidfile $T/pid" 'option subnet 255.255.255.0' \
+		'opt router 10.9.0.1' 'opt dns 10.9.0.2' 'option lease 300' >"$T/udhcpd.conf"
+	: >"$T/leases"
+	background "${ON[@]}" busybox udhcpd -f "$T/udhcpd.conf"
+	"${ON[@]}" sh -c 'ip link add up0 type veth peer name up1; ip link set up0 master br0 up; ip link set up1 up'
+	# Two at once, for a server takes its time.
+	background "${ON[@]}" "$KENNEL" run --net macvlan:up1,dhcp -- sh -c 'ip -o -4 addr; ip route; cat /etc/resolv.conf'
+	local one=$! out=$T/out.$LIB_STARTED
+	background "${ON[@]}" "$KENNEL" run --hostname leased --net bridge:br0,dhcp -- sh -c 'echo up; exec sleep 60'
+	local two=$! info
+	wait_for 10 grep -q up "$T/out.$LIB_STARTED"
+	info=$("${ON[@]}" "$KENNEL" list --json | jq -r '.[] | select(.hostname == "leased").interfaces[0].addresses[0]')
+	has 10.9.0.1 "$info"
+	kill -KILL "$two"
+	wait "$one" || { cat "${out/out/err}"; return 1; }
+	has "inet 10.9.0.1" "$(<"$out")"
+	has "dynamic" "$(<"$out")"
+	has "default via 10.9.0.1" "$(<"$out")"
+	has "nameserver 10.9.0.2" "$(<"$out")"
+}

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "conf/spec.h"
+#include "net/dhcp.h"
 #include "net/names.h"
 #include "net/netlink.h"
 #include "run/interfaces.h"
@@ -150,6 +151,8 @@ static const struct {
 	{ "net", "private,mac=02-00-00-00-00-00", "is not a MAC address" },
 	{ "net", "private,mac=01:00:00:00:00:00", "is not the MAC address of one device" },
 	{ "net", "private,mac=00:00:00:00:00:00", "is not the MAC address of one device" },
+	{ "net", "bridge:b,dhcp,ip=10.0.0.1/8", "\"dhcp\" gives the IPv4 address" },
+	{ "net", "bridge,dhcp", "addresses on kennel's own bridge are kennel's choice" },
 	{ "net", "bridge,ip=10.0.0.1/8", "addresses on kennel's own bridge are kennel's choice" },
 	{ "publish", "", "does not say which port inside" },
 	{ "publish", "0:80", "has no two ports from 1 to 65535" },
@@ -344,12 +347,55 @@ static void test_net_names_answer_has_question_and_address(void **state)
 	assert_int_equal(ret[7], 0);
 }
 
+/* A server's answer, made of a client's request. */
+static size_t make_ack(uint8_t packet[DHCP_PACKET_MAX], const struct dhcp_client *c,
+		       const struct dhcp_lease *lease)
+{
+	static const uint8_t options[] = { 53, 1,   5, 54, 4,	10,  9,	  0,  1, 51, 4,	 0,  0,
+					   0,  120, 1, 4,  255, 255, 254, 0,  3, 4,  10, 9,  0,
+					   1,  6,   8, 10, 9,	0,   2,	  10, 9, 0,  3,	 255 };
+	size_t n = dhcp_build(DHCP_REQUEST, c, lease, false, packet);
+
+	packet[21] = 67;
+	packet[23] = 68;
+	packet[28] = 2;
+	memcpy(packet + 28 + 16, lease->address, 4);
+	memcpy(packet + 28 + 240, options, sizeof(options));
+	return n;
+}
+
+static void test_dhcp_parse_takes_the_lease_of_this_client(void **state)
+{
+	const struct dhcp_client c = { .mac = { 2, 0, 0, 0, 0, 5 }, .transaction = 77, .hostname = "web" };
+	const struct dhcp_client others[] = { { .mac = { 2, 0, 0, 0, 0, 6 }, .transaction = 77 },
+					      { .mac = { 2, 0, 0, 0, 0, 5 }, .transaction = 78 } };
+	const struct dhcp_lease offer = { .address = { 10, 9, 0, 100 }, .server = { 10, 9, 0, 1 } };
+	uint8_t packet[DHCP_PACKET_MAX];
+	struct dhcp_lease got;
+
+	size_t n = make_ack(packet, &c, &offer);
+	assert_int_equal(dhcp_parse(packet, n, &c, &got), DHCP_ACK);
+	assert_memory_equal(got.address, offer.address, 4);
+	assert_memory_equal(got.gateway, offer.server, 4);
+	assert_int_equal(got.prefix, 23);
+	assert_int_equal(got.seconds, 120);
+	assert_int_equal(got.n_dns, 2);
+	assert_int_equal(got.dns[1][3], 3);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		assert_int_equal(dhcp_parse(packet, n, &others[i], &got), DHCP_NONE);
+	for (size_t cut = 1; cut < n; cut++)
+		assert_int_equal(dhcp_parse(packet, n - cut, &c, &got), DHCP_NONE);
+	packet[28 + 240 + 2] = 6;
+	assert_int_equal(dhcp_parse(packet, n, &c, &got), DHCP_NAK);
+}
+
 static void test_names_resolv_conf_keeps_other_lines(void **state)
 {
 	_cleanup_free_ char *text = NULL;
 	union net_server servers[NET_NAMES_SERVERS];
 
-	assert_int_equal(names_resolv_conf("search lan\nnameserver 1.2.3.4\noptions ndots:2\nnameserver ::1",
+	assert_int_equal(names_resolv_conf(NAMES_LINE,
+					   "search lan\nnameserver 1.2.3.4\noptions ndots:2\nnameserver ::1",
 					   &text, NULL),
 			 0);
 	assert_string_equal(text, "nameserver 169.254.1.1\nsearch lan\noptions ndots:2\n");
@@ -377,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_interfaces_own_address_both_families),
 		cmocka_unit_test(test_net_names_find_by_bridge_machine_and_name),
 		cmocka_unit_test(test_net_names_answer_has_question_and_address),
+		cmocka_unit_test(test_dhcp_parse_takes_the_lease_of_this_client),
 		cmocka_unit_test(test_names_resolv_conf_keeps_other_lines),
 		cmocka_unit_test(test_netlink_message_that_does_not_fit_is_not_sent),
 	};
