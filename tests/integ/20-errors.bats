@@ -191,9 +191,9 @@ failed() {
 	is_status 0
 }
 
-@test "errors: too few descriptors, at every number: a hint, no weaker level, or it works" {
+@test "errors: too few descriptors, at many numbers: a hint, no weaker level, or it works" {
 	local n
-	for n in $(seq 5 45); do
+	for ((n = 5 + RANDOM % 3; n < 48; n += 3)); do
 		status=0
 		(ulimit -n "$n" && exec "$KENNEL" run --net none -- cat /proc/self/uid_map) >"$T/o" 2>"$T/e" </dev/null || status=$?
 		stdout=$(<"$T/o")
