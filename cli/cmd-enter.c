@@ -3,11 +3,10 @@
  * cli/cmd-enter.c - "kennel enter" and "kennel exec": one more shell, or command, in a sandbox that runs.
  * The two differ in what they do without a command: enter starts a login shell, exec refuses.
  */
-#include <string.h>
-
 #include <kennel/kennel.h>
 
 #include "cli/cmd.h"
+#include "cli/live.h"
 #include "cli/spec-opt.h"
 
 struct enter_args {
@@ -35,12 +34,6 @@ static const struct opt_rule enter_rules[] = {
 	{ .name = NULL },
 };
 
-/* What follows the name; "--" in front of it is the habit of lxc-attach and others. */
-static const char *const *command_of(const struct opt_input *in)
-{
-	return in->operands + (in->n_operands > 1 && strcmp(in->operands[1], "--") == 0 ? 2 : 1);
-}
-
 static int refuse_nothing(struct kennel_error **err)
 {
 	return hint(err, fail(err, KENNEL_E_INVALID, "there is no command"),
@@ -54,9 +47,9 @@ static int enter(struct cli *cli, const void *p, const struct opt_input *in, boo
 	struct kennel_spec *spec = NULL;
 	int status = CLI_EXIT_FAILED;
 
-	int r = must_run && !*command_of(in) ? refuse_nothing(&err) : kennel_spec_new(&spec, &err);
+	int r = must_run && !*live_command(in) ? refuse_nothing(&err) : kennel_spec_new(&spec, &err);
 	if (r == 0)
-		r = spec_opt_fill(spec, in, args->tty, args->no_tty, command_of(in), &err);
+		r = spec_opt_fill(spec, in, args->tty, args->no_tty, live_command(in), &err);
 	if (r == 0)
 		r = kennel_enter(in->operands[0], spec, &status, &err);
 	if (r < 0) {

@@ -197,15 +197,19 @@ static void add_json_details(struct buf *b, const struct kennel_list *list)
 }
 
 /* A container, running or not: what it is, what it is run with. */
-static void add_container(struct buf *b, const struct kennel_list *list, const struct size *size)
+static void add_container(struct buf *b, const struct facts *f)
 {
+	const struct kennel_list *list = f->container;
+	const struct size *size = &f->size;
 	const char *line, *damage = kennel_list_detail(list, 0, "damage", 0);
 	_cleanup_buf_ struct buf text = { 0 };
 
 	add_label(b, "name", fact_text(list, 0, "name"));
-	add_label(b, "state", fact_text(list, 0, "state"));
+	add_label(b, "state", fact_text(f->sandbox ? f->sandbox : list, 0, "state"));
 	add_label(b, "place", fact_text(list, 0, "path"));
 	add_time(b, list, "last used", "used");
+	if (kennel_list_value(list, 0, "status"))
+		add_label(b, "last exit", fact_text(list, 0, "status"));
 	if (size->known)
 		text_size(&text, size->bytes);
 	add_label(b, "on disk", size->known ? buf_str(&text) : "-");
@@ -255,7 +259,7 @@ static int read_word(const char *store, const char *word, struct facts *f, struc
 	const char *bytes = kennel_list_value(f->container, 0, "bytes");
 	f->size.known = bytes ? parse_u64(bytes, &f->size.bytes) == 0 :
 				kennel_container_measure(store, word, &f->size.bytes, NULL) == 0;
-	if (strcmp(fact_text(f->container, 0, "state"), "running") == 0)
+	if (strcmp(fact_text(f->container, 0, "state"), "stopped") != 0)
 		(void)!kennel_list_read(fact_text(f->container, 0, "id"), &f->sandbox, NULL);
 	return 0;
 }
@@ -263,7 +267,7 @@ static int read_word(const char *store, const char *word, struct facts *f, struc
 static void add_facts(struct buf *b, const struct facts *f, bool base)
 {
 	if (f->container)
-		add_container(b, f->container, &f->size);
+		add_container(b, f);
 	if (!f->sandbox)
 		return;
 	if (!base)

@@ -95,8 +95,9 @@ static const struct column {
 	const char *title;
 	const char *key; /* NULL: made of something else */
 } columns[] = {
-	{ "ID", "id" },	 { "NAME", "name" }, { "SIZE", NULL },	 { "LEVEL", "isolate" },
-	{ "AGE", NULL }, { "PID", "pid" },   { "BASE", "base" }, { "COMMAND", "command" },
+	{ "ID", "id" },	      { "NAME", "name" },     { "SIZE", NULL },
+	{ "STATE", "state" }, { "LEVEL", "isolate" }, { "AGE", NULL },
+	{ "PID", "pid" },     { "BASE", "base" },     { "COMMAND", "command" },
 };
 #define LAST (ARRAY_SIZE(columns) - 1)
 
@@ -125,9 +126,7 @@ static void add_cell_text(struct buf *b, const struct row *r, size_t c)
 		text_age(b, fact_age(r->list, r->i));
 	else if (c == LAST && kennel_list_detail(r->list, r->i, "damage", 0))
 		buf_puts(b, "(its configuration can't be read)");
-	else if (c == LAST && stopped)
-		buf_puts(b, "(stopped)");
-	else if (stopped && strcmp(key, "isolate") == 0)
+	else if (stopped && (c == LAST || strcmp(key, "isolate") == 0))
 		buf_puts(b, configured(r, key));
 	else
 		buf_puts(b, fact_text(r->list, r->i, key));

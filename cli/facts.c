@@ -20,6 +20,7 @@ static const struct fact {
 	{ "init", true },  { "base", false },	  { "command", false }, { "root", false },
 	{ "net", false },  { "hostname", false }, { "idmap", false },	{ "size", true },
 	{ "name", false }, { "state", false },	  { "path", false },	{ "used", true },
+	{ "ended", true }, { "status", true },
 };
 
 /* What is in the list of running ones runs. */

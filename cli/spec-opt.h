@@ -58,6 +58,7 @@
 	{ 0, "pids", "N", OPT_SETTING, 0, "number of processes", NULL }, \
 	{ 0, "cpus", "N", OPT_SETTING, 0, "processors it may keep busy, e.g. 1.5", NULL }, \
 	SPEC_OPT_HEADING("The command"), \
+	{ 0, "boot", NULL, OPT_SETTING, 0, "its own init runs as process 1, instead of a command", NULL }, \
 	{ 'u', "user", "USER[:GROUP]", OPT_SETTING, 0, "run as this user of the inside (default: root)", \
 	  NULL }, \
 	{ 'w', "workdir", "PATH", OPT_SETTING, 0, "start in this directory (default: where you are)", \

@@ -18,6 +18,7 @@
 #include "conf/config.h"
 #include "container/container.h"
 #include "layer/layer.h"
+#include "monitor/background.h"
 #include "run/file.h"
 #include "run/keep.h"
 #include "sys/sys.h"
@@ -184,6 +185,16 @@ static int put_config(struct registry_entry *e, const struct container *c, struc
 	return r;
 }
 
+/* How it ended the last time, where it was in the background: "ended" and "status". */
+static int put_last(struct registry_entry *e, const struct container *c, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	if (container_read(c, BACKGROUND_LAST, &text, NULL) <= 0)
+		return 0;
+	return registry_parse(buf_str(&text), e, err);
+}
+
 static int put_container(struct registry_entry *e, const struct container *c, struct kennel_error **err)
 {
 	struct container_holder h;
@@ -202,6 +213,8 @@ static int put_container(struct registry_entry *e, const struct container *c, st
 		snprintf(used, sizeof(used), "%lld", (long long)st.st_mtim.tv_sec);
 		r = put(e, "used", used, err);
 	}
+	if (r == 0 && !runs)
+		r = put_last(e, c, err);
 	return r < 0 ? r : put_config(e, c, err);
 }
 

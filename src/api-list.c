@@ -3,9 +3,13 @@
  * api-list.c - the public face of run/registry.c: which sandboxes run, what this machine's base is, removing
  * leftovers.
  */
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <kennel/kennel.h>
 
@@ -14,6 +18,7 @@
 #include "cgroup/cgroup.h"
 #include "layer/layer.h"
 #include "net/clean.h"
+#include "run/errand.h"
 
 static int list_new(struct kennel_list **ret, struct kennel_error **err)
 {
@@ -51,6 +56,35 @@ static void choose(struct kennel_list *l, const char *id)
 	l->n = n;
 }
 
+enum kennel_state list_state(const struct kennel_list *list, size_t i)
+{
+	const char *state = kennel_list_value(list, i, "state");
+
+	return state && strcmp(state, kennel_state_name(KENNEL_STATE_FROZEN)) == 0 ? KENNEL_STATE_FROZEN :
+										     KENNEL_STATE_RUNNING;
+}
+
+/* Only what has a control group can be frozen. */
+static int put_state(struct registry_entry *e, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	char path[32];
+	bool frozen = false;
+
+	const char *init = registry_get(e, "init", 0);
+
+	if (init && registry_get(e, "cgroup", 0)) {
+		snprintf(path, sizeof(path), "/proc/%.12s/cgroup", init);
+		_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+		frozen = fd >= 0 && buf_read_fd(&text, fd, 1u << 20, NULL) == 0 &&
+			 cgroup_is_frozen(buf_str(&text)) > 0;
+	}
+	int r = strv_add(&e->keys, "state", err);
+	return r < 0 ? r :
+		       strv_add(&e->values,
+				kennel_state_name(frozen ? KENNEL_STATE_FROZEN : KENNEL_STATE_RUNNING), err);
+}
+
 int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd = registry_open(err);
@@ -67,6 +101,8 @@ int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_err
 	r = registry_list(dir_fd, NULL, &l->entries, &l->n, NULL, err);
 	if (r == 0 && id)
 		choose(l, id);
+	for (size_t i = 0; i < l->n && r == 0; i++)
+		r = put_state(&l->entries[i], err);
 	if (r == 0 && id && l->n == 0)
 		r = hint(err, fail(err, KENNEL_E_NOTFOUND, "no sandbox \"%s\" is running", id),
 			 "\"kennel list\" shows those that are");
@@ -181,6 +217,16 @@ static bool is_alive(void *data, const char *id)
 	return registry_is_alive(((struct gc_state *)data)->dir_fd, id);
 }
 
+/* Where an ordinary user's subordinate ids count, which groups made inside belong to. */
+static int gc_inside(void *data, struct buf *out, struct kennel_error **err)
+{
+	const struct gc_state *state = data;
+	struct stat st; /* its owner is we, whatever number we have in here */
+
+	(void)out;
+	return fstat(state->dir_fd, &st) < 0 ? 0 : cgroup_gc(is_alive, data, st.st_uid, err);
+}
+
 int kennel_gc(size_t *ret_removed, struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd = registry_open(err);
@@ -197,10 +243,11 @@ int kennel_gc(size_t *ret_removed, struct kennel_error **err)
 		return r;
 	registry_entries_free(entries, n);
 	struct gc_state state = { dir_fd };
-	r = cgroup_gc(is_alive, &state, err);
+	int inner = geteuid() == 0 ? 0 : errand_alone(gc_inside, &state, NULL, NULL);
+	r = cgroup_gc(is_alive, &state, geteuid(), err);
 	if (r < 0)
 		return r;
-	removed += (size_t)r + (size_t)net_clean_gc(dir_fd);
+	removed += (size_t)r + (size_t)MAX(inner, 0) + (size_t)net_clean_gc(dir_fd);
 	if (ret_removed)
 		*ret_removed = removed;
 	return 0;

@@ -6,6 +6,8 @@
 #ifndef KENNEL_API_LIST_H
 #define KENNEL_API_LIST_H
 
+#include <kennel/kennel.h>
+
 #include "run/registry.h"
 
 struct kennel_list {
@@ -13,5 +15,8 @@ struct kennel_list {
 	size_t n;
 	bool id_is_value;               /* "id" is a fact like others: the entry's own id is something else */
 };
+
+/* Of what runs: running or frozen, as it was when the list was read. */
+enum kennel_state list_state(const struct kennel_list *list, size_t i);
 
 #endif

@@ -2,6 +2,9 @@
 /* api-running.c - see api-running.h. */
 #include "api-running.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -63,4 +66,15 @@ int running_open(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *r
 	else
 		kennel_list_free(list);
 	return r;
+}
+
+int running_cgroup(const struct copy_sandbox *sb, int pidfd, struct buf *ret, struct kennel_error **err)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", sb->init);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -1 : buf_read_fd(ret, fd, 1u << 20, NULL);
+	return r < 0 || poll(&ended, 1, 0) != 0 ? fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended") : 0;
 }

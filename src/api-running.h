@@ -5,6 +5,7 @@
 
 #include <kennel/kennel.h>
 
+#include "base/buf.h"
 #include "run/copy.h"
 
 /*
@@ -19,5 +20,12 @@ int running_read(const char *id, struct copy_sandbox *sb, struct kennel_list **r
  */
 int running_open(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *ret_root_fd,
 		 struct kennel_list **ret_list, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * The control groups of its first process as /proc has them, read while pidfd says that it still is that
+ * one.
+ */
+int running_cgroup(const struct copy_sandbox *sb, int pidfd, struct buf *ret, struct kennel_error **err)
+	MUST_CHECK;
 
 #endif

@@ -8,13 +8,16 @@
  */
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <kennel/kennel.h>
 
 #include "api-running.h"
 #include "base/cleanup.h"
+#include "cgroup/cgroup.h"
 #include "run/registry.h"
 #include "sys/sys.h"
 
@@ -44,6 +47,47 @@ static void wait_unlisted(const char *id)
 	for (unsigned i = 0;
 	     dir_fd >= 0 && i < LEAVE_MS / (NAP_NS / 1000000) && registry_is_alive(dir_fd, id); i++)
 		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+}
+
+/* Inits have their own ideas of what asks them to switch off. */
+static int signal_of_init(pid_t init)
+{
+	static const struct {
+		const char *program;
+		int sig;
+	} inits[] = {
+		{ "systemd", 37 }, /* its SIGRTMIN+3; systemd(1) */
+		{ "busybox", SIGUSR2 },
+	};
+	char path[32], program[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", init);
+	ssize_t n = readlink(path, program, sizeof(program) - 1);
+	program[MAX(n, (ssize_t)0)] = '\0';
+	const char *base = strrchr(program, '/') ? strrchr(program, '/') + 1 : program;
+	for (size_t i = 0; i < ARRAY_SIZE(inits); i++)
+		if (strcmp(base, inits[i].program) == 0)
+			return inits[i].sig;
+	return SIGPWR; /* sysvinit, and what follows it */
+}
+
+static int ask(const struct kennel_list *list, const struct copy_sandbox *sb, int pidfd, int sig,
+	       struct kennel_error **err)
+{
+	if (!sig)
+		sig = kennel_list_value(list, 0, "boot") ? signal_of_init(sb->init) : SIGTERM;
+	if (sys_pidfd_send_signal(pidfd, sig, 0) < 0 && errno != ESRCH)
+		return fail_errno(err, "send a signal");
+	return 0;
+}
+
+/* What is frozen hears no signal, and in v1 is not even killed. */
+static void thaw(const struct copy_sandbox *sb, int pidfd)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	if (running_cgroup(sb, pidfd, &text, NULL) == 0 && cgroup_is_frozen(buf_str(&text)) > 0)
+		(void)!cgroup_freeze(buf_str(&text), false, NULL);
 }
 
 static int kill_all(const struct kennel_list *list, const struct copy_sandbox *sb, int pidfd,
@@ -76,8 +120,9 @@ int kennel_stop(const char *id, int sig, int timeout_ms, int *ret_killed, struct
 	if (r < 0)
 		return wrap(err, r, "stop \"%s\"", id);
 	close_fd(take_fd(&root_fd)); /* holds its mounts */
-	if (timeout_ms != 0 && sys_pidfd_send_signal(pidfd, sig ? sig : SIGTERM, 0) < 0 && errno != ESRCH)
-		r = fail_errno(err, "send a signal");
+	thaw(&sb, pidfd);
+	if (timeout_ms != 0)
+		r = ask(list, &sb, pidfd, sig, err);
 	if (r == 0 && (timeout_ms == 0 || !ends_in(pidfd, timeout_ms))) {
 		killed = true;
 		r = kill_all(list, &sb, pidfd, err);

@@ -39,7 +39,8 @@ KENNEL_PUBLIC int kennel_container_create(const char *store, const char *name, c
  * @store: directory, or NULL for the user's own; one that is not there holds none
  * @name:  NULL for all, or one
  * @ret:   the list, the caller's; end it with kennel_list_free(). kennel_list_value() has "name", "path",
- *         "state" ("running" or "stopped"), "id" (of the sandbox, if it runs), "base" and "used" (seconds
+ *         "state" ("running" or "stopped"; see kennel_wait() for more), "id" (of the sandbox, if it runs),
+ * "base" and "used" (seconds
  *         since 1970: when it was last started or made), of one file also "bytes" (as
  *         kennel_container_measure() has it);
  *         kennel_list_detail() has "config": one line "KEY<tab>VALUE" a setting, and

@@ -7,6 +7,7 @@
 #include <kennel/container.h>
 #include <kennel/delta.h>
 #include <kennel/error.h>
+#include <kennel/live.h>
 #include <kennel/sandbox.h>
 #include <kennel/ship.h>
 

@@ -253,8 +253,11 @@ KENNEL_PUBLIC size_t kennel_list_count(const struct kennel_list *list);
  * @index: 0 to kennel_list_count() - 1
  * @key:   "id", "isolate", "created" (seconds since 1970), "pid" (of the monitor), "init" (pid of its first
  *         process as seen here), "base", "command" (shell-quoted), "root" (a path at which root sees its
- *         files), "net", "hostname", "idmap" ("BASE:COUNT" or "no"), "size" (bytes of the delta at most); of
- *         a container also "name" and "path" (its directory)
+ *         files), "net", "hostname", "idmap" ("BASE:COUNT" or "no"), "size" (bytes of the delta at most),
+ * "state"
+ *         ("running" or "frozen"), "boot" and "background" ("yes", where it is so), "cgroup" ("yes" where
+ * it has a
+ *         control group of its own); of a container also "name" and "path" (its directory)
  *
  * Return: text owned by @list, or NULL for a fact that it does not have. Since 0.1.
  */
@@ -340,7 +343,7 @@ KENNEL_PUBLIC int kennel_enter(const char *id, const struct kennel_spec *spec, i
 /**
  * kennel_stop() - end a running sandbox: ask its command, and kill everything in it after a while
  * @id:         name of a container that runs, or an id or an unambiguous beginning of one
- * @sig:        signal that asks the command; 0 is SIGTERM
+ * @sig:        signal that asks the command; 0 is SIGTERM, or what the init of one that boots takes for it
  * @timeout_ms: how long it has, in milliseconds; 0 kills at once, negative waits for ever
  * @ret_killed: 1 if it was killed, 0 if it ended by itself; may be NULL
  * @err:        error out, owned by the caller, or NULL

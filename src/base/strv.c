@@ -61,6 +61,59 @@ int strv_split(struct strv *v, const char *s, char sep, struct kennel_error **er
 	return 0;
 }
 
+/* One word: *line stands on its first character, and behind it afterwards. */
+static int next_word(const char **line, struct buf *word, struct kennel_error **err)
+{
+	const char *p = *line;
+	char quote = '\0';
+
+	for (; *p && (quote || !strchr(" \t\n", *p)); p++) {
+		if (quote ? *p == quote : *p == '\'' || *p == '"')
+			quote = quote ? '\0' : *p;
+		else if (*p == '\\' && quote != '\'' && p[1] && (!quote || strchr("\"\\$`", p[1])))
+			buf_add(word, ++p, 1);
+		else
+			buf_add(word, p, 1);
+	}
+	*line = p;
+	return quote ? fail(err, KENNEL_E_INVALID, "a quotation mark (%c) has no second one", quote) : 0;
+}
+
+int strv_split_words(struct strv *v, const char *line, struct kennel_error **err)
+{
+	for (line += strspn(line, " \t\n"); *line; line += strspn(line, " \t\n")) {
+		_cleanup_buf_ struct buf word = { 0 };
+		int r = next_word(&line, &word, err);
+
+		if (r == 0)
+			r = buf_check(&word, err);
+		if (r == 0)
+			r = strv_add(v, buf_str(&word), err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void strv_quote_word(struct buf *b, const char *word)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+
+	if (*word && strspn(word, plain) == strlen(word)) {
+		buf_puts(b, word);
+		return;
+	}
+	buf_puts(b, "'");
+	for (; *word; word++) {
+		if (*word == '\'')
+			buf_puts(b, "'\\''");
+		else
+			buf_add(b, word, 1);
+	}
+	buf_puts(b, "'");
+}
+
 bool strv_has(const struct strv *v, const char *s)
 {
 	for (size_t i = 0; i < v->n; i++)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 
 struct strv {
@@ -21,6 +22,13 @@ int strv_take(struct strv *v, char *s, struct kennel_error **err) MUST_CHECK;
 int strv_addf(struct strv *v, struct kennel_error **err, const char *fmt, ...) PRINTF_LIKE(3, 4) MUST_CHECK;
 /* Appends the pieces of s between separators; empty pieces are left out. */
 int strv_split(struct strv *v, const char *s, char sep, struct kennel_error **err) MUST_CHECK;
+/*
+ * Appends the words of a line as a shell would see them: blanks divide, '...' and "..." and a backslash keep
+ * what is in or behind them; nothing is expanded. Return: 0, NOMEM, or INVALID where a quote does not end.
+ */
+int strv_split_words(struct strv *v, const char *line, struct kennel_error **err) MUST_CHECK;
+/* Appends a word so that a shell, or strv_split_words(), takes it for one; as it is where it may be. */
+void strv_quote_word(struct buf *b, const char *word);
 bool strv_has(const struct strv *v, const char *s);
 void strv_done(struct strv *v);
 

@@ -40,12 +40,13 @@ static int check_wish(const char *id, const struct cgroup_wish *w, struct kennel
 static unsigned ctls_of_wish(const struct cgroup_wish *w)
 {
 	return (w->pids ? CGROUP_PIDS : 0u) | (w->devices ? CGROUP_DEVICES : 0u) |
-	       (w->memory_bytes ? CGROUP_MEMORY : 0u) | (w->cpus_milli ? CGROUP_CPU : 0u);
+	       (w->memory_bytes ? CGROUP_MEMORY : 0u) | (w->cpus_milli ? CGROUP_CPU : 0u) |
+	       (w->background ? CGROUP_FREEZER : 0u);
 }
 
 static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish *w, struct kennel_error **err)
 {
-	const struct cgroup_plan plan = { cg->name, w->note, w->note_data };
+	const struct cgroup_plan plan = { cg->name, w->background, w->delegate, w->note, w->note_data };
 	_cleanup_cgroup_texts_ struct cgroup_texts texts = { 0 };
 	struct cgroup_layout layout;
 	unsigned left = ctls;
@@ -53,22 +54,24 @@ static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish 
 
 	if (r < 0)
 		return r;
-	for (unsigned ctl = 1; ctl <= CGROUP_CPU; ctl <<= 1) {
+	for (unsigned ctl = 1; ctl <= CGROUP_CTL_LAST; ctl <<= 1) {
 		if (!(left & ctl))
 			continue;
-		r = cgroup_place_v1(&layout, ctl, &plan, &cg->dirs[cg->n], err);
-		if (r < 0)
+		bool soft = ctl == CGROUP_FREEZER; /* nice to have */
+		r = cgroup_place_v1(&layout, ctl, &plan, &cg->dirs[cg->n], soft ? NULL : err);
+		if (r < 0 && !soft)
 			return r;
-		if (r == 0)
+		if (r <= 0)
 			continue;
 		cg->dirs[cg->n].ctls &= left;
 		left &= ~cg->dirs[cg->n++].ctls;
 	}
-	if (!left)
+	if (!left && !w->delegate)
 		return 0;
-	r = cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], err);
+	bool soft = left == 0 || left == CGROUP_FREEZER;
+	r = cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], soft ? NULL : err);
 	if (r < 0)
-		return r;
+		return soft ? 0 : r;
 	cg->n++;
 	return 0;
 }
@@ -190,7 +193,7 @@ int cgroup_new(const char *id, const struct cgroup_wish *wish, struct cgroup **r
 
 	if (r < 0)
 		return r;
-	if (!ctls) {
+	if (!ctls && !wish->delegate) {
 		*ret = NULL;
 		return 0;
 	}
@@ -204,7 +207,7 @@ int cgroup_new(const char *id, const struct cgroup_wish *wish, struct cgroup **r
 			cg, NULL); /* empty, so it goes at once; the first failure is the one to tell */
 		return r;
 	}
-	*ret = take_ptr(&cg);
+	*ret = cg->n ? take_ptr(&cg) : NULL;
 	return 0;
 }
 

@@ -25,6 +25,12 @@
 struct cgroup_wish {
 	uint64_t memory_bytes, pids, cpus_milli; /* 0: none */
 	const struct device_policy *devices; /* NULL: none */
+	/*
+	 * It lives on behind its caller: apart from the caller's session, and it can be frozen if that can
+	 * be had.
+	 */
+	bool background;
+	bool delegate; /* a v2 group that cgroup_delegate() can hand over, if there can be one */
 	const char *mountinfo; /* /proc/self/mountinfo where the caller has it; NULL: read here */
 	/*
 	 * Told of each directory before it is made, so that somebody can remove it if we are killed right
@@ -54,6 +60,12 @@ int cgroup_clone_fd(const struct cgroup *cg);
 unsigned cgroup_entries(const struct cgroup *cg);
 int cgroup_entry_fd(const struct cgroup *cg, unsigned i);
 
+/*
+ * Hands the v2 group over to root of the inside, who may then make groups in it, up to the limits that it has
+ * itself. Return: 1, 0 there is none that could be, or a code.
+ */
+int cgroup_delegate(const struct cgroup *cg, uid_t uid, gid_t gid, struct kennel_error **err) MUST_CHECK;
+
 /* Moves a running process in, into every hierarchy used; slow, see above. */
 int cgroup_attach(struct cgroup *cg, pid_t pid, struct kennel_error **err) MUST_CHECK;
 /*
@@ -61,6 +73,24 @@ int cgroup_attach(struct cgroup *cg, pid_t pid, struct kennel_error **err) MUST_
  * twice; NULL is fine.
  */
 int cgroup_destroy(struct cgroup *cg, struct kennel_error **err);
+/*
+ * Freezes or thaws all processes of the group that kennel made for the process whose /proc/PID/cgroup of_text
+ * is. Waits until they stand still. Return: 0, UNSUPPORTED where it has no such group, or another code.
+ */
+int cgroup_freeze(const char *of_text, bool freeze, struct kennel_error **err) MUST_CHECK;
+/* Return: 1, 0, or a negative code where it can't be frozen. */
+int cgroup_is_frozen(const char *of_text);
+/*
+ * v1: a file in which "THAWED" lets the group run again, for who has to end it; -EBADF where v2 needs none.
+ */
+int cgroup_thaw_fd(const struct cgroup *cg);
+/*
+ * Groups that the inside has made in a group that was handed over belong to its root, and an ordinary user
+ * can't remove them: are there any? Removing them is for a process in the inside's user namespace, once
+ * nothing runs.
+ */
+bool cgroup_has_inner(const struct cgroup *cg);
+void cgroup_remove_inner(const struct cgroup *cg);
 /* Only the memory and descriptors; the group itself stays. */
 struct cgroup *cgroup_free(struct cgroup *cg);
 
@@ -88,9 +118,10 @@ void cgroup_join_done(struct cgroup_join *j);
 
 /*
  * Removes empty kennel-* groups that are ours by uid and whose sandbox is gone: alive() says of an id whether
- * it lives. Returns how many directories, or a code.
+ * it lives. uid is ours as it is seen here. Returns how many directories, or a code.
  */
-int cgroup_gc(bool (*alive)(void *data, const char *id), void *data, struct kennel_error **err) MUST_CHECK;
+int cgroup_gc(bool (*alive)(void *data, const char *id), void *data, uid_t uid, struct kennel_error **err)
+	MUST_CHECK;
 
 static inline void cleanup_cgroupp(struct cgroup **cg)
 {

@@ -14,7 +14,7 @@
 #define CGROUP_SLICE "kennel.slice"
 #define CGROUP_INSIDE "inside" /* see place.c */
 #define CGROUP_CALLERS CGROUP_PREFIX "callers"
-#define CGROUP_DIRS_MAX 5 /* four v1 hierarchies and v2 */
+#define CGROUP_DIRS_MAX 6 /* five v1 hierarchies and v2 */
 #define CGROUP_NAME_MAX 80
 
 struct cgroup_dir {
@@ -37,6 +37,7 @@ struct cgroup {
 /* What to make: its name, and the wish's note(). */
 struct cgroup_plan {
 	const char *name;
+	bool background, delegate;
 	void (*note)(void *data, int parent_fd, const char *name);
 	void *note_data;
 };
@@ -58,10 +59,18 @@ int cgroup_layout_read(const char *mountinfo, struct cgroup_texts *texts, struct
 		       struct kennel_error **err) MUST_CHECK;
 void cgroup_texts_done(struct cgroup_texts *t);
 #define _cleanup_cgroup_texts_ __attribute__((cleanup(cgroup_texts_done)))
+/*
+ * The group itself, not what is in it, that kennel made for the process of this /proc/PID/cgroup: where ctl
+ * is served, in v1 or v2. Return: 1, 0 there is none, or a code.
+ */
+int cgroup_open_made(const char *of_text, unsigned ctl, int *ret_fd, bool *ret_v2, struct kennel_error **err)
+	MUST_CHECK;
 /* O_PATH of the mounted directory; -1 and errno, ESTALE where another mount hides it. */
 int cgroup_mount_open(const struct cgroup_mount *m);
 /* O_PATH of a directory below another one, as cgroup_mount has it: -1 and errno. */
 int cgroup_open_below(int root_fd, struct cgroup_slice path);
+/* Lets it hand down all controllers of ours that it has; those that can't be are left out. */
+void cgroup_enable_all(int dir_fd);
 /* Writes a control file below a directory: -1 and errno. */
 int cgroup_write(int dir_fd, const char *file, const char *text);
 /* The one that processes go into. */

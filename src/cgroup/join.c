@@ -25,12 +25,29 @@ static bool same(struct cgroup_slice a, struct cgroup_slice b)
 	return a.len == b.len && memcmp(a.text, b.text, a.len) == 0;
 }
 
-/* A group that kennel made; any other is where its caller happened to be, and no limit of the sandbox. */
+/*
+ * The part of a path up to the last group that kennel made; empty where there is none: any other group is
+ * where its caller happened to be, and no limit of the sandbox.
+ */
+static struct cgroup_slice made_by_us(struct cgroup_slice own)
+{
+	struct cgroup_slice made = { own.text, 0 };
+
+	for (size_t start = 0; start < own.len;) {
+		const char *slash = memchr(own.text + start, '/', own.len - start);
+		size_t end = slash ? (size_t)(slash - own.text) : own.len;
+
+		if (end - start > strlen(CGROUP_PREFIX) &&
+		    memcmp(own.text + start, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) == 0)
+			made.len = end;
+		start = end + 1;
+	}
+	return made;
+}
+
 static bool is_made_by_us(struct cgroup_slice own)
 {
-	return (own.len >= strlen(CGROUP_PREFIX) &&
-		memcmp(own.text, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) == 0) ||
-	       memmem(own.text, own.len, "/" CGROUP_PREFIX, strlen("/" CGROUP_PREFIX));
+	return made_by_us(own).len > 0;
 }
 
 /* Our own place in the hierarchy of a mount of the other one: mounts are the same, in the same order. */
@@ -75,6 +92,33 @@ static int open_place(const struct cgroup_mount *m, struct cgroup_join *j, struc
 		return fail_errno(err, "open the sandbox's control group");
 	j->entry_fds[j->n_entries++] = fd;
 	return 0;
+}
+
+int cgroup_open_made(const char *of_text, unsigned ctl, int *ret_fd, bool *ret_v2, struct kennel_error **err)
+{
+	_cleanup_free_ struct cgroup_layout *theirs = malloc(sizeof(*theirs));
+	_cleanup_cgroup_texts_ struct cgroup_texts texts = { 0 };
+	const struct cgroup_mount *best = NULL;
+
+	if (!theirs)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = cgroup_layout_read(NULL, &texts, theirs, err);
+	if (r < 0)
+		return r;
+	cgroup_layout_parse(texts.mountinfo, of_text, theirs);
+	for (unsigned i = 0; i < theirs->n; i++) {
+		const struct cgroup_mount *m = &theirs->mounts[i];
+
+		/* a controller is on one version only, and the last mount is the one on top */
+		if (m->visible && is_made_by_us(m->own) && (m->v2 ? !best || best->v2 : m->ctls & ctl))
+			best = m;
+	}
+	if (!best)
+		return 0;
+	_cleanup_close_ int root_fd = cgroup_mount_open(best);
+	*ret_fd = root_fd < 0 ? -1 : cgroup_open_below(root_fd, made_by_us(best->own));
+	*ret_v2 = best->v2;
+	return *ret_fd < 0 ? fail_errno(err, "open the sandbox's control group") : 1;
 }
 
 int cgroup_join_open(const char *of_text, struct cgroup_join *ret, struct kennel_error **err)

@@ -17,10 +17,8 @@ static const struct {
 	unsigned ctl;
 	const char *name;
 } ctl_names[] = {
-	{ CGROUP_PIDS, "pids" },
-	{ CGROUP_DEVICES, "devices" },
-	{ CGROUP_MEMORY, "memory" },
-	{ CGROUP_CPU, "cpu" },
+	{ CGROUP_PIDS, "pids" }, { CGROUP_DEVICES, "devices" }, { CGROUP_MEMORY, "memory" },
+	{ CGROUP_CPU, "cpu" },	 { CGROUP_FREEZER, "freezer" },
 };
 
 const char *cgroup_ctl_name(unsigned ctl)
@@ -84,7 +82,7 @@ static unsigned ctls_of(struct cgroup_slice list)
 
 bool cgroup_names_all(struct cgroup_slice words, unsigned ctls)
 {
-	return !(ctls & ~(ctls_of(words) | CGROUP_DEVICES));
+	return !(ctls & ~(ctls_of(words) | CGROUP_NO_V2_CTL));
 }
 
 int cgroup_copy(struct cgroup_slice s, char *text, size_t size)

@@ -21,7 +21,9 @@ enum cgroup_ctl {
 	CGROUP_DEVICES = 1 << 1,
 	CGROUP_MEMORY = 1 << 2,
 	CGROUP_CPU = 1 << 3,
+	CGROUP_FREEZER = 1 << 4, /* a controller in v1 alone; every v2 group has it */
 };
+#define CGROUP_CTL_LAST CGROUP_FREEZER
 
 struct cgroup_slice {
 	const char *text; /* into the parsed text, not terminated */
@@ -57,10 +59,12 @@ int cgroup_unescape(struct cgroup_slice s, char *text, size_t size) MUST_CHECK;
 int cgroup_copy(struct cgroup_slice s, char *text, size_t size) MUST_CHECK;
 
 /*
- * Does a list of words (separated by spaces, commas or newlines) name every controller of ctls? Devices count
- * as named.
+ * Does a list of words (separated by spaces, commas or newlines) name every controller of ctls? Those that v2
+ * needs none for count as named.
  */
 bool cgroup_names_all(struct cgroup_slice words, unsigned ctls);
+/* Those for which v2 has no controller. */
+#define CGROUP_NO_V2_CTL ((unsigned)CGROUP_DEVICES | CGROUP_FREEZER)
 /* The controller's name, one bit of enum cgroup_ctl. */
 const char *cgroup_ctl_name(unsigned ctl);
 

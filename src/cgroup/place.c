@@ -9,6 +9,7 @@
  * The places, in order:
  *   1. our own group, where no controller is needed (a device program) or where it is the root of the
  *      hierarchy;
+ *      Something in the background does without the first of these, as our group may be that of a session;
  *   2. kennel.slice below the root, for who may make it. It hands controllers down itself, so a service
  *      manager that tidies the root's list gets EBUSY instead of silently taking a limit away;
  *   3. the group above ours, where it hands the controllers down already: that is a user's systemd session.
@@ -19,7 +20,8 @@
  *
  * Without root the group is the user's own, and root of the sandbox's namespace, to whom that user's files
  * belong, could lift its limits (a mount option that forbids it, nsdelegate, is not everywhere). So there the
- * sandbox lives in a group inside, which has no limits and is all that its cgroup namespace shows.
+ * sandbox lives in a group inside, which has no limits and is all that its cgroup namespace shows. So it is
+ * with a group that is delegated.
  *
  * Only the mount point is a string; the mount id proves it is the mount that mountinfo spoke of. From there
  * on openat2().
@@ -233,9 +235,10 @@ static int make_group(int *parent_fd, const struct cgroup_plan *plan, struct cgr
 	if (mkdirat(*parent_fd, plan->name, 0755) < 0)
 		return -1;
 	fd = open_dir(*parent_fd, plan->name);
-	if (fd >= 0 && geteuid() != 0)
+	const bool inside = geteuid() != 0 || (plan->delegate && ret->v2);
+	if (fd >= 0 && inside)
 		inside_fd = make_inside(*parent_fd, plan);
-	if (fd < 0 || (geteuid() != 0 && inside_fd < 0)) {
+	if (fd < 0 || (inside && inside_fd < 0)) {
 		int saved = errno;
 
 		if (fd >= 0)
@@ -297,11 +300,18 @@ static int enable(int dir_fd, unsigned ctls)
 
 	if (list_has(dir_fd, "cgroup.subtree_control", ctls) > 0)
 		return 0;
-	for (unsigned ctl = 1; ctl <= CGROUP_CPU; ctl <<= 1)
-		if ((ctls & ctl) && ctl != CGROUP_DEVICES)
+	for (unsigned ctl = 1; ctl <= CGROUP_CTL_LAST; ctl <<= 1)
+		if ((ctls & ctl) && !(ctl & CGROUP_NO_V2_CTL))
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s+%s", n ? " " : "",
 					      cgroup_ctl_name(ctl));
 	return cgroup_write(dir_fd, "cgroup.subtree_control", text);
+}
+
+void cgroup_enable_all(int dir_fd)
+{
+	for (unsigned ctl = 1; ctl <= CGROUP_CTL_LAST; ctl <<= 1)
+		if (!(ctl & CGROUP_NO_V2_CTL) && list_has(dir_fd, "cgroup.controllers", ctl) > 0)
+			(void)!enable(dir_fd, ctl);
 }
 
 /* Only the root of the hierarchy has no type. */
@@ -389,8 +399,8 @@ static int place_in_own(int *own_fd, unsigned ctls, const struct cgroup_plan *pl
 		errno = EACCES;
 		return -1;
 	}
-	for (unsigned ctl = 1; ctl <= CGROUP_CPU; ctl <<= 1)
-		if (ctl != CGROUP_DEVICES && list_has(*own_fd, "cgroup.controllers", ctl) > 0)
+	for (unsigned ctl = 1; ctl <= CGROUP_CTL_LAST; ctl <<= 1)
+		if (!(ctl & CGROUP_NO_V2_CTL) && list_has(*own_fd, "cgroup.controllers", ctl) > 0)
 			all |= ctl;
 	/*
 	 * First out, then down: with pids and cpu the kernel would take the other order too, and then refuse
@@ -437,7 +447,7 @@ static void list_names(unsigned ctls, char *text, size_t size)
 {
 	size_t n = 0;
 
-	for (unsigned ctl = 1; ctl <= CGROUP_CPU; ctl <<= 1)
+	for (unsigned ctl = 1; ctl <= CGROUP_CTL_LAST; ctl <<= 1)
 		if ((ctls & ctl) && n < size)
 			n += (size_t)snprintf(text + n, size - n, "%s%s", n ? ", " : "",
 					      cgroup_ctl_name(ctl));
@@ -447,7 +457,7 @@ int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct c
 		    struct cgroup_dir *ret, struct kennel_error **err)
 {
 	_cleanup_close_ int root_fd = -EBADF, own_fd = -EBADF, above_fd = -EBADF;
-	const unsigned needed = ctls & ~(unsigned)CGROUP_DEVICES;
+	const unsigned needed = ctls & ~CGROUP_NO_V2_CTL;
 	const struct cgroup_mount *m = NULL;
 	char what[64];
 	bool own_is_root;
@@ -465,7 +475,7 @@ int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct c
 			    "mount -t cgroup2 cgroup2 /sys/fs/cgroup, or leave limits to the outer container "
 			    "or sandbox");
 	}
-	own_is_root = needed && is_hierarchy_root(own_fd);
+	own_is_root = (needed || plan->background) && is_hierarchy_root(own_fd);
 	if (needed && list_has(own_is_root ? own_fd : root_fd, "cgroup.controllers", needed) == 0) {
 		r = fail(err, KENNEL_E_UNSUPPORTED,
 			 "make a control group for %s: this kernel or machine does not offer it", what);
@@ -474,7 +484,7 @@ int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct c
 			    "kernel parameter cgroup_enable=memory");
 	}
 	*ret = no_dir(true, ctls);
-	if (!needed || own_is_root)
+	if ((!needed && !plan->background) || own_is_root)
 		return make_in_root(&own_fd, needed, plan, ret) < 0 ? fail_make(what, err) : 0;
 	if (is_hierarchy_root(root_fd) && place_in_slice(root_fd, ctls, plan, ret) == 0)
 		return 0;

@@ -29,6 +29,7 @@
 #define PIDS_MAX_BYTES (64u << 20) /* every pid there can be */
 #define BATCH 64
 #define GC_DEPTH 16
+#define REMOVE_TRIES 10000 /* steps, for a tree that somebody goes on making */
 
 static uint64_t now_ms(void)
 {
@@ -153,6 +154,43 @@ static void sweep(int top_fd, uint64_t deadline_ms)
 	}
 }
 
+/* The same where nothing lives any more. Return: is it empty now? */
+static bool remove_below(int top_fd)
+{
+	_cleanup_close_ int cur_fd = fcntl(top_fd, F_DUPFD_CLOEXEC, 3);
+	int tried = 0;
+
+	for (size_t depth = 0; cur_fd >= 0 && tried < REMOVE_TRIES; tried++) {
+		int child_fd = remove_children(cur_fd);
+
+		if (child_fd < 0 && depth == 0)
+			return true;
+		if (child_fd < 0)
+			child_fd = openat(cur_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC), depth--;
+		else
+			depth++;
+		replace_fd(&cur_fd, child_fd);
+	}
+	return false;
+}
+
+bool cgroup_has_inner(const struct cgroup *cg)
+{
+	struct stat st;
+
+	for (unsigned i = 0; cg && i < cg->n; i++)
+		if (cg->dirs[i].inside_fd >= 0 && fstat(cg->dirs[i].inside_fd, &st) == 0 && st.st_nlink > 2)
+			return true;
+	return false;
+}
+
+void cgroup_remove_inner(const struct cgroup *cg)
+{
+	for (unsigned i = 0; i < cg->n; i++)
+		if (cg->dirs[i].inside_fd >= 0)
+			(void)!remove_below(cg->dirs[i].inside_fd);
+}
+
 static bool remove_dir(struct cgroup *cg, struct cgroup_dir *d)
 {
 	if (d->fd < 0)
@@ -224,6 +262,7 @@ int cgroup_destroy(struct cgroup *cg, struct kennel_error **err)
 struct gc {
 	bool (*alive)(void *data, const char *id);
 	void *data;
+	uid_t uid;
 	int removed;
 };
 
@@ -232,18 +271,18 @@ static bool gc_wants(const struct gc *g, int dir_fd, const char *name)
 {
 	struct stat st;
 
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid())
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != g->uid)
 		return false;
 	return !g->alive(g->data, name + strlen(CGROUP_PREFIX));
 }
 
-/* An ordinary user's has one more inside. */
+/* With what its inside has made. One that processes live in stays. */
 static int gc_remove(int dir_fd, const char *name)
 {
-	char path[NAME_MAX + sizeof(CGROUP_INSIDE) + 2];
+	_cleanup_close_ int fd = openat(dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	(void)!snprintf(path, sizeof(path), "%s/" CGROUP_INSIDE, name);
-	(void)!unlinkat(dir_fd, path, AT_REMOVEDIR);
+	if (fd >= 0)
+		(void)!remove_below(fd);
 	return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0;
 }
 
@@ -274,10 +313,10 @@ static void gc_walk(struct gc *g, int dir_fd, unsigned depth)
 	}
 }
 
-int cgroup_gc(bool (*alive)(void *data, const char *id), void *data, struct kennel_error **err)
+int cgroup_gc(bool (*alive)(void *data, const char *id), void *data, uid_t uid, struct kennel_error **err)
 {
 	_cleanup_cgroup_texts_ struct cgroup_texts texts = { 0 };
-	struct gc g = { .alive = alive, .data = data };
+	struct gc g = { .alive = alive, .data = data, .uid = uid };
 	struct cgroup_layout layout;
 	int r = cgroup_layout_read(NULL, &texts, &layout, err);
 

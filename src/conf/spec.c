@@ -583,6 +583,18 @@ static int add_env(struct spec *s, const struct key *k, const char *value, struc
 	return strv_add(&s->env, value, err);
 }
 
+static int set_command(struct spec *s, const struct key *k, const char *value, struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv words = { 0 }, old = s->command;
+	int r = strv_split_words(&words, value, err);
+
+	if (r == 0 && !words.n)
+		r = fail(err, KENNEL_E_INVALID, "\"%s\" has no words", value);
+	s->command = r < 0 ? old : words;
+	*(r < 0 ? &old : &words) = (struct strv){ 0 };
+	return r;
+}
+
 #define AT(m) offsetof(struct spec, m)
 static const struct key keys[] = {
 	{ "isolate", set_word, AT(isolate), isolate_words, "it is fs, ns, user, vm or auto" },
@@ -619,6 +631,8 @@ static const struct key keys[] = {
 	{ "pids", set_count, AT(pids), NULL, "it is a number of processes, such as 500; 0 is no limit" },
 	{ "cpus", set_milli, AT(cpus_milli), NULL,
 	  "it is a number of processors, such as 2 or 1.5; 0 is no limit" },
+	{ "command", set_command, 0, NULL, "it is the words of a command, quoted as for a shell" },
+	{ "boot", set_flag, AT(boot), NULL, "it is yes or no" },
 	{ "quiet", set_flag, AT(quiet), NULL, "it is yes or no" },
 	{ "keep", set_keep, 0, NULL, "a name has up to 64 letters, digits, dots, hyphens and underscores" },
 	{ "path", set_store, 0, NULL, "it is the full path of a directory for containers" },
@@ -731,6 +745,11 @@ static int check_isolate(const struct spec *s, struct kennel_error **err)
 			    "take --isolate ns, or leave out --idmap no");
 	if (s->isolate != SPEC_ISOLATE_FS)
 		return 0;
+	if (s->boot)
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID,
+				 "isolation \"fs\" has no process 1 that an init could be"),
+			    "take --isolate ns or user");
 	if (s->net != SPEC_NET_AUTO && s->net != SPEC_NET_HOST)
 		return hint(err,
 			    fail(err, KENNEL_E_INVALID,
@@ -767,6 +786,11 @@ int spec_check(const struct spec *s, struct kennel_error **err)
 		r = check_targets(s, err);
 	if (r == 0)
 		r = network_check(s, err);
+	if (r == 0 && s->boot && (s->user || s->workdir))
+		r = hint(err,
+			 fail(err, KENNEL_E_INVALID,
+			      "an init that boots the copy is root and begins at \"/\""),
+			 "leave --user and --workdir out, or --boot");
 	if (r == 0 && s->file && s->keep)
 		r = hint(err, fail(err, KENNEL_E_INVALID, "changes are kept in a file or by name, not both"),
 			 "leave --file or --keep out");

@@ -64,6 +64,9 @@ struct spec {
 	uint64_t cpus_milli;            /* thousandths of a processor; 0: no limit */
 	bool quiet;
 	struct strv command;            /* empty: the user's shell, as found inside */
+	bool boot; /* the inside's own init as pid 1, instead of kennel's and a command */
+	/* It lives on behind its caller; without a command it runs nothing but what enters it later. */
+	bool background;
 	char *keep;                     /* name of the container that it is; NULL: thrown away */
 	char *store;                    /* where containers are; NULL: the user's own place */
 	char *file; /* of a container in one file; NULL: none; absolute, clean */
@@ -93,8 +96,8 @@ struct spec *spec_free(struct spec *s);
 
 /*
  * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs
- * net publish tty hostname user workdir env memory pids cpus quiet keep path file format force trust. Keys
- * that hold lists append. In values
+ * net publish tty hostname user workdir env memory pids cpus command boot quiet keep path file format force
+ * trust. Keys that hold lists append. In values
  * of several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of a field itself.
  * Return: 0, -KENNEL_E_INVALID with a sentence that begins with the key and quotes the value (and a hint
  * that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.

@@ -11,7 +11,9 @@ static const struct {
 	const char *key, *value;
 } harmless[] = {
 	{ "base", "system" }, /* a path could name any directory or disk of the machine */
+	{ "boot", NULL },
 	{ "cap-drop", NULL },
+	{ "command", NULL },
 	{ "cpus", NULL },
 	{ "env", NULL },
 	{ "hide", NULL },

@@ -635,6 +635,8 @@ static void keep_few_files(struct child_at *at)
 	}
 	if (fcntl(p->report_fd, F_SETFD, 0) < 0)
 		die(at, CHILD_STEP_FILES);
+	if (p->becomes)
+		say(at, CHILD_APART);
 }
 
 _Noreturn void child_main(const struct child_plan *p)

@@ -59,9 +59,14 @@ enum child_step {
 	CHILD_STEP_INIT,
 };
 
-/* Not failures: an ordinary user's child has opened /dev/fuse; has made its mounts. */
+/*
+ * Not failures: an ordinary user's child has opened /dev/fuse; has made its mounts; one that becomes the
+ * inside's own init has a table of descriptors of its own, so that end-of-file of the reports says that it
+ * runs.
+ */
 #define CHILD_OPENED (-1)
 #define CHILD_READY (-2)
+#define CHILD_APART (-3)
 
 #define CHILD_TEXT_SIZE 160
 
@@ -162,6 +167,7 @@ struct child_plan {
 	unsigned last_cap;
 	bool no_new_privs;
 	const struct sock_fprog *filter;        /* NULL: none */
+	bool becomes; /* INIT_BECOME */
 	char *const *argv, *const *envp;        /* of init */
 };
 

@@ -51,7 +51,7 @@ struct enter_plan {
 	bool root_of_user_ns; /* become root of the one that is joined */
 	const int *cgroup_fds; /* v1 groups to enter, by writing "0" */
 	unsigned n_cgroup_fds;
-	int cgroup_clone_fd; /* v2, or -EBADF */
+	int cgroup_clone_fd; /* v2, for root of the inside to be born into; or -EBADF */
 	int report_fd, program_fd;
 	bool tty;
 	struct tty_start tty_start;

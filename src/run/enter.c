@@ -138,18 +138,30 @@ static int find_walls(struct enter *e, struct kennel_error **err)
 				"kennel was built without a system call filter for this processor");
 }
 
+/*
+ * Into a v2 group: root of the machine may write to its groups, where root of the inside may not. An ordinary
+ * user may not write to those that a service manager inside has made; root of the inside may.
+ */
+static bool is_born_early(const struct enter *e)
+{
+	return e->cgroup.clone_fd >= 0 && geteuid() == 0;
+}
+
 static int find_cgroup(struct enter *e, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 
 	int r = read_fact(e, "cgroup", 1u << 20, &text, err);
+	if (r == 0 && cgroup_is_frozen(buf_str(&text)) > 0)
+		r = hint(err, fail(err, KENNEL_E_BUSY, "the sandbox is frozen"),
+			 "\"kennel thaw\" lets it go on");
 	if (r == 0)
 		r = cgroup_join_open(buf_str(&text), &e->cgroup, err);
 	if (r < 0)
 		return r;
 	e->plan.cgroup_fds = e->cgroup.entry_fds;
 	e->plan.n_cgroup_fds = e->cgroup.n_entries;
-	e->plan.cgroup_clone_fd = e->cgroup.clone_fd;
+	e->plan.cgroup_clone_fd = is_born_early(e) ? -EBADF : e->cgroup.clone_fd;
 	return 0;
 }
 
@@ -201,7 +213,7 @@ static int prepare(struct enter *e, struct kennel_error **err)
 	if (r == 0)
 		r = find_walls(e, err);
 	if (r == 0)
-		r = find_cgroup(e, err);
+		r = find_cgroup(e, err); /* what enters a frozen one stands still before it can say a word */
 	if (r == 0)
 		r = make_env(e, err);
 	if (r == 0)
@@ -277,6 +289,11 @@ static int start_guide(const struct enter *e, int *ret_pidfd, struct kennel_erro
 	struct clone_args args = { .flags = CLONE_FILES | CLONE_PIDFD, .pidfd = (uintptr_t)ret_pidfd };
 	sigset_t all, old;
 
+	if (is_born_early(e)) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)e->cgroup.clone_fd;
+	}
+
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* no handler of the caller's may run in the child */
 	int pid = sys_clone3(&args, sizeof(args));
@@ -285,7 +302,12 @@ static int start_guide(const struct enter *e, int *ret_pidfd, struct kennel_erro
 	int saved = errno;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	errno = saved;
-	return pid < 0 ? fail_errno(err, "start a process") : 0;
+	if (pid >= 0)
+		return 0;
+	int code = fail_errno(err, "start a process in the sandbox's control group");
+	return saved == EAGAIN || saved == ENOMEM ?
+		       hint(err, code, "the sandbox is full of processes (--pids), or is just ending") :
+		       code;
 }
 
 /* Until the command runs in the second process, whose pidfd is in shared memory then. */

@@ -14,18 +14,13 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "base/answer.h"
 #include "base/cleanup.h"
 #include "idmap/user.h"
 #include "ns/ns.h"
 #include "sys/sys.h"
 
-#define ANSWER_MAX (16u << 20)
 #define STACK_SIZE (256u << 10)
-
-struct answer {
-	int32_t result, errnum;
-	uint32_t message_len, hint_len;         /* texts follow in this order, then the bytes */
-};
 
 static int become_inner_root(int user_ns_fd, struct kennel_error **err)
 {
@@ -38,57 +33,9 @@ static int become_inner_root(int user_ns_fd, struct kennel_error **err)
 	return 0;
 }
 
-static bool write_all(int fd, const void *data, size_t size)
-{
-	for (const char *p = data; size;) {
-		ssize_t n = write(fd, p, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		p += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
 static _Noreturn void answer(int fd, int result, const struct kennel_error *err, const struct buf *out)
 {
-	const char *message = result < 0 ? kennel_error_message(err) : "", *text = kennel_error_hint(err);
-	const struct answer a = {
-		.result = result,
-		.errnum = kennel_error_errno(err),
-		.message_len = (uint32_t)strlen(message),
-		.hint_len = text ? (uint32_t)strlen(text) : 0,
-	};
-
-	_exit(!(write_all(fd, &a, sizeof(a)) && write_all(fd, message, a.message_len) &&
-		write_all(fd, text, a.hint_len) && write_all(fd, buf_str(out), out->len)));
-}
-
-static int take_answer(const struct buf *in, struct buf *out, struct kennel_error **err)
-{
-	struct answer a;
-
-	if (in->len < sizeof(a))
-		return fail(err, KENNEL_E_IO, "the process that prepares the sandbox ended without a word");
-	memcpy(&a, in->data, sizeof(a));
-	if ((uint64_t)sizeof(a) + a.message_len + a.hint_len > in->len)
-		return fail(err, KENNEL_E_IO, "the process that prepares the sandbox sent half an answer");
-	const char *text = in->data + sizeof(a);
-	const char *bytes = text + a.message_len + a.hint_len;
-	if (a.result < 0) {
-		error_set(err, -a.result, 0, "%.*s", (int)a.message_len, text);
-		if (err)
-			error_set_errno(*err, a.errnum);
-		if (a.hint_len)
-			return hint(err, a.result, "%.*s", (int)a.hint_len, text + a.message_len);
-		return a.result;
-	}
-	if (out)
-		buf_add(out, bytes, in->len - (size_t)(bytes - in->data));
-	return out && buf_check(out, err) < 0 ? -KENNEL_E_NOMEM : a.result;
+	_exit(!answer_write(fd, result, err, out));
 }
 
 int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, struct kennel_error **err)
@@ -116,7 +63,7 @@ int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, stru
 	int r = buf_read_fd(&in, read_fd, ANSWER_MAX, err);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return r < 0 ? r : take_answer(&in, out, err);
+	return r < 0 ? r : answer_take(&in, "the process that prepares the sandbox", out, err);
 }
 
 struct shared {

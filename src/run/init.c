@@ -31,6 +31,7 @@ __asm__(INIT_START_ASM);
 
 #define SIGNAL_SET_SIZE 8
 #define PARENT_DIED SIGPWR /* subreaper: sent by the kernel when the monitor ends */
+#define POWER_OFF 37 /* the SIGRTMIN+3 of libc, which systemd takes for it */
 #define PATH_SIZE 4096
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -379,6 +380,13 @@ static __attribute__((noinline)) void drop_stack(void)
 	init_call3(__NR_madvise, end - size, size, MADV_DONTNEED);
 }
 
+/* What asks an init to end: there is no command that could be asked. */
+static bool asks_to_end(long sig)
+{
+	return sig == SIGTERM || sig == SIGINT || sig == SIGQUIT || sig == SIGPWR || sig == POWER_OFF;
+}
+
+/* command: 0 for none. */
 static _Noreturn void watch(long command, uint32_t flags, long parent)
 {
 	const uint64_t all = ~UINT64_C(0);
@@ -392,7 +400,10 @@ static _Noreturn void watch(long command, uint32_t flags, long parent)
 			code = reap(command);
 		else if (sig == PARENT_DIED && subreaper && init_call0(__NR_getppid) != parent)
 			code = 128 + SIGKILL;
-		else if (sig > 0 && !(sig == PARENT_DIED && subreaper)) /* then only a thread of it ended */
+		else if (!command && asks_to_end(sig))
+			code = 0;
+		else if (command && sig > 0 &&
+			 !(sig == PARENT_DIED && subreaper)) /* then only a thread of it ended */
 			forward(command, (int)sig);
 	}
 	if (subreaper)
@@ -412,7 +423,7 @@ static _Noreturn void start(struct command *c)
 		init_call2(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1);
 		init_call2(__NR_prctl, PR_SET_PDEATHSIG, PARENT_DIED);
 	}
-	pid = init_vfork(CLONE_VM | CLONE_VFORK | SIGCHLD, run_command, c);
+	pid = c->flags & INIT_IDLE ? 0 : init_vfork(CLONE_VM | CLONE_VFORK | SIGCHLD, run_command, c);
 	if (pid < 0)
 		refuse(report_fd, INIT_STEP_FORK, pid);
 	if (c->failed.step)

@@ -13,9 +13,9 @@
  * runs, or why it does not before it exits. (Not end-of-file: the launcher shares its descriptors with the
  * child, so it has the pipe's other end open itself.)
  *
- * With INIT_BECOME it is no init but the last step of a process that entered a sandbox: it finds user,
- * directory and program by the files of the inside, and executes the program in its own place. Its report
- * descriptor is close-on-exec, so there end-of-file says that the command runs.
+ * With INIT_BECOME it is no init but the last step of a process that entered a sandbox, or of one that boots
+ * its own init: it finds user, directory and program by the files of the inside, and executes the program in
+ * its own place. Its report descriptor is close-on-exec, so there end-of-file says that the command runs.
  */
 #ifndef KENNEL_RUN_INIT_H
 #define KENNEL_RUN_INIT_H
@@ -39,6 +39,7 @@ enum init_flags {
 	INIT_NO_NEW_PRIVS = 1 << 2,
 	INIT_LOGIN_SHELL = 1 << 3, /* the command is "": the user's shell, else /bin/sh, as a login shell */
 	INIT_BECOME = 1 << 4, /* becomes the command itself */
+	INIT_IDLE = 1 << 5, /* runs nothing: reaps, until a signal that asks to end */
 };
 
 /* Steps that init reports, behind those of the child (run/child.h): what it did when errnum happened. */

@@ -43,6 +43,8 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 	/* libc's poll() would make the monitor's thread cancellable, whose thread data it sees */
 	while (sys_poll(&fd, 1, -1) <= 0)
 		;
+	if (w->thaw_fd >= 0)
+		(void)!write(w->thaw_fd, "THAWED", 6);
 	if (w->nat_pidfd >= 0)
 		sys_pidfd_send_signal(w->nat_pidfd, SIGKILL, 0);
 	if (w->init_pidfd >= 0) {
@@ -62,6 +64,9 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 				break;
 			usleep(2000);
 		}
+	for (unsigned i = 0; w->id && i < JANITOR_MAX_BESIDE; i++)
+		if (w->beside[i][0])
+			unlinkat(w->registry_fd, w->beside[i], 0);
 	if (w->id)
 		unlinkat(w->registry_fd, w->id, 0);
 	if (w->lock_fd > 0) {

@@ -21,17 +21,22 @@ struct janitor;
 
 #define JANITOR_MAX_DIRS 16
 #define JANITOR_NAME_MAX 96
+#define JANITOR_MAX_BESIDE 2
+#define JANITOR_BESIDE_MAX 24
 
 /* the monitor fills this in as it goes; the janitor reads it once the monitor is dead */
 struct janitor_work {
 	int monitor_pidfd;
 	int registry_fd;
 	const char *id;         /* NULL: no entry yet */
+	/* what else has its name there: see registry.h */
+	char beside[JANITOR_MAX_BESIDE][JANITOR_BESIDE_MAX];
 	int init_pidfd;         /* -EBADF: not started */
 	int nat_pidfd;          /* -EBADF: none */
 	const int *view_pidfds; /* of an ordinary user's view servers */
 	unsigned n_views;
 	struct net_clean net; /* interfaces and rules of the machine */
+	int thaw_fd; /* writing THAWED lets it go on, so that it can be ended; or -EBADF */
 	int lock_fd;            /* of a container: let go of when its mounts are gone; -EBADF: none */
 	/* control groups to remove, the last one first; those included that are just being made */
 	unsigned n_dirs;

@@ -109,6 +109,11 @@ static int add_asked(struct keep *k, const struct config *config, const struct s
 		    !is_configured(config, key, value))
 			r = spec_set(k->spec, key, value, err);
 	}
+	if (asked->command.n)
+		strv_done(&k->spec->command);
+	k->spec->background = asked->background;
+	if (asked->background) /* its console */
+		k->spec->tty = SPEC_TTY_YES;
 	for (size_t i = 0; i < asked->command.n && r == 0; i++)
 		r = strv_add(&k->spec->command, asked->command.items[i], err);
 	return r < 0 ? r : spec_check(k->spec, err);

@@ -27,6 +27,7 @@
 #include "device/device.h"
 #include "ns/ns.h"
 #include "path/path.h"
+#include "run/errand.h"
 #include "run/init.h"
 #include "run/masks.h"
 #include "run/report.h"
@@ -347,6 +348,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->caps = p->caps;
 	c->last_cap = 63 - (unsigned)__builtin_clzll(caps_all());
 	c->no_new_privs = l->spec->no_new_privs;
+	c->becomes = l->spec->boot;
 	if (p->filter) {
 		c->filter = seccomp_filter(p->caps);
 		if (!c->filter)
@@ -378,7 +380,8 @@ static bool wants_cgroup(const struct launch *l)
 {
 	const struct spec *s = l->spec;
 
-	return s->memory_bytes || s->pids || s->cpus_milli || l->sb->plan->device_policy;
+	return s->memory_bytes || s->pids || s->cpus_milli || s->background || s->boot ||
+	       l->sb->plan->device_policy;
 }
 
 /* The janitor removes it after us, also if we are killed before we know that it is there. */
@@ -408,6 +411,8 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 		.pids = l->spec->pids,
 		.cpus_milli = l->spec->cpus_milli,
 		.devices = devices,
+		.background = l->spec->background,
+		.delegate = l->spec->boot,
 		.note = note_group,
 		.note_data = &sb->work,
 	};
@@ -421,7 +426,22 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 		sb->work.n_dirs = 0; /* gone already, and their parents closed */
 	if (r < 0)
 		return wrap(err, r, "limit the sandbox");
+	sb->work.thaw_fd = cgroup_thaw_fd(sb->cgroup);
 	return sb->cgroup ? use_cgroup(l, err) : 0;
+}
+
+/* A service manager keeps its services in groups of its own. */
+static int delegate(struct launch *l, struct kennel_error **err)
+{
+	const struct sandbox *sb = l->sb;
+	const bool own = sb->rootless || !sb->mapped;
+	const uid_t uid = own ? geteuid() : sb->shifted ? sb->map.base : 0;
+
+	int r = cgroup_delegate(sb->cgroup, uid, own ? getegid() : uid, err);
+	if (r == 0)
+		log_warn(&sb->log,
+			 "no control group could be delegated: systemd will not boot inside, others may");
+	return MIN(r, 0);
 }
 
 static int hint_too_small(int r, struct kennel_error **err)
@@ -456,6 +476,11 @@ static int equip(struct launch *l, struct kennel_error **err)
 		l->user_ns_fd = openat(proc_fd, "ns/user", O_RDONLY | O_CLOEXEC);
 		if (l->user_ns_fd < 0)
 			return fail_errno(err, "open the user namespace");
+	}
+	if (l->spec->boot) {
+		int r = delegate(l, err);
+		if (r < 0)
+			return r;
 	}
 	int nat = network_start(l, proc_fd, &nat_err);
 	int r = clone_init_file(l, err);
@@ -562,7 +587,7 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	sb->scratch_fd = sb->names_pidfd = -EBADF;
 	sb->user_ns_fd = sb->mount_ns_fd = sb->view_hold_fd = -EBADF;
 	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = -EBADF;
-	sb->work.lock_fd = -EBADF;
+	sb->work.lock_fd = sb->work.thaw_fd = -EBADF;
 	return sb;
 }
 
@@ -679,10 +704,21 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 	return r;
 }
 
+static int remove_inner_groups(void *data, struct buf *out, struct kennel_error **err)
+{
+	const struct sandbox *sb = data;
+
+	(void)out, (void)err;
+	cgroup_remove_inner(sb->cgroup);
+	return 0;
+}
+
 /* Ends what runs, and removes what has a name. Twice does no harm. */
 static void end(struct sandbox *sb)
 {
 	keep_say(sb->keep, NULL, 0);
+	if (sb->work.thaw_fd >= 0)
+		(void)!write(sb->work.thaw_fd, "THAWED", 6);
 	if (sb->init_pidfd >= 0 && !sb->ended) {
 		siginfo_t info;
 
@@ -702,6 +738,8 @@ static void end(struct sandbox *sb)
 	sb->work.nat_pidfd = -EBADF;
 	network_end(sb);
 	viewer_kill(sb);
+	if (sb->rootless && sb->user_ns_fd >= 0 && cgroup_has_inner(sb->cgroup))
+		(void)!errand_run(sb->user_ns_fd, remove_inner_groups, sb, NULL, NULL);
 	(void)!cgroup_destroy(sb->cgroup, NULL);
 	if (sb->work.id)
 		registry_remove(sb->registry_fd, sb->id);
@@ -730,6 +768,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	close_fd(sb->user_ns_fd);
 	close_fd(sb->mount_ns_fd);
 	close_fd(sb->work.monitor_pidfd);
+	close_fd(sb->work.thaw_fd);
 	manifest_plants_done(&sb->planted);
 	plan_free(sb->plan);
 	mount_table_done(&sb->mounts);

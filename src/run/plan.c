@@ -97,6 +97,9 @@ static void plan_caps(struct plan *p, const struct spec *spec, const struct plan
 {
 	uint64_t base = p->isolate == SPEC_ISOLATE_NS ? caps_default_ns() : facts->all_caps;
 
+	/* By this one systemd knows that the kernel's own file systems are somebody else's to mount. */
+	if (spec->boot)
+		base &= ~(UINT64_C(1) << CAP_SYS_RAWIO);
 	p->caps = caps_combine(base, spec->cap_add & facts->all_caps, spec->cap_drop);
 	p->set_caps = p->caps != facts->all_caps;
 }
@@ -318,13 +321,16 @@ int plan_make_argv(struct strv *argv, const struct spec *spec, const struct plan
 		   struct kennel_error **err)
 {
 	unsigned flags = w->flags;
+	const bool boots = spec->boot && !spec->command.n;
 
+	if (spec->boot)
+		flags |= INIT_BECOME;
 	if (!spec->workdir)
 		flags |= INIT_WORKDIR_OPTIONAL;
 	if (spec->no_new_privs)
 		flags |= INIT_NO_NEW_PRIVS;
 	if (!spec->command.n)
-		flags |= INIT_LOGIN_SHELL;
+		flags |= boots ? 0 : spec->background ? INIT_IDLE : INIT_LOGIN_SHELL;
 	int r = strv_add(argv, w->name, err);
 	if (r == 0)
 		r = strv_addf(argv, err, "%d", w->report_fd);
@@ -335,9 +341,14 @@ int plan_make_argv(struct strv *argv, const struct spec *spec, const struct plan
 	if (r == 0)
 		r = strv_add(argv, spec->user ? spec->user : "", err);
 	if (r == 0)
-		r = strv_add(argv, spec->workdir ? spec->workdir : w->cwd ? w->cwd : "", err);
+		r = strv_add(argv,
+			     spec->workdir ? spec->workdir :
+			     spec->boot	   ? "/" :
+			     w->cwd	   ? w->cwd :
+					     "",
+			     err);
 	if (r == 0 && !spec->command.n)
-		r = strv_add(argv, "", err);
+		r = strv_add(argv, boots ? PLAN_INIT : "", err);
 	for (size_t i = 0; i < spec->command.n && r == 0; i++)
 		r = strv_add(argv, spec->command.items[i], err);
 	return r;
@@ -352,7 +363,7 @@ static int plan_argv(struct plan *p, const struct spec *spec, const struct plan_
 		.report_fd = -1,
 		.tty = p->tty,
 		.flags = p->isolate == SPEC_ISOLATE_FS ? INIT_SUBREAPER : 0,
-		.cwd = facts->cwd,
+		.cwd = spec->background ? NULL : facts->cwd,
 	};
 
 	return plan_make_argv(&p->argv, spec, &w, err);

@@ -72,6 +72,8 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 	     struct plan **ret, struct kennel_error **err) MUST_CHECK;
 struct plan *plan_free(struct plan *p);
 
+#define PLAN_INIT "/sbin/init" /* what boots where nothing else is said */
+
 #define PLAN_HOSTNAME_SIZE 72
 /* What is wanted, else a name made of the container's or of the sandbox's id. */
 void plan_default_hostname(const struct spec *spec, const char *id, char ret[PLAN_HOSTNAME_SIZE]);

@@ -35,6 +35,12 @@ static void put_entry(struct launch *l, struct buf *b)
 	registry_put(b, "root", text);
 	registry_put(b, "base", l->spec->base_path ? l->spec->base_path : "system");
 	interfaces_put_entry(l, b);
+	if (l->spec->boot)
+		registry_put(b, "boot", "yes");
+	if (sb->cgroup)
+		registry_put(b, "cgroup", "yes");
+	if (l->spec->background)
+		registry_put(b, "background", "yes");
 	if (p->hostname)
 		registry_put(b, "hostname", p->hostname);
 	if (sb->shifted || (sb->rootless && idmap_user_has_range(&sb->user_map))) {
@@ -49,7 +55,11 @@ static void put_entry(struct launch *l, struct buf *b)
 	registry_put(b, "size", text);
 	_cleanup_buf_ struct buf command = { 0 };
 	report_quote_command(&l->spec->command, &command);
-	registry_put(b, "command", command.len ? command.data : "(shell)");
+	registry_put(b, "command",
+		     command.len	 ? command.data :
+		     l->spec->boot	 ? "(init)" :
+		     l->spec->background ? "(idle)" :
+					   "(shell)");
 	for (size_t i = 0; i < l->spec->env.n; i++) /* for who enters it later; only its user reads this */
 		registry_put(b, "env", l->spec->env.items[i]);
 	for (size_t i = 0; i < p->details.n; i++)

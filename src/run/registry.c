@@ -116,8 +116,21 @@ int registry_add(int dir_fd, const char *id, const struct buf *content, struct k
 	return take_fd(&fd);
 }
 
+static const char *const suffixes[] = { REGISTRY_SOCKET, REGISTRY_STATE };
+
+void registry_beside(const char *id, const char *suffix, char ret[REGISTRY_BESIDE_SIZE])
+{
+	snprintf(ret, REGISTRY_BESIDE_SIZE, "%.8s%s", id, suffix);
+}
+
 void registry_remove(int dir_fd, const char *id)
 {
+	char name[REGISTRY_BESIDE_SIZE];
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		registry_beside(id, suffixes[i], name);
+		(void)!unlinkat(dir_fd, name, 0);
+	}
 	(void)!unlinkat(dir_fd, id, 0);         /* whoever finds a dead one removes it, so it may be gone */
 }
 
@@ -154,6 +167,21 @@ const char *registry_get(const struct registry_entry *e, const char *key, size_t
 static bool is_id(const char *name)
 {
 	return strlen(name) == 8 && strspn(name, "0123456789abcdef") == 8;
+}
+
+/* What a killed process left beside an entry that is gone. */
+static void sweep_beside(int dir_fd, const char *name)
+{
+	char id[REGISTRY_ID_SIZE];
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		if (strlen(name) != 8 + strlen(suffixes[i]) || strcmp(name + 8, suffixes[i]) != 0)
+			continue;
+		snprintf(id, sizeof(id), "%.8s", name);
+		if (is_id(id) && fstatat(dir_fd, id, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			(void)!unlinkat(dir_fd, name, 0);
+	}
 }
 
 /* Opens a live entry: 1 and *ret_fd; 0 it is dead (removed now) or gone; or a code. */
@@ -224,6 +252,8 @@ int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, s
 			r = errno ? fail_errno(err, "read the runtime directory") : 0;
 			break;
 		}
+		if (!is_id(e->d_name))
+			sweep_beside(dir_fd, e->d_name);
 		if (!is_id(e->d_name) || (prefix && strncmp(e->d_name, prefix, strlen(prefix)) != 0))
 			continue;
 		r = open_live(dir_fd, e->d_name, &fd, &gone, err);

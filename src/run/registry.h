@@ -18,6 +18,12 @@
 
 #define REGISTRY_ID_SIZE 16     /* with the NUL; ids are 8 hexadecimal digits */
 
+/* What may stand beside an entry, as ID and one of these; it goes with the entry. */
+#define REGISTRY_SOCKET ".sock" /* where the monitor of one in the background listens: monitor/protocol.h */
+#define REGISTRY_STATE ".state" /* written anew whenever it was frozen or thawed, for who watches */
+#define REGISTRY_BESIDE_SIZE 24
+void registry_beside(const char *id, const char *suffix, char ret[REGISTRY_BESIDE_SIZE]);
+
 /*
  * Opens (and makes) /run/kennel or $XDG_RUNTIME_DIR/kennel, mode 0700. Refuses one that others own or may
  * write. Return: descriptor or code.

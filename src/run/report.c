@@ -14,8 +14,6 @@
 
 void report_quote_command(const struct strv *command, struct buf *b)
 {
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
 	const size_t start = b->len;
 
 	for (size_t i = 0; i < command->n; i++) {
@@ -27,24 +25,13 @@ void report_quote_command(const struct strv *command, struct buf *b)
 			buf_puts(b, "...");
 			return;
 		}
-		if (*s && strspn(s, plain) == strlen(s)) {
-			buf_puts(b, s);
-			continue;
-		}
-		buf_puts(b, "'");
-		for (; *s; s++) {
-			if (*s == '\'')
-				buf_puts(b, "'\\''");
-			else
-				buf_add(b, s, 1);
-		}
-		buf_puts(b, "'");
+		strv_quote_word(b, s);
 	}
 }
 
 int report_init_failed(const struct spec *spec, const struct init_report *r, struct kennel_error **err)
 {
-	const char *command = spec->command.n ? spec->command.items[0] : "the shell";
+	const char *command = spec->command.n ? spec->command.items[0] : spec->boot ? PLAN_INIT : "the shell";
 
 	errno = r->errnum;
 	switch (r->step) {
@@ -170,6 +157,10 @@ int report_read(struct launch *l, struct child_report *ret, struct kennel_error 
 	while (poll(fds, 2, -1) < 0)
 		if (errno != EINTR)
 			return fail_errno(err, "wait for the sandbox");
+	if (l->child.report_fd < 0 && fds[0].revents == POLLHUP) { /* it was closed by an exec */
+		*ret = (struct child_report){ .index = -1 };
+		return 0;
+	}
 	if (!(fds[0].revents & POLLIN))
 		return hint(err, fail(err, KENNEL_E_IO, "the sandbox ended before its command ran"),
 			    "it was killed, perhaps for lack of memory: see dmesg");
@@ -204,6 +195,11 @@ int report_wait(struct launch *l, struct kennel_error **err)
 	struct child_report r = { .index = -1 };
 	int n = report_read(l, &r, err);
 
+	if (n == 0 && r.step == CHILD_APART) {
+		close_fd(l->child.report_fd);
+		l->child.report_fd = -EBADF;
+		n = report_read(l, &r, err);
+	}
 	if (n < 0)
 		return n;
 	return r.step == 0 ? 0 : report_failed(l, &r, err);

@@ -633,15 +633,15 @@ static void test_gc_removes_only_what_is_dead_and_empty(void **state)
 	bool alive = true;
 	pid_t pid;
 
-	assert_int_equal(cgroup_gc(is_alive, &alive, NULL), 0);
+	assert_int_equal(cgroup_gc(is_alive, &alive, geteuid(), NULL), 0);
 	alive = false;
 	pid = spawn(cg, sleep_for_ever, 0);
 	usleep(20000);
-	assert_int_equal(cgroup_gc(is_alive, &alive, NULL), 0);
+	assert_int_equal(cgroup_gc(is_alive, &alive, geteuid(), NULL), 0);
 	kill(pid, SIGKILL);
 	wait_for(pid);
-	assert_int_equal(cgroup_gc(is_alive, &alive, NULL), dirs);
-	assert_int_equal(cgroup_gc(is_alive, &alive, NULL), 0);
+	assert_int_equal(cgroup_gc(is_alive, &alive, geteuid(), NULL), dirs);
+	assert_int_equal(cgroup_gc(is_alive, &alive, geteuid(), NULL), 0);
 	destroy(cg);
 }
 
@@ -657,7 +657,7 @@ static void test_nothing_is_left(void **state)
 	int left = 0;
 
 	need_root();
-	assert_int_equal(cgroup_gc(is_not_test, &left, NULL), 0);
+	assert_int_equal(cgroup_gc(is_not_test, &left, geteuid(), NULL), 0);
 	assert_int_equal(left, 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cli/cmd-start.c - "kennel start" and "kennel restart": a container in the background, or followed from
+ * here.
+ */
+#include <stdlib.h>
+
+#include <kennel/kennel.h>
+
+#include "cli/cmd.h"
+#include "cli/live.h"
+#include "cli/spec-opt.h"
+
+struct start_args {
+	const char *path;
+	bool foreground, quiet;
+	struct live_wish stop; /* of restart */
+};
+
+static void write_log(void *data, enum kennel_log_level level, const char *text)
+{
+	if (level == KENNEL_LOG_WARN)
+		cli_say(data, text, "\n");
+}
+
+static int start_spec(struct cli *cli, const struct start_args *args, const char *name,
+		      const char *const *command, struct kennel_spec **ret, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+	const char *store = NULL;
+
+	int r = kennel_spec_new(ret, err);
+	if (r == 0)
+		r = spec_opt_store(args->path, &b, &store, err);
+	if (r == 0 && store)
+		r = kennel_spec_set(*ret, "path", store, err);
+	if (r == 0)
+		r = kennel_spec_set(*ret, "keep", name, err);
+	if (r == 0)
+		r = kennel_spec_set_command(*ret, command, err);
+	if (r == 0 && !args->quiet)
+		kennel_spec_set_log(*ret, write_log, cli);
+	return r;
+}
+
+static int start_one(struct cli *cli, const struct start_args *args, const char *name,
+		     const char *const *command)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct kennel_spec *spec = NULL;
+	char id[KENNEL_ID_SIZE];
+	int status = 0;
+
+	int r = start_spec(cli, args, name, command, &spec, &err);
+	if (r == 0)
+		r = args->foreground ? kennel_start_here(spec, &status, &err) : kennel_start(spec, id, &err);
+	kennel_spec_free(spec);
+	if (r < 0) {
+		(void)cli_error(cli, err);
+		return kennel_exit_code(err);
+	}
+	if (args->foreground)
+		return status;
+	_cleanup_buf_ struct buf b = { 0 };
+	buf_printf(&b, "%s\n", id);
+	return args->quiet ? 0 : cli_out(cli, &b);
+}
+
+static int start_run(struct cli *cli, const void *p, const struct opt_input *in)
+{
+	return start_one(cli, p, in->operands[0], live_command(in));
+}
+
+static int restart_run(struct cli *cli, const void *p, const struct opt_input *in)
+{
+	const struct start_args *args = p;
+	int status = 0;
+
+	for (size_t i = 0; i < in->n_operands; i++) {
+		_cleanup_error_ struct kennel_error *err = NULL;
+		enum kennel_state state;
+
+		int r = live_find(args->path, in->operands[i], &state, &err);
+		if (r == 0 && state != KENNEL_STATE_STOPPED)
+			r = live_stop(cli, in->operands[i], &args->stop, args->quiet, &err);
+		if (r < 0)
+			(void)cli_error(cli, err);
+		if (r < 0 || start_one(cli, args, in->operands[i], NULL) != 0)
+			status = CLI_EXIT_FAILED;
+	}
+	return status;
+}
+
+#define ARG(m) offsetof(struct start_args, m)
+#define ROW_PATH \
+	{ \
+		'P', "path", "DIR", OPT_STRING, ARG(path), \
+			"where containers are, instead of your own place", OPT_WORDS_PATH \
+	}
+static const struct opt start_opts[] = {
+	ROW_PATH,
+	{ 'F', "foreground", NULL, OPT_FLAG, ARG(foreground),
+	  "stay with its console; ends it when this ends, and has its exit code", NULL },
+	{ 'q', "quiet", NULL, OPT_FLAG, ARG(quiet), "errors only", NULL },
+	OPT_HELP_ROW,
+	{ .type = OPT_END },
+};
+
+const struct cmd cmd_start = {
+	.name = "start",
+	.summary = "start a container in the background",
+	.usage = "[OPTION]... NAME [--] [COMMAND [ARG]...]",
+	.more = "Prints the id. Without a command, here or in its configuration, it runs nothing but what "
+		"enters it. \"kennel console\" attaches to its terminal, \"kennel log\" shows what that "
+		"has shown.",
+	.opts = start_opts,
+	.flags = OPT_OPERAND_ENDS,
+	.min_operands = 1,
+	.max_operands = CMD_OPERANDS_ANY,
+	.missing = "which container: \"kennel list --kept\" shows them, \"kennel create\" makes one",
+	.operand_words = OPT_WORDS_CONTAINER,
+	.args_size = sizeof(struct start_args),
+	.run = start_run,
+};
+
+static const struct opt restart_opts[] = {
+	ROW_PATH,
+	{ 't', "timeout", "TIME", OPT_STRING, ARG(stop.timeout),
+	  "how long it has to end: seconds, or 500ms, 2m (default: 10)", NULL },
+	{ 'q', "quiet", NULL, OPT_FLAG, ARG(quiet), "errors only", NULL },
+	OPT_HELP_ROW,
+	{ .type = OPT_END },
+};
+
+const struct cmd cmd_restart = {
+	.name = "restart",
+	.summary = "stop containers if they run, and start them in the background",
+	.usage = "[OPTION]... NAME...",
+	.more = "Prints the new ids.",
+	.opts = restart_opts,
+	.min_operands = 1,
+	.max_operands = CMD_OPERANDS_ANY,
+	.missing = "which container: \"kennel list --kept\" shows them",
+	.operand_words = OPT_WORDS_CONTAINER,
+	.args_size = sizeof(struct start_args),
+	.run = restart_run,
+};

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * monitor/console-log.h - what a container's terminal shows, in files of its directory.
+ *
+ *   console.log    the newest; the terminal's own bytes, escape sequences included
+ *   console.log.1  what was there before it grew too large
+ *
+ * Losing it is no reason to end a container: what can't be written is counted and left out.
+ */
+#ifndef KENNEL_MONITOR_CONSOLE_LOG_H
+#define KENNEL_MONITOR_CONSOLE_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define CONSOLE_LOG "console.log"
+#define CONSOLE_LOG_OLD "console.log.1"
+#define CONSOLE_LOG_MAX (1u << 20) /* bytes of one file */
+
+struct console_log {
+	int dir_fd; /* borrowed */
+	int fd;
+	uint64_t size;
+};
+
+/* Goes on where the last one ended. */
+int console_log_open(int dir_fd, struct console_log *ret, struct kennel_error **err) MUST_CHECK;
+void console_log_add(struct console_log *log, const void *data, size_t n);
+void console_log_close(struct console_log *log);
+
+#endif

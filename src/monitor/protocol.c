@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* monitor/protocol.c - see protocol.h. */
+#include "monitor/protocol.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/macro.h"
+
+static const struct form {
+	enum protocol_type type;
+	bool from_client;
+	size_t min, max;
+} forms[] = {
+	{ PROTOCOL_ASK, true, 0, 0 },
+	{ PROTOCOL_ATTACH, true, sizeof(struct protocol_attach), sizeof(struct protocol_attach) },
+	{ PROTOCOL_INPUT, true, 1, PROTOCOL_DATA_MAX },
+	{ PROTOCOL_SIZE, true, sizeof(struct protocol_size), sizeof(struct protocol_size) },
+	{ PROTOCOL_STATE, false, sizeof(struct protocol_state), sizeof(struct protocol_state) },
+	{ PROTOCOL_OUTPUT, false, 1, PROTOCOL_DATA_MAX },
+	{ PROTOCOL_LOST, false, sizeof(uint64_t), sizeof(uint64_t) },
+	{ PROTOCOL_ENDED, false, sizeof(int32_t), sizeof(int32_t) },
+	{ PROTOCOL_ERROR, false, 1, PROTOCOL_DATA_MAX },
+};
+
+int protocol_parse(const void *bytes, size_t n, bool from_client, struct protocol_message *ret,
+		   struct kennel_error **err)
+{
+	struct protocol_head head;
+
+	if (n < sizeof(head))
+		return fail(err, KENNEL_E_CORRUPT, "a message of %zu bytes", n);
+	memcpy(&head, bytes, sizeof(head));
+	if (head.version != PROTOCOL_VERSION)
+		return fail(err, KENNEL_E_UNSUPPORTED, "version %u of the monitor's protocol", head.version);
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		const struct form *f = &forms[i];
+
+		if (f->type != head.type || f->from_client != from_client)
+			continue;
+		if (head.size != n - sizeof(head) || head.size < f->min || head.size > f->max)
+			return fail(err, KENNEL_E_CORRUPT, "a message of type %u with %zu bytes", head.type,
+				    n);
+		*ret = (struct protocol_message){ f->type, (const char *)bytes + sizeof(head), head.size };
+		return 0;
+	}
+	return fail(err, KENNEL_E_CORRUPT, "a message of type %u", head.type);
+}
+
+int protocol_send(int fd, enum protocol_type type, const void *data, size_t size)
+{
+	struct protocol_head head = { PROTOCOL_VERSION, (uint16_t)type, (uint32_t)size };
+	struct iovec parts[2] = { { &head, sizeof(head) }, { (void *)data, size } };
+	const struct msghdr m = { .msg_iov = parts, .msg_iovlen = size ? 2 : 1 };
+	ssize_t n;
+
+	do
+		n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -1 : 0;
+}
