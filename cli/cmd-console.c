@@ -25,7 +25,7 @@ static int parse_key(const char *text, int *ret, struct kennel_error **err)
 		*ret = text[0];
 	else
 		return hint(err, fail(err, KENNEL_E_INVALID, "escape: \"%s\" is not a key", text),
-			    "it is ^ with a letter or one of []\\^_, a single character, or none");
+			    "it is ^ with a letter or a bracket, a single character, or none");
 	return 0;
 }
 

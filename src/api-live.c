@@ -39,8 +39,7 @@ static void log_write(void *data, enum log_level level, const char *text)
 	s->write(s->data, (enum kennel_log_level)level, text);
 }
 
-static int start(const struct kennel_spec *spec, int leader_fd, char ret_id[KENNEL_ID_SIZE],
-		 struct kennel_error **err)
+static int start(const struct kennel_spec *spec, int leader_fd, char *ret_id, struct kennel_error **err)
 {
 	struct kennel_spec copy = *spec;
 	const struct log_sink sink = { .write = spec->write ? log_write : NULL, .data = &copy };
@@ -58,7 +57,7 @@ static int start(const struct kennel_spec *spec, int leader_fd, char ret_id[KENN
 	return r;
 }
 
-int kennel_start(const struct kennel_spec *spec, char ret_id[KENNEL_ID_SIZE], struct kennel_error **err)
+int kennel_start(const struct kennel_spec *spec, char *ret_id, struct kennel_error **err)
 {
 	return start(spec, -EBADF, ret_id, err);
 }

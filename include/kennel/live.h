@@ -27,15 +27,14 @@ extern "C" {
  * @spec:   with the key "keep"; what else it says overrules the container's configuration for this time.
  * Without a
  *          command, here or there, and without "boot" nothing runs inside but what enters it. Borrowed
- * @ret_id: id of the sandbox
+ * @ret_id: id of the sandbox; room for KENNEL_ID_SIZE bytes
  * @err:    error out, owned by the caller, or NULL
  *
  * Returns once its command runs. A process of its own watches it from then on, which is nobody's child; it
  * forks from the caller and has none of its descriptors. The container must be there.
  * Return: 0; -KENNEL_E_BUSY where it runs already; or as kennel_sandbox_start(). Since 0.1.
  */
-KENNEL_PUBLIC int kennel_start(const struct kennel_spec *spec, char ret_id[KENNEL_ID_SIZE],
-			       struct kennel_error **err);
+KENNEL_PUBLIC int kennel_start(const struct kennel_spec *spec, char *ret_id, struct kennel_error **err);
 
 /**
  * kennel_start_here() - start a container, and carry descriptors 0 and 1 to its terminal until it ends

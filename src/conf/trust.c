@@ -6,6 +6,7 @@
 
 #include "base/macro.h"
 
+/* clang-format off */
 /* value: the only one that is harmless; NULL: any. */
 static const struct {
 	const char *key, *value;
@@ -36,6 +37,7 @@ static const struct {
 	{ "without", NULL },
 	{ "workdir", NULL },
 };
+/* clang-format on */
 
 bool trust_is_needed(const char *key, const char *value)
 {

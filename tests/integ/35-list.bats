@@ -29,8 +29,8 @@ fact() {
 	start
 	run_kennel list
 	is_status 0
-	is_equal "$(head -n 1 <<<"$stdout" | tr -s ' ')" "ID NAME LEVEL AGE PID BASE COMMAND"
-	grep -Eq "^$ID +- +user +[0-9]+s +$PID +system +sh -c 'echo \"\\\$KENNEL_ID\"; exec sleep 300'$" <<<"$stdout"
+	is_equal "$(head -n 1 <<<"$stdout" | tr -s ' ')" "ID NAME STATE LEVEL AGE PID BASE COMMAND"
+	grep -Eq "^$ID +- +running +user +[0-9]+s +$PID +system +sh -c 'echo \"\\\$KENNEL_ID\"; exec sleep 300'$" <<<"$stdout"
 	run_kennel ls
 	has "$ID" "$stdout"
 }

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * unit/test-live.c - containers in the background as a program uses them, in a store of its own. Sandboxes of
+ * other people may run on the same machine meanwhile.
+ */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <kennel/kennel.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+static char store[64];
+
+#define ok(call, err) \
+	do { \
+		if ((call) < 0) \
+			fail_msg("%s: %s", #call, kennel_error_message(err)); \
+	} while (0)
+
+static int set_up(void **state)
+{
+	snprintf(store, sizeof(store), "/var/tmp/kennel-unit-live-XXXXXX");
+	if (geteuid() != 0)
+		return 0;
+	if (!mkdtemp(store))
+		return -1;
+	struct kennel_spec *spec;
+	return kennel_spec_new(&spec, NULL) < 0 || kennel_spec_set(spec, "net", "none", NULL) < 0 ||
+			       kennel_container_create(store, "box", spec, NULL) < 0 ||
+			       kennel_spec_free(spec) ?
+		       -1 :
+		       0;
+}
+
+static int tear_down(void **state)
+{
+	if (geteuid() != 0)
+		return 0;
+	(void)!kennel_container_remove(store, "box", KENNEL_REMOVE_END, NULL);
+	return rmdir(store);
+}
+
+static struct kennel_spec *wish(const char *name, const char *command)
+{
+	const char *const argv[] = { "/bin/sh", "-c", command, NULL };
+	struct kennel_spec *spec;
+
+	assert_int_equal(kennel_spec_new(&spec, NULL), 0);
+	assert_int_equal(kennel_spec_set(spec, "path", store, NULL), 0);
+	assert_int_equal(kennel_spec_set(spec, "keep", name, NULL), 0);
+	assert_int_equal(kennel_spec_set_command(spec, command ? argv : NULL, NULL), 0);
+	return spec;
+}
+
+static void need_root(void)
+{
+	if (geteuid() != 0)
+		skip_test("needs root");
+}
+
+static void test_start_wait_freeze_thaw_stop(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL, *busy = NULL;
+	char id[KENNEL_ID_SIZE], again[KENNEL_ID_SIZE];
+	enum kennel_state now;
+
+	need_root();
+	struct kennel_spec *spec = wish("box", NULL);
+	ok(kennel_start(spec, id, &err), err);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* the monitor is nobody's child */
+	assert_int_equal(kennel_wait(store, "box", KENNEL_STATE_RUNNING, 0, &now, &err), 1);
+	assert_int_equal(kennel_start(spec, again, &busy), -KENNEL_E_BUSY);
+	ok(kennel_freeze(id, &err), err);
+	assert_int_equal(kennel_wait(store, "box", KENNEL_STATE_STOPPED, 50, &now, &err), 0);
+	assert_int_equal(now, KENNEL_STATE_FROZEN);
+	ok(kennel_thaw(id, &err), err);
+	assert_int_equal(kennel_wait(NULL, id, KENNEL_STATE_RUNNING, 0, NULL, &err), 1);
+	ok(kennel_stop(id, 0, 10000, NULL, &err), err);
+	assert_int_equal(kennel_wait(store, "box", KENNEL_STATE_STOPPED, 10000, NULL, &err), 1);
+	assert_int_equal(kennel_wait(store, "nobody", KENNEL_STATE_STOPPED, 0, NULL, NULL),
+			 -KENNEL_E_NOTFOUND);
+	assert_int_equal(kennel_console(id, -1, 0, NULL, NULL), -KENNEL_E_NOTFOUND);
+	assert_int_equal(kennel_freeze(id, NULL), -KENNEL_E_NOTFOUND);
+	kennel_spec_free(spec);
+	spec = wish("nobody", NULL);
+	assert_int_equal(kennel_start(spec, id, NULL), -KENNEL_E_NOTFOUND);
+	kennel_spec_free(spec);
+}
+
+static int collect(void *data, const char *bytes, size_t n)
+{
+	buf_add(data, bytes, n);
+	return 0;
+}
+
+static void test_here_gives_the_exit_code_and_the_log_has_what_was_shown(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_buf_ struct buf log = { 0 }, last = { 0 };
+	int status = -1, null_fd, in_fd = dup(STDIN_FILENO);
+
+	need_root();
+	struct kennel_spec *spec = wish("box", "echo one; echo two; exit 9");
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	dup2(null_fd, STDIN_FILENO);
+	int r = kennel_start_here(spec, &status, &err);
+	dup2(in_fd, STDIN_FILENO);
+	close(in_fd);
+	close(null_fd);
+	ok(r, err);
+	assert_int_equal(status, 9);
+	assert_int_equal(kennel_wait(store, "box", KENNEL_STATE_STOPPED, 10000, NULL, &err), 1);
+	ok(kennel_log(store, "box", 0, 0, collect, &log, &err), err);
+	assert_non_null(strstr(buf_str(&log), "one\r\ntwo\r\n"));
+	ok(kennel_log(store, "box", 1, 1, collect, &last, &err), err); /* ends, for it is stopped */
+	assert_string_equal(buf_str(&last), "two\r\n");
+	kennel_spec_free(spec);
+}
+
+struct seen {
+	char id[KENNEL_ID_SIZE];
+	bool running, stopped;
+};
+
+static int note(void *data, const char *id, const char *name, enum kennel_state state)
+{
+	struct seen *s = data;
+
+	if (strcmp(id, s->id) != 0)
+		return 0;
+	assert_string_equal(name, "box");
+	assert_non_null(kennel_state_name(state));
+	s->running |= state == KENNEL_STATE_RUNNING;
+	s->stopped |= state == KENNEL_STATE_STOPPED;
+	return s->stopped;
+}
+
+static void *stop_it(void *data)
+{
+	usleep(200000);
+	(void)!kennel_stop(((struct seen *)data)->id, 0, 0, NULL, NULL);
+	return NULL;
+}
+
+static void test_watch_hears_of_each(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct seen seen = { .running = false };
+	pthread_t thread;
+
+	need_root();
+	struct kennel_spec *spec = wish("box", "exec sleep 100");
+	ok(kennel_start(spec, seen.id, &err), err);
+	assert_int_equal(pthread_create(&thread, NULL, stop_it, &seen), 0);
+	ok(kennel_watch(note, &seen, &err), err);
+	pthread_join(thread, NULL);
+	assert_true(seen.running && seen.stopped);
+	kennel_spec_free(spec);
+}
+
+static void test_states_have_names(void **state)
+{
+	assert_string_equal(kennel_state_name(KENNEL_STATE_FROZEN), "frozen");
+	assert_null(kennel_state_name((enum kennel_state)0));
+	assert_null(kennel_state_name((enum kennel_state)3));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start_wait_freeze_thaw_stop),
+		cmocka_unit_test(test_here_gives_the_exit_code_and_the_log_has_what_was_shown),
+		cmocka_unit_test(test_watch_hears_of_each),
+		cmocka_unit_test(test_states_have_names),
+	};
+
+	return cmocka_run_group_tests_name("live", tests, set_up, tear_down);
+}
