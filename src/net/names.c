@@ -166,6 +166,9 @@ bool net_names_find(const char *entry, const char *name, const char *bridge, con
 	size_t len;
 
 	has[0] = has[1] = false;
+	/* What a sandbox is called may be anybody's word: it must not stand for a name of the world. */
+	if (!long_name && strchr(name, '.'))
+		return false;
 	const char *where = find_line(entry, "machine-net", &len);
 	if (!where || !is_word(where, len, machine))
 		return false;

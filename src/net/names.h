@@ -3,10 +3,10 @@
  * net/names.h - names of the sandboxes on one bridge, for one of them: a small resolver behind its own
  * loopback.
  *
- * It answers for the host names and container names of those that run on the same bridge, also with
- * ".kennel" behind them, and hands all other questions on to the machine's resolvers. What runs is looked up
- * in the runtime directory for each question, so there is nothing to keep up to date, and no file of
- * anybody's is written.
+ * It answers for the host names and container names of those that run on the same bridge, with ".kennel"
+ * behind them or, where they have no dot, without; and hands all other questions on to the machine's
+ * resolvers. What runs is looked up in the runtime directory for each question, so there is nothing to keep
+ * up to date, and no file of anybody's is written.
  *
  * One process for each sandbox, with nothing but its three descriptors, the runtime directory as its root,
  * the id of nobody and the right to read there. It ends with the monitor.

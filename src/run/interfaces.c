@@ -104,6 +104,17 @@ static int fail_link(struct kennel_error **err, const char *what, const char *na
 	return explain(err, fail_errno(err, "%s \"%s\"", what, name));
 }
 
+/* Of the namespace that this thread is in. A kernel without IPv6 has none of these. */
+static void set_ipv6(const char *name, const char *key, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", name, key);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!write(fd, value, strlen(value));
+}
+
 /* The network of a bridge that is there. */
 static int read_subnet(struct outside *o, unsigned bridge, struct kennel_error **err)
 {
@@ -159,6 +170,8 @@ static int make_own_bridge(struct outside *o, unsigned *ret, struct kennel_error
 		if (link_add_address(o->nl_fd, *ret, &a) < 0 && i == 0)
 			return fail_link(err, "give an address to", NET_BRIDGE);
 	}
+	/* The inside could tell this machine where the rest of the world is. */
+	set_ipv6(NET_BRIDGE, "accept_ra", "0");
 	return link_set_up(o->nl_fd, *ret) < 0 ? fail_link(err, "bring up", NET_BRIDGE) : 0;
 }
 
@@ -284,6 +297,7 @@ static int make_pair(struct outside *o, struct spec_interface *in, unsigned i, c
 		return fail_link(err, "make the interface", outer);
 	if (in->kind != SPEC_LINK_BRIDGE)
 		memcpy(in->link, outer, sizeof(outer));
+	set_ipv6(outer, "accept_ra", "0");
 	if (link_set_up(o->nl_fd, index) < 0)
 		return fail_link(err, "bring up", outer);
 	for (unsigned k = 0; k < 2; k++) {
@@ -322,17 +336,6 @@ static int make_one(struct outside *o, unsigned i, struct kennel_error **err)
 
 	return in->kind == SPEC_LINK_MACVLAN ? make_macvlan(o, in, &inner, err) :
 					       make_pair(o, in, i, &inner, err);
-}
-
-/* Of the namespace that this thread is in. A kernel without IPv6 has none of these. */
-static void set_ipv6(const char *name, const char *key, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", name, key);
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)!write(fd, value, strlen(value));
 }
 
 /* In the sandbox's namespace. */

@@ -41,7 +41,7 @@ int names_start(struct launch *l, int socket_fd, struct kennel_error **err) MUST
 /* What tells this machine's network from another one in the runtime entries. -1 and errno. */
 int names_machine(char ret[NAMES_MACHINE_SIZE]);
 /* resolv.conf of the inside: servers, lines of their own, in the place of those in the machine's. Pure. */
-#define NAMES_LINE "nameserver 169.254.1.1\n" /* NET_NAMES_ADDRESS */
+#define NAMES_LINE "nameserver 169.254.1.1\noptions edns0\n" /* NET_NAMES_ADDRESS */
 int names_resolv_conf(const char *servers, const char *host, char **ret, struct kennel_error **err)
 	MUST_CHECK;
 /* lease.c: in the sandbox's namespace, asks for an address and starts what renews it. */

@@ -124,6 +124,28 @@ only_the_machines() {
 	is_equal "$(links)" "br0 lo "
 }
 
+@test "network: what the inside says of routes to the world is heard neither by the machine nor by neighbours" {
+	cat >"$T/advertise" <<-'END'
+		import socket, time
+		for name in ("eth0", "eth1"):
+		    s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+		    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+		    for _ in range(40):
+		        try:
+		            s.sendto(b"\x86\0\0\0\x40\0\x07\x08" + bytes(8), ("ff02::1", 0, 0, socket.if_nametoindex(name)))
+		            print("said")
+		            break
+		        except OSError:         # its own address is being looked at
+		            time.sleep(0.1)
+	END
+	serving near tcp 80 --net bridge
+	on run --net bridge --net private -- sh -c 'sleep 2.5; /usr/bin/python3 "$0"; sleep 0.5' "$T/advertise"
+	is_equal "$stdout" $'said\nsaid'
+	is_equal "$("${ON[@]}" ip -6 route show default)" ""
+	run "$KENNEL" exec "$("${ON[@]}" "$KENNEL" list --json | jq -r '.[] | select(.hostname == "near").id')" -- ip -6 route show default
+	is_equal "$output" ""
+}
+
 @test "network: another's namespace, and another container's network" {
 	for level in ns user; do
 		run_kennel run --isolate "$level" --net "ns:/proc/$NS/ns/net" -- sed -n 's/^ *\([^ :]*\):.*/\1/p' /proc/net/dev

@@ -300,7 +300,7 @@ static void test_net_names_find_by_bridge_machine_and_name(void **state)
 	} rows[] = {
 		{ "web", "kennel0", "7", true, true, true },
 		{ "web.kennel", "kennel0", "7", true, true, true },
-		{ "web.lan", "br0", "7", true, true, false },
+		{ "web.lan", "br0", "7", false, false, false },
 		{ "web.lan.kennel", "br0", "7", true, true, false },
 		{ "web", "br1", "7", false, false, false },
 		{ "web", "kennel0", "77", false, false, false },
@@ -398,7 +398,7 @@ static void test_names_resolv_conf_keeps_other_lines(void **state)
 					   "search lan\nnameserver 1.2.3.4\noptions ndots:2\nnameserver ::1",
 					   &text, NULL),
 			 0);
-	assert_string_equal(text, "nameserver 169.254.1.1\nsearch lan\noptions ndots:2\n");
+	assert_string_equal(text, "nameserver 169.254.1.1\noptions edns0\nsearch lan\noptions ndots:2\n");
 	assert_int_equal(
 		net_names_servers(
 			"nameserver 1.2.3.4\n#nameserver 5.6.7.8\nnameserver\tfd00::1\nnameserver x\n"
