@@ -15,6 +15,7 @@
 
 #define TEXT_MAX (4u << 20) /* bytes of one side */
 #define DATABASE_MAX (64u << 20)
+#define RPM_MAX (512u << 20)
 #define CONTEXT 3
 
 /* Return: 1, 0 it is not there or no file, or a negative code; more than max bytes: LIMIT. */
@@ -145,16 +146,58 @@ static int look_at_pacman(struct look *l, const char *path, struct kennel_error 
 	return delta_diff(l->delta->tree, path, note_pacman, l, err);
 }
 
+/* Of path/name. Return as read_side(). */
+static int read_in(struct look *l, const char *path, const char *name, int after, struct buf *ret,
+		   struct kennel_error **err)
+{
+	_cleanup_free_ char *file = NULL;
+
+	if (asprintf(&file, "%s/%s", path, name) < 0)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	return read_side(l->delta, file, after, RPM_MAX, ret, err);
+}
+
+/* Return: 0 read, or there is none; 1 it is of an older kind, or a part of it is still in a log beside it. */
+static int read_rpm(struct look *l, const char *path, int after, struct package_list *ret,
+		    struct kennel_error **err)
+{
+	static const char *const older[] = { "Packages", "Packages.db" };
+	_cleanup_buf_ struct buf b = { 0 }, other = { 0 };
+	int r = read_in(l, path, "rpmdb.sqlite", after, &b, err);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(older); i++) {
+		r = read_in(l, path, older[i], after, &other, err);
+		if (r > 0)
+			return 1;
+	}
+	if (r <= 0)
+		return r;
+	r = read_in(l, path, "rpmdb.sqlite-wal", after, &other, err);
+	if (r < 0)
+		return r;
+	return other.len || !packages_is_rpm(buf_str(&b), b.len) ?
+		       1 :
+		       packages_parse_rpm(buf_str(&b), b.len, ret, err);
+}
+
+static int look_at_rpm(struct look *l, const char *path, struct kennel_error **err)
+{
+	int r = read_rpm(l, path, 0, &l->before, err);
+
+	return r ? r : read_rpm(l, path, 1, &l->after, err);
+}
+
 static const struct {
 	const char *manager, *path;
-	int (*look)(struct look *l, const char *path, struct kennel_error **err); /* NULL: it can't be read */
+	/* 1: it can't be read */
+	int (*look)(struct look *l, const char *path, struct kennel_error **err);
 } databases[] = {
 	{ "dpkg", "/var/lib/dpkg/status", look_at_dpkg },
 	{ "apk", "/lib/apk/db/installed", look_at_apk },
 	{ "apk", "/usr/lib/apk/db/installed", look_at_apk },
 	{ "pacman", "/var/lib/pacman/local", look_at_pacman },
-	{ "rpm", "/var/lib/rpm", NULL },
-	{ "rpm", "/usr/lib/sysimage/rpm", NULL },
+	{ "rpm", "/var/lib/rpm", look_at_rpm },
+	{ "rpm", "/usr/lib/sysimage/rpm", look_at_rpm },
 };
 
 static int look_at(struct look *l, size_t i, struct kennel_error **err)
@@ -163,14 +206,14 @@ static int look_at(struct look *l, size_t i, struct kennel_error **err)
 
 	if (r < 0 || !l->changed)
 		return r;
-	if (!databases[i].look) {
+	r = databases[i].look(l, databases[i].path, err);
+	if (r < 0)
+		return r;
+	if (r > 0) {
 		const struct kennel_package p = { .size = sizeof(p), .manager = l->manager };
 
 		return l->visit(l->data, &p);
 	}
-	r = databases[i].look(l, databases[i].path, err);
-	if (r < 0)
-		return r;
 	packages_sort(&l->before);
 	packages_sort(&l->after);
 	return packages_compare(&l->before, &l->after, visit_package, l);

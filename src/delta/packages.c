@@ -48,6 +48,13 @@ static int add(struct package_list *l, const struct span *name, const struct spa
 	return 0;
 }
 
+int packages_add(struct package_list *l, const char *name, const char *version, struct kennel_error **err)
+{
+	const struct span n = { name, strlen(name) }, v = { version, strlen(version) };
+
+	return add(l, &n, NULL, &v, err);
+}
+
 /* The next line without its newline. */
 static bool next_line(const char **at, const char *end, struct span *ret)
 {

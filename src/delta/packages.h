@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * delta/packages.h - which packages a text database of a package manager names. Pure.
+ * delta/packages.h - which packages a database of a package manager names. Pure.
  */
 #ifndef KENNEL_DELTA_PACKAGES_H
 #define KENNEL_DELTA_PACKAGES_H
@@ -29,6 +29,15 @@ int packages_parse_apk(const char *text, size_t size, struct package_list *ret, 
 /* One directory of /var/lib/pacman/local, "name-1:2.3-4". Return: 1 added, 0 it is none, or a code. */
 int packages_parse_pacman(const char *dir, struct package_list *ret, struct kennel_error **err) MUST_CHECK;
 
+/* rpmdb.sqlite, without what stands in a log beside it. Return as above; a damaged one names less. */
+int packages_parse_rpm(const char *text, size_t size, struct package_list *ret, struct kennel_error **err)
+	MUST_CHECK;
+/* Is it one? */
+bool packages_is_rpm(const char *text, size_t size);
+
+/* Both are copied. */
+int packages_add(struct package_list *l, const char *name, const char *version, struct kennel_error **err)
+	MUST_CHECK;
 void packages_sort(struct package_list *l);
 void packages_done(struct package_list *l);
 

@@ -57,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	parse(packages_parse_dpkg, text, size);
 	parse(packages_parse_apk, text, size);
+	parse(packages_parse_rpm, text, size);
 	(void)!packages_parse_pacman(text, &l, NULL);
 	const size_t first = strlen(text);
 	const struct text_side a = { text, first };

@@ -191,6 +191,29 @@ line"'
 	is_status 125
 }
 
+@test "diff: --packages, of rpm" {
+	need_commands python3
+	[ ! -e /usr/lib/sysimage/rpm ] || skip "needs a machine without rpm's database"
+	local n many=()
+	for n in $(seq 60); do many+=("pkg$n,,1.$n,1,noarch"); done
+	python3 "$LIB_TOP/tests/harness/rpm-database.py" "$T/db" bash,,5.2,1.fc39,x86_64 dbus,1,1.14,2,x86_64 gpg-pubkey,,abc,def, "${many[@]}"
+	start 'mkdir -p /usr/lib/sysimage/rpm; cp db /usr/lib/sysimage/rpm/rpmdb.sqlite; : >/usr/lib/sysimage/rpm/rpmdb.sqlite-wal'
+	run_kennel diff --packages "$ID"
+	is_status 0
+	is_equal "$stderr" ""
+	has "A bash.x86_64 5.2-1.fc39 (rpm)" "$stdout"
+	has "A dbus.x86_64 1:1.14-2 (rpm)" "$stdout"
+	has "A gpg-pubkey abc-def (rpm)" "$stdout"
+	is_equal "$(wc -l <<<"$stdout")" 63
+	# one that is open, and one of an older kind
+	"$KENNEL" exec "$ID" -- sh -c 'echo x >/usr/lib/sysimage/rpm/rpmdb.sqlite-wal'
+	run_kennel diff --packages "$ID"
+	has "packages of rpm were changed" "$stderr"
+	"$KENNEL" exec "$ID" -- sh -c 'cd /usr/lib/sysimage/rpm; rm *; echo x >Packages'
+	run_kennel diff --packages "$ID"
+	has "packages of rpm were changed" "$stderr"
+}
+
 @test "diff: deeper than a path can be" {
 	need_commands python3
 	start "python3 -c 'import os
