@@ -106,6 +106,7 @@ struct launch {
 	unsigned n_views;
 	int view_death_fd; /* the servers' end of the pipe that we hold, until they may go on */
 	struct unreadable *unreadable;  /* what the user can't read of the base */
+	struct unreadable *layers_unreadable; /* the same of each view that is a directory given as a layer */
 	struct delta_known *known; /* those and their parents, and /etc, as they are outside */
 	size_t n_known;
 	struct stat base_stat; /* the same of the base itself, where there is base_fd */

@@ -157,40 +157,77 @@ static int know_all(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
+/* Out of the cache, of which what is stale is made anew, or by one walk. */
+static int get(const struct unreadable_query *q, struct unreadable *ret, struct kennel_error **err)
+{
+	int r = unreadable_get(q, ret, err);
+
+	if (r < 0 || !ret->stale)
+		return r;
+	unreadable_done(ret);
+	*ret = (struct unreadable){ 0 };
+	r = unreadable_refresh(q, err);
+	return r < 0 ? r : unreadable_get(q, ret, err);
+}
+
+static void name_cache(int fd, char *ret, size_t size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0)
+		snprintf(ret, size, "%llx-%llx", (unsigned long long)st.st_dev,
+			 (unsigned long long)st.st_ino);
+}
+
+static int find_in_layers(struct launch *l, int cache_fd, struct kennel_error **err)
+{
+	l->layers_unreadable = calloc(l->n_views, sizeof(*l->layers_unreadable));
+	if (!l->layers_unreadable)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (unsigned i = 0; i < l->n_views; i++) {
+		char key[64] = "layer";
+		const struct unreadable_query q = { .root_fd = l->views[i].fd,
+						    .cache_fd = cache_fd,
+						    .key = key };
+
+		/* an image's reader reads all of it */
+		if (l->views[i].kind != VIEW_LAYER || l->views[i].format)
+			continue;
+		name_cache(q.root_fd, key, sizeof(key));
+		int r = get(&q, &l->layers_unreadable[i], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int unreadable_find(struct launch *l, struct kennel_error **err)
 {
 	const struct plan *p = l->sb->plan;
 	_cleanup_close_ int cache_fd = open_cache();
 	char key[64] = "system";
-	struct stat st;
 
-	if (l->spec->base_path && fstat(l->base_fd, &st) == 0)
-		snprintf(key, sizeof(key), "%llx-%llx", (unsigned long long)st.st_dev,
-			 (unsigned long long)st.st_ino);
+	if (l->spec->base_path)
+		name_cache(l->base_fd, key, sizeof(key));
 	l->unreadable = calloc(1, sizeof(*l->unreadable));
 	if (!l->unreadable)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	if (l->base_fd < 0)
-		return 0; /* an image: its reader reads all of it */
-	const struct unreadable_query q = {
-		.root_fd = l->base_fd,
-		.cache_fd = cache_fd,
-		.key = key,
-		.skip = (const char *const *)p->view_without.items,
-		.is_system = l->spec->base_path == NULL,
-	};
-	int r = unreadable_get(&q, l->unreadable, err);
-	if (r == 0 && l->unreadable->stale) {
-		unreadable_done(l->unreadable);
-		*l->unreadable = (struct unreadable){ 0 };
-		r = unreadable_refresh(&q, err);
-		if (r >= 0)
-			r = unreadable_get(&q, l->unreadable, err);
+	int r = find_in_layers(l, cache_fd, err);
+	if (r == 0 && l->base_fd >= 0) { /* of an image all is read */
+		const struct unreadable_query q = {
+			.root_fd = l->base_fd,
+			.cache_fd = cache_fd,
+			.key = key,
+			.skip = (const char *const *)p->view_without.items,
+			.is_system = l->spec->base_path == NULL,
+		};
+
+		r = get(&q, l->unreadable, err);
+		if (r == 0)
+			r = know_all(l, err);
+		if (r == 0)
+			r = make_shadows(l, err);
 	}
-	if (r == 0)
-		r = know_all(l, err);
-	if (r == 0)
-		r = make_shadows(l, err);
 	return r < 0 ? wrap(err, r, "find what this user can't read") : 0;
 }
 
@@ -199,6 +236,9 @@ void unreadable_end(struct launch *l)
 	if (l->unreadable)
 		unreadable_done(l->unreadable);
 	free(l->unreadable);
+	for (unsigned i = 0; l->layers_unreadable && i < l->n_views; i++)
+		unreadable_done(&l->layers_unreadable[i]);
+	free(l->layers_unreadable);
 	for (size_t i = 0; i < l->n_known; i++)
 		free(l->known[i].rel);
 	free(l->known);
@@ -207,27 +247,35 @@ void unreadable_end(struct launch *l)
 	free(l->shadows);
 }
 
-int unreadable_plant(struct launch *l, struct kennel_error **err)
+/* Made-up content of a place of the base. */
+static const struct buf *content_for(const struct launch *l, const char *rel)
 {
-	for (size_t i = 0; i < l->unreadable->n && l->n_known; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(made_up); i++)
+		if (strcmp(rel, made_up[i].rel) == 0)
+			return &l->shadows[i];
+	return NULL;
+}
+
+/* known: what there is to know of the base; NULL for a layer, which is asked through its view. */
+static int plant_in(struct launch *l, unsigned lower, const struct unreadable *u,
+		    const struct delta_known *known, struct kennel_error **err)
+{
+	for (size_t i = 0; i < u->n; i++) {
 		const struct delta_spot spot = {
 			.upper_fd = l->shared->upper_fds[0],
-			.lower_fd = l->shared->lower_fds[l->child_overlays[0].n_lowers - 1],
-			.rel = l->unreadable->items[i].path + 1,
+			.lower_fd = l->shared->lower_fds[lower],
+			.rel = u->items[i].path + 1,
 			.user_xattr = true,
 			.planted = &l->sb->planted,
 			.before = launch_before(l),
-			.known = l->known,
-			.n_known = l->n_known,
+			.known = known,
+			.n_known = known ? l->n_known : 0,
 		};
 		_cleanup_error_ struct kennel_error *inner = NULL;
-		const struct buf *text = NULL;
 
-		if (views_cover(l, spot.rel))
-			continue; /* what a layer has there is what is to be seen */
-		for (size_t k = 0; k < ARRAY_SIZE(made_up); k++)
-			if (strcmp(spot.rel, made_up[k].rel) == 0)
-				text = &l->shadows[k];
+		if (views_cover(l, lower, spot.rel))
+			continue; /* what a layer above has there is what is to be seen */
+		const struct buf *text = known ? content_for(l, spot.rel) : NULL;
 		int r = delta_plant_instead(&spot, text ? buf_str(text) : NULL, text ? text->len : 0, &inner);
 
 		/* One that can't be had stays as it is, unreadable; a full delta is another matter. */
@@ -239,4 +287,15 @@ int unreadable_plant(struct launch *l, struct kennel_error **err)
 		}
 	}
 	return 0;
+}
+
+int unreadable_plant(struct launch *l, struct kennel_error **err)
+{
+	unsigned base = l->child_overlays[0].n_lowers - 1;
+	int r = 0;
+
+	/* the uppermost first: a directory in the delta is like that of who shows it */
+	for (unsigned i = 0; i < base && r == 0; i++)
+		r = plant_in(l, i, &l->layers_unreadable[i], NULL, err);
+	return r == 0 && l->n_known ? plant_in(l, base, l->unreadable, l->known, err) : r;
 }

@@ -162,9 +162,9 @@ static int layer_covers(int layer_fd, const char *rel)
 	return 0;
 }
 
-bool views_cover(const struct launch *l, const char *rel)
+bool views_cover(const struct launch *l, unsigned lower, const char *rel)
 {
-	for (unsigned i = 0; i + 1 < l->child_overlays[0].n_lowers; i++)
+	for (unsigned i = 0; i < lower; i++)
 		if (layer_covers(l->shared->lower_fds[i], rel))
 			return true;
 	return false;

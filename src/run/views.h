@@ -31,7 +31,10 @@ int views_open(struct launch *l, struct kennel_error **err) MUST_CHECK;
 void views_done(struct launch *l);
 /* Which view the share shows, if any, and what of it. */
 void views_choose_bind(struct launch *l, size_t share);
-/* Does a layer have something at rel, or hide the place from the base? Only root of the namespace may ask. */
-bool views_cover(const struct launch *l, const char *rel);
+/*
+ * Does a layer above the given lower, of which 0 is the uppermost, have something at rel, or hide the place?
+ * Only root of the namespace may ask.
+ */
+bool views_cover(const struct launch *l, unsigned lower, const char *rel);
 
 #endif

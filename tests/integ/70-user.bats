@@ -370,6 +370,19 @@ for name in sys.argv[1:]:
 	is_equal "$(cat "$T/layer/etc/shadow")" "of the layer"
 }
 
+@test "user: what can't be read of a layer has a stand-in, too, where that layer is what is to be seen" {
+	mkdir -p "$T/low/opt/l/dir/sub" "$T/high/opt/l"
+	echo closed | tee "$T/low/opt/l/closed" "$T/low/opt/l/covered" >"$T/high/opt/l/other"
+	echo open >"$T/high/opt/l/covered"
+	chmod 0 "$T/low/opt/l/closed" "$T/low/opt/l/covered" "$T/low/opt/l/dir" "$T/high/opt/l/other"
+	at_end chmod 0755 "$T/low/opt/l/dir"
+	inside --layer "$T/low" --layer "$T/high" -- 'cd /opt/l; stat -c "%n %u %a" *; cat closed other; cat covered; ls -A dir; echo new >closed; cat closed; rm other; mv dir dir2; ls'
+	is_status 0
+	local me
+	me=$(id -u)
+	is_equal "$stdout" "closed $me 0"$'\n'"covered $me 644"$'\n'"dir $me 0"$'\n'"other $me 0"$'\nopen\nnew\nclosed\ncovered\ndir2'
+}
+
 @test "user: --device is what this user may open" {
 	inside --device /dev/fuse -- '[ -c /dev/fuse ] && exec 3<>/dev/fuse && echo open'
 	is_status 0
