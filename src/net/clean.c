@@ -61,25 +61,25 @@ void net_unlock(int dir_fd, int *fd)
 	*fd = -1;
 }
 
-static bool leave_bridge(int nl_fd, int dir_fd)
+static bool leave_bridge(int nl_fd, int dir_fd, int *lock_fd)
 {
 	unsigned bridge = 0;
 	bool used = true, removed = false;
-	int lock_fd = -1;
 
-	if (net_lock(dir_fd, &lock_fd) == 0 && link_find(nl_fd, NET_BRIDGE, &bridge) == 0 && bridge &&
+	if (net_lock(dir_fd, lock_fd) == 0 && link_find(nl_fd, NET_BRIDGE, &bridge) == 0 && bridge &&
 	    link_has_ports(nl_fd, bridge, &used) == 0 && !used)
 		removed = link_remove(nl_fd, NET_BRIDGE) == 0;
-	net_unlock(dir_fd, &lock_fd);
+	net_unlock(dir_fd, lock_fd);
 	return removed;
 }
 
-void net_clean_run(const struct net_clean *c)
+void net_clean_run(struct net_clean *c)
 {
 	if (c->nl_fd < 1)
 		return;
 	if (c->lock_fd > 0)
 		close(c->lock_fd);
+	c->lock_fd = -1;
 	if (c->rules_fd > 0)
 		close(c->rules_fd);
 	if (c->names_fd > 0)
@@ -87,20 +87,20 @@ void net_clean_run(const struct net_clean *c)
 	for (unsigned i = 0; i < c->n; i++)
 		(void)!link_remove(c->nl_fd, c->outer[i]); /* gone already with its other end */
 	if (c->bridge)
-		(void)!leave_bridge(c->nl_fd, c->dir_fd);
+		(void)!leave_bridge(c->nl_fd, c->dir_fd, &c->lock_fd);
 }
 
 int net_clean_gc(int dir_fd)
 {
 	unsigned bridge = 0;
 	bool is = false;
-	int nl_fd = netlink_open(NETLINK_ROUTE), removed = 0;
+	int nl_fd = netlink_open(NETLINK_ROUTE), lock_fd = -1, removed = 0;
 
 	if (nl_fd < 0)
 		return 0;
 	if (link_find(nl_fd, NET_BRIDGE, &bridge) == 0 && bridge && link_is_bridge(nl_fd, bridge, &is) == 0 &&
 	    is)
-		removed = leave_bridge(nl_fd, dir_fd);
+		removed = leave_bridge(nl_fd, dir_fd, &lock_fd);
 	close(nl_fd);
 	return removed;
 }

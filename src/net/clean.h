@@ -27,7 +27,7 @@ struct net_clean {
 
 /* Notes the end of a pair before it is made: we may be killed anywhere. */
 void net_clean_note(struct net_clean *c, const char *outer);
-void net_clean_run(const struct net_clean *c);
+void net_clean_run(struct net_clean *c);
 /*
  * Kennel's own bridge, where nobody is on it any more and nobody was left to remove it. Return: how many
  * went, 0 or 1.

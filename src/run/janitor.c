@@ -35,7 +35,7 @@ static void wait_gone(int pidfd)
 
 __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(void *data)
 {
-	const struct janitor_work *w = data;
+	struct janitor_work *w = data;
 	struct pollfd fd = { .fd = w->monitor_pidfd, .events = POLLIN };
 
 	sys_prctl(PR_SET_NAME, (unsigned long)"kjanitor", 0, 0, 0);
