@@ -210,6 +210,8 @@ static void add_container(struct buf *b, const struct facts *f)
 	add_time(b, list, "last used", "used");
 	if (kennel_list_value(list, 0, "status"))
 		add_label(b, "last exit", fact_text(list, 0, "status"));
+	if (kennel_list_value(list, 0, "oom-kills"))
+		add_label(b, "killed", "some of its processes, for --memory was not enough");
 	if (size->known)
 		text_size(&text, size->bytes);
 	add_label(b, "on disk", size->known ? buf_str(&text) : "-");

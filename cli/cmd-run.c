@@ -114,6 +114,18 @@ static void say_farewell(struct cli *cli, struct kennel_sandbox *sb, const struc
 	cli_say(cli, buf_str(&b), "\n");
 }
 
+static void say_killed(struct cli *cli, const struct kennel_sandbox *sb)
+{
+	const uint64_t n = kennel_sandbox_count_oom_kills(sb);
+	_cleanup_buf_ struct buf b = { 0 };
+
+	if (!n)
+		return;
+	buf_printf(&b, "%llu %s killed, for --memory was not enough", (unsigned long long)n,
+		   n == 1 ? "process was" : "processes were");
+	cli_say(cli, buf_str(&b), "\n");
+}
+
 static int follow(struct cli *cli, struct kennel_sandbox *sb, const struct kennel_spec *spec,
 		  struct run_log *log, int *ret_status, struct kennel_error **err)
 {
@@ -122,6 +134,8 @@ static int follow(struct cli *cli, struct kennel_sandbox *sb, const struct kenne
 	log->raw = interactive;
 	int r = kennel_sandbox_run(sb, ret_status, err);
 	log->raw = false;
+	if (r == 0 && !log->args->quiet)
+		say_killed(cli, sb);
 	if (r == 0 && interactive && !log->args->quiet)
 		say_farewell(cli, sb, spec);
 	return r;

@@ -40,12 +40,20 @@ static int set(const struct set_args *args, const struct opt_input *in, struct k
 	return r < 0 ? r : kennel_container_set(store, in->operands[0], unset, spec, err);
 }
 
+static void say(void *cli, enum kennel_log_level level, const char *text)
+{
+	if (level == KENNEL_LOG_WARN)
+		cli_say(cli, text, "\n");
+}
+
 static int set_run(struct cli *cli, const void *args, const struct opt_input *in)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
 	struct kennel_spec *spec = NULL;
 
 	int r = kennel_spec_new(&spec, &err);
+	if (r == 0)
+		kennel_spec_set_log(spec, say, cli);
 	if (r == 0)
 		r = set(args, in, spec, &err);
 	kennel_spec_free(spec);
@@ -69,8 +77,8 @@ const struct cmd cmd_set = {
 	.name = "set",
 	.summary = "change the configuration of a container",
 	.usage = "[OPTION]... NAME",
-	.more = "Options that may be repeated add to what is there, others take its place. A running one "
-		"goes on as it was started.",
+	.more = "Options that may be repeated add to what is there, others take its place. Limits "
+		"change at once where it runs, all else at its next start.",
 	.opts = set_opts,
 	.min_operands = 1,
 	.max_operands = 1,

@@ -16,11 +16,11 @@ static const struct fact {
 	const char *key;
 	bool numeric;
 } facts[] = {
-	{ "id", false },   { "isolate", false },  { "created", true },	{ "pid", true },
-	{ "init", true },  { "base", false },	  { "command", false }, { "root", false },
-	{ "net", false },  { "hostname", false }, { "idmap", false },	{ "size", true },
-	{ "name", false }, { "state", false },	  { "path", false },	{ "used", true },
-	{ "ended", true }, { "status", true },
+	{ "id", false },   { "isolate", false },  { "created", true },	 { "pid", true },
+	{ "init", true },  { "base", false },	  { "command", false },	 { "root", false },
+	{ "net", false },  { "hostname", false }, { "idmap", false },	 { "size", true },
+	{ "name", false }, { "state", false },	  { "path", false },	 { "used", true },
+	{ "ended", true }, { "status", true },	  { "oom-kills", true },
 };
 
 /* What is in the list of running ones runs. */

@@ -123,6 +123,11 @@ int kennel_sandbox_is_interactive(const struct kennel_sandbox *sb)
 	return sb->sb->master_fd >= 0;
 }
 
+uint64_t kennel_sandbox_count_oom_kills(const struct kennel_sandbox *sb)
+{
+	return cgroup_oom_kills(sb->sb->cgroup);
+}
+
 int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files, struct kennel_error **err)
 {
 	if (sb->sb->rootless)

@@ -100,7 +100,8 @@ KENNEL_PUBLIC int kennel_container_write_config(const char *store, const char *n
  * @spec:  what is set then; keys that hold lists get one more, others are replaced; borrowed
  * @err:   error out, owned by the caller, or NULL
  *
- * Lines and comments that the changes don't concern stay as they are.
+ * Lines and comments that the changes don't concern stay as they are. Of one that runs the limits (memory,
+ * pids, cpus) change at once; where one can't, the log of @spec hears why.
  * Return: 0; -KENNEL_E_NOTFOUND for something to unset that is not there; -KENNEL_E_INVALID where the whole
  * would not be right; then nothing has changed. Since 0.1.
  */

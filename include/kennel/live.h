@@ -147,6 +147,20 @@ KENNEL_PUBLIC int kennel_wait(const char *store, const char *id, unsigned states
 			      enum kennel_state *ret_state, struct kennel_error **err);
 
 /**
+ * kennel_usage_read() - what running sandboxes use
+ * @id:  NULL for all of this user's, or one of them
+ * @ret: the list, the caller's; end it with kennel_list_free(). Beside what kennel_list_read() has:
+ *       "cpu-us" (microseconds of processor time of all its processes, those included that have ended and
+ * were
+ *       waited for), "memory-bytes" (resident; shared pages count for each), "processes", "read-bytes" and
+ *       "written-bytes" (of block devices; 0 where this user can't see it)
+ * @err: error out, owned by the caller, or NULL
+ *
+ * Return: as kennel_list_read(). Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_usage_read(const char *id, struct kennel_list **ret, struct kennel_error **err);
+
+/**
  * kennel_watch() - hear of each change of state of this user's sandboxes
  * @change: called with id, name of the container (NULL for a throwaway) and the new state, beginning with
  * those

@@ -183,6 +183,14 @@ KENNEL_PUBLIC int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64
 					       struct kennel_error **err);
 
 /**
+ * kennel_sandbox_count_oom_kills() - how many of its processes were killed because "memory" was not enough
+ * @sb: sandbox, running or ended, not yet left; borrowed
+ *
+ * Return: the number; 0 also where the kernel does not count them. Since 0.1.
+ */
+KENNEL_PUBLIC uint64_t kennel_sandbox_count_oom_kills(const struct kennel_sandbox *sb);
+
+/**
  * kennel_sandbox_keep() - make a container of a throwaway that has ended
  * @sb:   sandbox, ended and not yet freed; borrowed. It stays what it was
  * @spec: what it was started with: the container's configuration; borrowed

@@ -15,7 +15,6 @@
 
 #include "cgroup/group.h"
 
-#define CPU_PERIOD_US 100000
 #define CPU_MILLI_MIN 10 /* the kernel takes no quota below 1 ms */
 
 static bool id_is_plain(const char *id)
@@ -40,8 +39,13 @@ static int check_wish(const char *id, const struct cgroup_wish *w, struct kennel
 static unsigned ctls_of_wish(const struct cgroup_wish *w)
 {
 	return (w->pids ? CGROUP_PIDS : 0u) | (w->devices ? CGROUP_DEVICES : 0u) |
-	       (w->memory_bytes ? CGROUP_MEMORY : 0u) | (w->cpus_milli ? CGROUP_CPU : 0u) |
-	       (w->background ? CGROUP_FREEZER : 0u);
+	       (w->memory_bytes ? CGROUP_MEMORY : 0u) | (w->cpus_milli ? CGROUP_CPU : 0u);
+}
+
+/* Nice to have: what later limits, measuring and freezing need. */
+static unsigned soft_ctls(const struct cgroup_wish *w)
+{
+	return w->background ? (unsigned)CGROUP_PIDS | CGROUP_MEMORY | CGROUP_CPU | CGROUP_FREEZER : 0u;
 }
 
 static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish *w, struct kennel_error **err)
@@ -49,7 +53,8 @@ static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish 
 	const struct cgroup_plan plan = { cg->name, w->background, w->delegate, w->note, w->note_data };
 	_cleanup_cgroup_texts_ struct cgroup_texts texts = { 0 };
 	struct cgroup_layout layout;
-	unsigned left = ctls;
+	const unsigned all = ctls | soft_ctls(w);
+	unsigned left = all;
 	int r = cgroup_layout_read(w->mountinfo, &texts, &layout, err);
 
 	if (r < 0)
@@ -57,7 +62,7 @@ static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish 
 	for (unsigned ctl = 1; ctl <= CGROUP_CTL_LAST; ctl <<= 1) {
 		if (!(left & ctl))
 			continue;
-		bool soft = ctl == CGROUP_FREEZER; /* nice to have */
+		bool soft = !(ctl & ctls);
 		r = cgroup_place_v1(&layout, ctl, &plan, &cg->dirs[cg->n], soft ? NULL : err);
 		if (r < 0 && !soft)
 			return r;
@@ -68,58 +73,14 @@ static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish 
 	}
 	if (!left && !w->delegate)
 		return 0;
-	bool soft = left == 0 || left == CGROUP_FREEZER;
-	r = cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], soft ? NULL : err);
+	/* with all that would be nice, or without that */
+	r = left & ~ctls ? cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], NULL) : -1;
+	left &= ctls | CGROUP_FREEZER;
 	if (r < 0)
-		return soft ? 0 : r;
+		r = cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], left & ctls ? err : NULL);
+	if (r < 0)
+		return left & ctls ? r : 0;
 	cg->n++;
-	return 0;
-}
-
-/* Writes "N" or "N M"; optional: a kernel without the file is fine. */
-static int set_number(const struct cgroup_dir *d, const char *file, uint64_t v, bool optional,
-		      struct kennel_error **err)
-{
-	char text[24];
-	int r;
-
-	(void)!snprintf(text, sizeof(text), "%" PRIu64, v);
-	if (cgroup_write(d->fd, file, text) == 0)
-		return 0;
-	if (optional && errno == ENOENT)
-		return 0;
-	r = fail_errno(err, "write %s to \"%s\" of the control group", text, file);
-	if (kennel_error_errno(err ? *err : NULL) == ENOENT)
-		return hint(err, r, "this kernel was built without that limit");
-	return r;
-}
-
-static int set_memory(const struct cgroup_dir *d, uint64_t bytes, struct kennel_error **err)
-{
-	int r;
-
-	/* no swap on top, or a limit would only move the trouble to the machine's disk */
-	if (d->v2) {
-		r = set_number(d, "memory.max", bytes, false, err);
-		return r < 0 ? r : set_number(d, "memory.swap.max", 0, true, err);
-	}
-	r = set_number(d, "memory.limit_in_bytes", bytes, false, err); /* first: memsw may not be lower */
-	return r < 0 ? r : set_number(d, "memory.memsw.limit_in_bytes", bytes, true, err);
-}
-
-static int set_cpu(const struct cgroup_dir *d, uint64_t cpus_milli, struct kennel_error **err)
-{
-	uint64_t quota_us = cpus_milli * (CPU_PERIOD_US / 1000);
-	char text[48];
-	int r;
-
-	if (!d->v2) {
-		r = set_number(d, "cpu.cfs_period_us", CPU_PERIOD_US, false, err);
-		return r < 0 ? r : set_number(d, "cpu.cfs_quota_us", quota_us, false, err);
-	}
-	(void)!snprintf(text, sizeof(text), "%" PRIu64 " %d", quota_us, CPU_PERIOD_US);
-	if (cgroup_write(d->fd, "cpu.max", text) < 0)
-		return fail_errno(err, "write \"%s\" to \"cpu.max\" of the control group", text);
 	return 0;
 }
 
@@ -154,15 +115,9 @@ static int set_devices_v1(const struct cgroup_dir *d, const struct device_policy
 
 static int set_limits(const struct cgroup_dir *d, const struct cgroup_wish *w, struct kennel_error **err)
 {
-	int r = 0;
+	int r = cgroup_set_numbers(d, w, err);
 
-	if (d->ctls & CGROUP_PIDS)
-		r = set_number(d, "pids.max", w->pids, false, err);
-	if (r == 0 && (d->ctls & CGROUP_MEMORY))
-		r = set_memory(d, w->memory_bytes, err);
-	if (r == 0 && (d->ctls & CGROUP_CPU))
-		r = set_cpu(d, w->cpus_milli, err);
-	if (r == 0 && (d->ctls & CGROUP_DEVICES))
+	if (r == 0 && w->devices && (d->ctls & CGROUP_DEVICES))
 		r = d->v2 ? device_policy_attach_v2(w->devices, d->fd, err) :
 			    set_devices_v1(d, w->devices, err);
 	return r;
@@ -193,7 +148,7 @@ int cgroup_new(const char *id, const struct cgroup_wish *wish, struct cgroup **r
 
 	if (r < 0)
 		return r;
-	if (!ctls && !wish->delegate) {
+	if (!ctls && !wish->delegate && !wish->background) {
 		*ret = NULL;
 		return 0;
 	}

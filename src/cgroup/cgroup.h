@@ -81,6 +81,17 @@ int cgroup_freeze(const char *of_text, bool freeze, struct kennel_error **err) M
 /* Return: 1, 0, or a negative code where it can't be frozen. */
 int cgroup_is_frozen(const char *of_text);
 /*
+ * Sets one limit of the same group anew. what: as in a wish, of which one is not 0 or, for no limit,
+ * CGROUP_NO_LIMIT. Return: 0, UNSUPPORTED where the group has not got the controller, or another code.
+ */
+#define CGROUP_NO_LIMIT UINT64_MAX
+int cgroup_limit(const char *of_text, const struct cgroup_wish *what, struct kennel_error **err) MUST_CHECK;
+/*
+ * How often a process of the group was killed because memory_bytes were not enough; 0 where that is
+ * unknown.
+ */
+uint64_t cgroup_oom_kills(const struct cgroup *cg);
+/*
  * v1: a file in which "THAWED" lets the group run again, for who has to end it; -EBADF where v2 needs none.
  */
 int cgroup_thaw_fd(const struct cgroup *cg);

@@ -69,6 +69,9 @@ int cgroup_open_made(const char *of_text, unsigned ctl, int *ret_fd, bool *ret_v
 int cgroup_mount_open(const struct cgroup_mount *m);
 /* O_PATH of a directory below another one, as cgroup_mount has it: -1 and errno. */
 int cgroup_open_below(int root_fd, struct cgroup_slice path);
+/* Writes those numbers of a wish that are not 0 and that this directory serves. */
+int cgroup_set_numbers(const struct cgroup_dir *d, const struct cgroup_wish *w, struct kennel_error **err)
+	MUST_CHECK;
 /* Lets it hand down all controllers of ours that it has; those that can't be are left out. */
 void cgroup_enable_all(int dir_fd);
 /* Writes a control file below a directory: -1 and errno. */

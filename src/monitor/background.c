@@ -68,6 +68,9 @@ static void note_end(const struct sandbox *sb, int status)
 	_cleanup_buf_ struct buf b = { 0 };
 
 	buf_printf(&b, "ended\t%lld\nstatus\t%d\n", (long long)time(NULL), status);
+	const uint64_t kills = cgroup_oom_kills(sb->cgroup);
+	if (kills)
+		buf_printf(&b, "oom-kills\t%llu\n", (unsigned long long)kills);
 	(void)!container_write(&sb->keep->c, BACKGROUND_LAST, &b, NULL);
 }
 

@@ -281,3 +281,44 @@ type_in() {
 	is_equal "$status" 8
 	grep -q 'got x' "$T/out"
 }
+
+@test "live: limits change while it runs; who was killed for memory is told" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root: control groups"
+	create box
+	start -q box
+	run_kennel set -P "$T/store" --pids 7 --memory 64M --cpus 0.5 box
+	is_status 0
+	is_equal "$output" ""
+	run_kennel exec box -- sh -c 'n=0; for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & n=$((n + 1)); done; echo $n'
+	has "fork" "$stderr"
+	pkill -P "$("$KENNEL" list --json | jq '.[0].init')" || :
+	"$KENNEL" set -P "$T/store" --pids 100 --unset memory box
+	run_kennel exec box -- sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1 & done; wait; echo all'
+	is_equal "$stdout" all
+	"$KENNEL" stop box
+	# busybox' own memory, in one word
+	"$KENNEL" set -P "$T/store" --memory 16M --unset pids box
+	start -q box -- sh -c 'x=x; while :; do x=$x$x; done'
+	is_state box stopped 30
+	run_kennel info --json -P "$T/store" box
+	is_equal "$(jq '."oom-kills" > 0' <<<"$stdout")" true
+	run_kennel run --memory 16M --base "$T/base" --net none -- sh -c 'x=x; while :; do x=$x$x; done'
+	has "for --memory was not enough" "$stderr"
+}
+
+@test "live: top shows what is used, by all that runs inside" {
+	need_commands jq
+	create box
+	start -q box -- sh -c 'while :; do :; done'
+	run_kennel top --json box
+	is_status 0
+	is_equal "$(jq '.[0] | .name == "box" and .processes == 2 and ."cpu-percent" > 5 and ."memory-bytes" > 100000' <<<"$stdout")" true
+	run_kennel top -n 2 -d 100ms
+	is_status 0
+	is_equal "$(grep -c '^ID .*CPU%' <<<"$stdout")" 2
+	grep -q ' box .*running' <<<"$stdout"
+	run_kennel top nobody
+	refused yes nobody
+	run_kennel top -n 0
+	refused yes "not a number of times"
+}

@@ -49,6 +49,7 @@ static void test_enter_runs_a_command_in_a_sandbox_and_tells_when_that_has_ended
 	if (kennel_enter(id, exits, &status, &err) < 0)
 		fail_msg("%s", kennel_error_message(err));
 	assert_int_equal(status, 7);
+	assert_int_equal(kennel_sandbox_count_oom_kills(sb), 0); /* none where nothing is counted */
 	/* only the sandbox itself is a child of ours: nobody is left to be waited for */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), 0);
 	assert_int_equal(kennel_stop(id, 0, 20000, &status, &err), 0);

@@ -83,6 +83,10 @@ static void test_start_wait_freeze_thaw_stop(void **state)
 	assert_int_equal(kennel_wait(store, "box", KENNEL_STATE_STOPPED, 50, &now, &err), 0);
 	assert_int_equal(now, KENNEL_STATE_FROZEN);
 	ok(kennel_thaw(id, &err), err);
+	struct kennel_list *usage;
+	ok(kennel_usage_read(id, &usage, &err), err);
+	assert_string_equal(kennel_list_value(usage, 0, "processes"), "1");
+	kennel_list_free(usage);
 	assert_int_equal(kennel_wait(NULL, id, KENNEL_STATE_RUNNING, 0, NULL, &err), 1);
 	ok(kennel_stop(id, 0, 10000, NULL, &err), err);
 	assert_int_equal(kennel_wait(store, "box", KENNEL_STATE_STOPPED, 10000, NULL, &err), 1);
