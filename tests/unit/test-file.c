@@ -258,6 +258,7 @@ static void test_trust_is_needed_for_what_opens_the_host(void **state)
 		{ "cap-add", "ALL" },	  { "isolate", "ns" },	       { "isolate", "fs" },
 		{ "net", "host" },	  { "idmap", "no" },	       { "base", "/srv/other" },
 		{ "layer", "/x" },	  { "base", "system:/lower" }, { "tty", "no" },
+		{ "net", "bridge" },	  { "net", "container:x" },    { "publish", "80:80" },
 		{ "of-the-future", "1" },
 	};
 	static const char *const harmless[][2] = {
