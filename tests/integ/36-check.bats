@@ -53,13 +53,6 @@ remedy() {
 	is_status 125
 }
 
-@test "it is fast" {
-	run_kennel check
-	local began=${EPOCHREALTIME/./}
-	run_kennel check
-	[ $((${EPOCHREALTIME/./} - began)) -lt 300000 ]
-}
-
 @test "colour on a terminal only, and not with NO_COLOR" {
 	need_commands script
 	TERM=xterm script -qec "$KENNEL check" /dev/null </dev/null >"$T/colour" || true

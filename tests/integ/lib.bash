@@ -40,7 +40,7 @@ kennel_setup() {
 		return 1
 	}
 	# What the helpers keep is beside $T: a later test may mount or chmod anything in there.
-	until T=${TMPDIR:-/var/tmp}/kennel-integ-$BASHPID-$RANDOM$RANDOM && LIB_STATE=$T.state && [ ! -e "$T" ]; do :; done
+	until T=${TMPDIR:-/var/tmp}/kennel-integ-$BASHPID-$RANDOM$RANDOM && LIB_STATE=${T/kennel-integ-/kennel-state-} && [ ! -e "$T" ]; do :; done
 	mkdir -m 0755 "$T" "$LIB_STATE"
 	LIB_UNDO=$LIB_STATE/undo
 	: >"$LIB_UNDO"
