@@ -55,11 +55,11 @@ secret_is_safe() {
 @test "cp out: a directory that is exchanged with links never leads outside" {
 	hostile swap
 	got=0
-	for i in $(seq 60); do
+	for ((i = 1; i <= 25 || (got == 0 && i <= 100); i++)); do
 		rm -f "$T/out"
 		cp_in_time "$ID:/root/t/d/f" "$T/out"
 		if [ "$status" = 0 ]; then
-			is_equal inside "$(cat "$T/out")"
+			is_equal inside "$(<"$T/out")"
 			got=$((got + 1))
 		fi
 		rm -rf "$T/tree"
@@ -76,7 +76,7 @@ secret_is_safe() {
 	mkdir "$T/tree"
 	cp "$T/payload" "$T/tree/x"
 	got=0
-	for i in $(seq 60); do
+	for ((i = 1; i <= 25 || (got == 0 && i <= 100); i++)); do
 		cp_in_time "$T/payload" "$ID:/root/t/d/f"
 		[ "$status" != 0 ] || got=$((got + 1))
 		cp_in_time "$T/tree" "$ID:/root/t/d"
@@ -89,7 +89,7 @@ secret_is_safe() {
 @test "cp: a file that becomes a pipe, a directory or a link neither stops it nor leads outside" {
 	hostile kinds
 	echo payload >"$T/payload"
-	for i in $(seq 60); do
+	for ((i = 1; i <= 25; i++)); do
 		rm -rf "$T/out" "$T/tree"
 		cp_in_time "$ID:/root/t/d/x" "$T/out"
 		cp_in_time "$ID:/root/t/d" "$T/tree"
@@ -116,7 +116,7 @@ secret_is_safe() {
 	mkdir -p "$T/tree/a/b"
 	echo payload | tee "$T/tree/f" "$T/tree/x" "$T/tree/a/f" >"$T/tree/a/b/f"
 	ln -s nowhere "$T/tree/l"
-	for i in $(seq 100); do
+	for ((i = 1; i <= 40; i++)); do
 		cp_in_time "$T/tree" "$ID:/root/t/n$i"
 		cp_in_time "$T/tree/f" "$ID:/root/t/m$i"
 		cp_in_time "$T/tree/l" "$ID:/root/t/l$i"
