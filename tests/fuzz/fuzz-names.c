@@ -45,12 +45,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const uint8_t *text = size ? memmem(data, size, "\n\n", 2) : NULL;
 	size_t n = text ? (size_t)(text - data) : size;
 	uint8_t *query = malloc(n + 1), found[2][16];
-	char *entry = text ? strndup((const char *)text + 2, size - n - 2) : strdup("");
+	const size_t left = text ? size - n - 2 : 0;
+	char *entry = malloc(left + 1);
 	union net_server servers[NET_NAMES_SERVERS];
 	bool has[2];
 
 	if (query && entry) {
 		memcpy(query, n ? data : (const uint8_t *)"", n);
+		memcpy(entry, left ? text + 2 : (const uint8_t *)"", left);
+		entry[left] = '\0';
 		check_message(query, n);
 		if (net_names_find(entry, "web.kennel", "kennel0", "7", found, has) && !has[0] && !has[1])
 			abort();
