@@ -742,7 +742,8 @@ static void end(struct sandbox *sb)
 		(void)!errand_run(sb->user_ns_fd, remove_inner_groups, sb, NULL, NULL);
 	(void)!cgroup_destroy(sb->cgroup, NULL);
 	if (sb->work.id)
-		registry_remove(sb->registry_fd, sb->id);
+		/* a socket, or word of a freeze, has only what has a group or a monitor of its own */
+		registry_remove(sb->registry_fd, sb->id, sb->cgroup || sb->work.beside[0][0]);
 	sb->work.id = NULL;
 }
 

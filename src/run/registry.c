@@ -123,11 +123,11 @@ void registry_beside(const char *id, const char *suffix, char ret[REGISTRY_BESID
 	snprintf(ret, REGISTRY_BESIDE_SIZE, "%.8s%s", id, suffix);
 }
 
-void registry_remove(int dir_fd, const char *id)
+void registry_remove(int dir_fd, const char *id, bool beside)
 {
 	char name[REGISTRY_BESIDE_SIZE];
 
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+	for (size_t i = 0; beside && i < ARRAY_SIZE(suffixes); i++) {
 		registry_beside(id, suffixes[i], name);
 		(void)!unlinkat(dir_fd, name, 0);
 	}
@@ -192,7 +192,7 @@ static int open_live(int dir_fd, const char *id, int *ret_fd, bool *ret_removed,
 	if (fd < 0)
 		return errno == ENOENT ? 0 : fail_errno(err, "open the entry of \"%s\"", id);
 	if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
-		registry_remove(dir_fd, id);
+		registry_remove(dir_fd, id, true);
 		*ret_removed = true;
 		return 0;
 	}

@@ -37,7 +37,8 @@ void registry_put(struct buf *b, const char *key, const char *value);
 
 /* Makes the entry and locks it. Return: the descriptor that holds the lock, or a negative code. */
 int registry_add(int dir_fd, const char *id, const struct buf *content, struct kennel_error **err) MUST_CHECK;
-void registry_remove(int dir_fd, const char *id);
+/* beside: there may be something beside it. */
+void registry_remove(int dir_fd, const char *id, bool beside);
 
 struct registry_entry {
 	char *id;
