@@ -69,3 +69,18 @@ end_all() {
 	grep -q 'a 6nbc' "$T/shown"
 	"$KENNEL" log -P "$T/store" box | LC_ALL=C grep -q "$(printf '\033')"
 }
+
+@test "attack live: reboot inside, in each of its ways, ends that sandbox and nothing else" {
+	uptime=$(cut -d. -f1 /proc/uptime)
+	for way in 0x01234567 0x4321fedc 0xcdef0123 0xa1b2c3d4 0x45584543 0xd000fce2 0x89abcdef 0; do
+		run_kennel run --net none -- python3 -c 'import ctypes, sys; libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall(169 if sys.argv[2] == "x86_64" else 142, ctypes.c_uint(0xfee1dead), ctypes.c_uint(672274793), ctypes.c_uint(int(sys.argv[1], 0)), None)
+print("still here", ctypes.get_errno())' "$way" "$(uname -m)"
+		case $way in # restart, halt, power off; all others have no meaning in a pid namespace
+		0x01234567 | 0xa1b2c3d4) is_status 129 ;;
+		0x4321fedc | 0xcdef0123) is_status 130 ;;
+		*) has "still here 22" "$stdout" ;;
+		esac
+	done
+	[ "$(cut -d. -f1 /proc/uptime)" -ge "$uptime" ]
+}

@@ -42,7 +42,6 @@ static const struct call always[] = {
 	{ "init_module", 175, 128, 0, 0, 0, 0, 0 },
 	{ "finit_module", 313, 350, -1, 0, 0, 0, 0 },
 	{ "delete_module", 176, 129, 0, 0, 0, 0, 0 },
-	{ "reboot", 169, 88, 1, 2, 3, 0, 0 },
 	{ "settimeofday", 164, 79, 0, 0, 0, 0, 0 },
 	{ "clock_settime", 227, 264, 0, 0, 0, 0, 0 },
 	{ "swapon", 167, 87, 0, 0, 0, 0, 0 },
@@ -79,6 +78,7 @@ static const struct call without_userns[] = {
 	{ "clone(NEWUSER)", 56, 120, CLONE_NEWUSER, 0, 0, 0, 0 },
 	{ "clone(NEWCGROUP|NEWIPC)", 56, 120, CLONE_NEWCGROUP | CLONE_NEWIPC, 0, 0, 0, 0 },
 	{ "sethostname", 170, 74, 0, -1, 0, 0, 0 },
+	{ "reboot", 169, 88, 1, 2, 3, 0, 0 }, /* else it ends its own pid namespace: 87-live.bats */
 	{ "fanotify_init", 300, 338, SCARCE, 0, 0, 0, 0 },
 };
 
