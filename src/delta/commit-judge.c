@@ -114,11 +114,14 @@ static int judge_kind(struct judge *j, struct commit_entry *e, bool in_made, str
 	return 0;
 }
 
-static uint64_t mount_of(int fd)
+static int mount_of(int fd, uint64_t *ret, struct kennel_error **err)
 {
 	struct statx st;
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0 ? 0 : st.stx_mnt_id;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
+		return fail_errno(err, "see which file system is mounted");
+	*ret = st.stx_mnt_id;
+	return 0;
 }
 
 /* Is what is mounted there the file system that the sandbox saw? Where that can't be told, it is. */
@@ -134,27 +137,36 @@ static bool has_its_uuid(int fd, const char *uuid)
 	return strcmp(text, uuid) == 0;
 }
 
-/* The mount in which the sandbox saw it; looked at once. Return: its id, or 0 it is another one. */
-static uint64_t seen_mount(struct judge *j, unsigned mount)
+/* The mount in which the sandbox saw it; looked at once. *ret: its id, or 0 it is another one. */
+static int seen_mount(struct judge *j, unsigned mount, uint64_t *ret, struct kennel_error **err)
 {
 	const struct manifest_mount *m = &j->c->tree->manifest.mounts[mount];
 
-	if (j->mount_ids[mount] != UNKNOWN_MOUNT)
-		return j->mount_ids[mount];
+	*ret = j->mount_ids[mount];
+	if (*ret != UNKNOWN_MOUNT)
+		return 0;
 	_cleanup_close_ int fd = path_pin_plain(j->c->root_fd, strcmp(m->target, "/") == 0 ? "." : m->target,
 						O_DIRECTORY, NULL);
 	bool same = fd >= 0 && (!m->uuid || has_its_uuid(fd, m->uuid));
-	j->mount_ids[mount] = same ? mount_of(fd) : 0;
-	return j->mount_ids[mount];
+	*ret = 0;
+	int r = same ? mount_of(fd, ret, err) : 0;
+	if (r == 0)
+		j->mount_ids[mount] = *ret;
+	return r;
 }
 
-/* Is it where the sandbox saw it, or has something been mounted over it? */
-static bool is_on_its_mount(struct judge *j, const struct commit_entry *e, int dir_fd)
+/* Is it where the sandbox saw it, or has something been mounted over it? Return: 1, 0, or a code. */
+static int is_on_its_mount(struct judge *j, const struct commit_entry *e, int dir_fd,
+			   struct kennel_error **err)
 {
+	uint64_t seen, now = 0;
+
 	if (j->c->tree->manifest.view)
-		return true;
-	uint64_t seen = seen_mount(j, e->mount);
-	return seen && (!*e->rel || seen == mount_of(dir_fd));
+		return 1;
+	int r = seen_mount(j, e->mount, &seen, err);
+	if (r == 0 && seen && *e->rel)
+		r = mount_of(dir_fd, &now, err);
+	return r < 0 ? r : seen && (!*e->rel || seen == now);
 }
 
 /* Return: 1 this user may not, 0. */
@@ -260,7 +272,10 @@ static int judge_one(struct judge *j, struct commit_entry *e, bool in_made, stru
 		return settle_as(e, COMMIT_CONFLICT, err, "its directory is gone");
 	const char *name = strrchr(e->path, '/') + 1;
 	e->there = fstatat(dir_fd, *name ? name : ".", &e->host, AT_SYMLINK_NOFOLLOW) == 0;
-	if (!is_on_its_mount(j, e, dir_fd))
+	r = is_on_its_mount(j, e, dir_fd, err);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return settle_as(e, COMMIT_LEFT, err, "another file system is mounted there");
 	r = judge_rights(j, e, dir_fd, err);
 	return r != 0 ? r : judge_conflict(j, e, dir_fd, err);
