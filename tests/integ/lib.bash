@@ -372,7 +372,7 @@ lib_sample() {
 		[ $((step * most)) -lt "$POINTS" ] || break
 		[ "$n" -le "$step" ] || step=$n
 	done
-	for ((n = POINTS > 0 ? RANDOM % (step < POINTS ? step : POINTS) : 0; n < POINTS; n += step)); do
+	for ((n = POINTS > 0 ? ${KENNEL_TEST_START:-0} % (step < POINTS ? step : POINTS) : 0; n < POINTS; n += step)); do
 		printf '%s\n' "${points[n]}"
 	done >"$LIB_STATE/points"
 }
