@@ -40,12 +40,6 @@ static int set(const struct set_args *args, const struct opt_input *in, struct k
 	return r < 0 ? r : kennel_container_set(store, in->operands[0], unset, spec, err);
 }
 
-static void say(void *cli, enum kennel_log_level level, const char *text)
-{
-	if (level == KENNEL_LOG_WARN)
-		cli_say(cli, text, "\n");
-}
-
 static int set_run(struct cli *cli, const void *args, const struct opt_input *in)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
@@ -53,7 +47,7 @@ static int set_run(struct cli *cli, const void *args, const struct opt_input *in
 
 	int r = kennel_spec_new(&spec, &err);
 	if (r == 0)
-		kennel_spec_set_log(spec, say, cli);
+		kennel_spec_set_log(spec, spec_opt_warn, cli);
 	if (r == 0)
 		r = set(args, in, spec, &err);
 	kennel_spec_free(spec);

@@ -17,12 +17,6 @@ struct start_args {
 	struct live_wish stop; /* of restart */
 };
 
-static void write_log(void *data, enum kennel_log_level level, const char *text)
-{
-	if (level == KENNEL_LOG_WARN)
-		cli_say(data, text, "\n");
-}
-
 static int start_spec(struct cli *cli, const struct start_args *args, const char *name,
 		      const char *const *command, struct kennel_spec **ret, struct kennel_error **err)
 {
@@ -39,7 +33,7 @@ static int start_spec(struct cli *cli, const struct start_args *args, const char
 	if (r == 0)
 		r = kennel_spec_set_command(*ret, command, err);
 	if (r == 0 && !args->quiet)
-		kennel_spec_set_log(*ret, write_log, cli);
+		kennel_spec_set_log(*ret, spec_opt_warn, cli);
 	return r;
 }
 

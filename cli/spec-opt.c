@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/cli.h"
 
 /* Settings that begin with a path of the host, and what has to be escaped in what we put in front of it. */
 static const struct host_path {
@@ -111,6 +112,12 @@ int spec_opt_absolute(const char *path, struct buf *ret, struct kennel_error **e
 		return make_absolute(path, "", ret, err);
 	buf_puts(ret, path);
 	return buf_check(ret, err);
+}
+
+void spec_opt_warn(void *cli, enum kennel_log_level level, const char *text)
+{
+	if (level == KENNEL_LOG_WARN)
+		cli_say(cli, text, "\n");
 }
 
 int spec_opt_store(const char *path, struct buf *b, const char **ret, struct kennel_error **err)

@@ -79,6 +79,9 @@ int spec_opt_fill(struct kennel_spec *spec, const struct opt_input *in, bool tty
 /* Appends a path of the machine, made absolute. */
 int spec_opt_absolute(const char *path, struct buf *ret, struct kennel_error **err) MUST_CHECK;
 
+/* For kennel_spec_set_log(), with the struct cli: says what a person must see. */
+void spec_opt_warn(void *cli, enum kennel_log_level level, const char *text);
+
 /* The store that -P names: *ret is NULL, for the own place, or lies in b. */
 int spec_opt_store(const char *path, struct buf *b, const char **ret, struct kennel_error **err) MUST_CHECK;
 

@@ -192,9 +192,24 @@ static int put_last(struct registry_entry *e, const struct container *c, struct 
 {
 	_cleanup_buf_ struct buf text = { 0 };
 
+	static const char *const keys[] = { "ended", "status", "oom-kills" };
+	struct registry_entry last = { 0 };
+	uint64_t number;
+	int r = 0;
+
 	if (container_read(c, BACKGROUND_LAST, &text, NULL) <= 0)
 		return 0;
-	return registry_parse(buf_str(&text), e, err);
+	/* it may have come with a file of somebody else's: these numbers, and nothing else of it */
+	bool whole = registry_parse(buf_str(&text), &last, NULL) == 0;
+	for (size_t i = 0; whole && i < ARRAY_SIZE(keys) && r == 0; i++) {
+		const char *value = registry_get(&last, keys[i], 0);
+
+		if (value && parse_u64(value, &number) == 0)
+			r = put(e, keys[i], value, err);
+	}
+	strv_done(&last.keys);
+	strv_done(&last.values);
+	return r;
 }
 
 static int put_container(struct registry_entry *e, const struct container *c, struct kennel_error **err)

@@ -31,18 +31,10 @@ static int must_exist(const struct spec *spec, struct kennel_error **err)
 	return r;
 }
 
-/* The two enums are the same; the library's own has no public name. */
-static void log_write(void *data, enum log_level level, const char *text)
-{
-	const struct kennel_spec *s = data;
-
-	s->write(s->data, (enum kennel_log_level)level, text);
-}
-
 static int start(const struct kennel_spec *spec, int leader_fd, char *ret_id, struct kennel_error **err)
 {
 	struct kennel_spec copy = *spec;
-	const struct log_sink sink = { .write = spec->write ? log_write : NULL, .data = &copy };
+	const struct log_sink sink = spec_sink(&copy);
 	_cleanup_free_ char *id = NULL;
 	struct spec *s = spec->spec;
 

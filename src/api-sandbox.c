@@ -68,12 +68,17 @@ static void log_write(void *data, enum log_level level, const char *text)
 	s->write(s->data, (enum kennel_log_level)level, text);
 }
 
+struct log_sink spec_sink(const struct kennel_spec *spec)
+{
+	return (struct log_sink){ .write = spec->write ? log_write : NULL, .data = (void *)spec };
+}
+
 int kennel_sandbox_start(const struct kennel_spec *spec, struct kennel_sandbox **ret,
 			 struct kennel_error **err)
 {
 	_cleanup_free_ struct kennel_sandbox *s = calloc(1, sizeof(*s));
 	struct kennel_spec copy = *spec;
-	const struct log_sink sink = { .write = spec->write ? log_write : NULL, .data = &copy };
+	const struct log_sink sink = spec_sink(&copy);
 
 	if (!s)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");

@@ -5,6 +5,7 @@
 
 #include <kennel/sandbox.h>
 
+#include "base/log.h"
 #include "conf/spec.h"
 
 struct kennel_spec {
@@ -12,5 +13,8 @@ struct kennel_spec {
 	void (*write)(void *data, enum kennel_log_level level, const char *text);
 	void *data;
 };
+
+/* Where remarks of a start go; the spec, which may be a copy, must stay as long. */
+struct log_sink spec_sink(const struct kennel_spec *spec);
 
 #endif

@@ -148,14 +148,11 @@ static int hear(struct attached *t, struct kennel_error **err)
 	struct protocol_message m;
 	char room[PROTOCOL_ROOM];
 
-	ssize_t n = recv(t->a->socket_fd, room, sizeof(room), MSG_TRUNC | MSG_DONTWAIT);
-	/* a reset is told before what was sent until then: the monitor ended before it had heard all of us */
-	if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ECONNRESET))
+	int r = protocol_receive(t->a->socket_fd, room, false, &m, err);
+	if (r == -KENNEL_E_BUSY)
 		return 1;
-	if (n <= 0)
+	if (r == 0)
 		return gone(err);
-	int r = (size_t)n > sizeof(room) ? fail(err, KENNEL_E_CORRUPT, "a message of %zd bytes", n) :
-					   protocol_parse(room, (size_t)n, false, &m, err);
 	if (r < 0)
 		return wrap(err, r, "what the monitor says");
 	switch (m.type) {

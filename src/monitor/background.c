@@ -104,6 +104,7 @@ static void serve(const struct spec *spec, struct server *server, struct sandbox
 	while (server_run(server, sb, &status, NULL) == 0 && boots && status == ENDED_AGAIN) {
 		struct sandbox *next = NULL;
 
+		note_end(sb, FAILED_AGAIN); /* until there is another end to tell of */
 		sandbox_free(sb);
 		if (start(spec, NULL, &server, &next, NULL) < 0) {
 			server_say_ended(server, FAILED_AGAIN);

@@ -13,11 +13,9 @@ static const struct form {
 	bool from_client;
 	size_t min, max;
 } forms[] = {
-	{ PROTOCOL_ASK, true, 0, 0 },
 	{ PROTOCOL_ATTACH, true, sizeof(struct protocol_attach), sizeof(struct protocol_attach) },
 	{ PROTOCOL_INPUT, true, 1, PROTOCOL_DATA_MAX },
 	{ PROTOCOL_SIZE, true, sizeof(struct protocol_size), sizeof(struct protocol_size) },
-	{ PROTOCOL_STATE, false, sizeof(struct protocol_state), sizeof(struct protocol_state) },
 	{ PROTOCOL_OUTPUT, false, 1, PROTOCOL_DATA_MAX },
 	{ PROTOCOL_LOST, false, sizeof(uint64_t), sizeof(uint64_t) },
 	{ PROTOCOL_ENDED, false, sizeof(int32_t), sizeof(int32_t) },
@@ -59,4 +57,20 @@ int protocol_send(int fd, enum protocol_type type, const void *data, size_t size
 		n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -1 : 0;
+}
+
+int protocol_receive(int fd, char room[PROTOCOL_ROOM], bool from_client, struct protocol_message *ret,
+		     struct kennel_error **err)
+{
+	ssize_t n = recv(fd, room, PROTOCOL_ROOM, MSG_TRUNC | MSG_DONTWAIT);
+
+	/* a reset is told before what was sent until then: the other side ended before it had heard us */
+	if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ECONNRESET))
+		return -KENNEL_E_BUSY;
+	if (n <= 0)
+		return 0;
+	if ((size_t)n > PROTOCOL_ROOM)
+		return fail(err, KENNEL_E_CORRUPT, "a message of %zd bytes", n);
+	int r = protocol_parse(room, (size_t)n, from_client, ret, err);
+	return r < 0 ? r : 1;
 }

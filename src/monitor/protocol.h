@@ -20,13 +20,11 @@
 
 enum protocol_type {
 	/* from a client */
-	PROTOCOL_ASK = 1, /* nothing: answered with PROTOCOL_STATE */
-	PROTOCOL_ATTACH, /* struct protocol_attach: output comes until the end, or the client goes */
+	PROTOCOL_ATTACH = 1, /* struct protocol_attach: output comes until the end, or the client goes */
 	PROTOCOL_INPUT, /* bytes for the terminal; after ATTACH */
 	PROTOCOL_SIZE, /* struct protocol_size; after ATTACH */
 	/* from the monitor */
-	PROTOCOL_STATE = 64, /* struct protocol_state */
-	PROTOCOL_OUTPUT, /* bytes of the terminal */
+	PROTOCOL_OUTPUT = 64, /* bytes of the terminal */
 	PROTOCOL_LOST, /* uint64_t: so many bytes were left out, for the client was too slow */
 	PROTOCOL_ENDED, /* int32_t: exit status of the sandbox; the last message */
 	PROTOCOL_ERROR, /* text, not terminated; the last message */
@@ -47,12 +45,6 @@ struct protocol_attach {
 	uint32_t flags;
 };
 
-struct protocol_state {
-	uint32_t clients; /* attached ones */
-	uint32_t reserved;
-	uint64_t written; /* bytes that the terminal has shown since the start */
-};
-
 /* A message with its parts, as it was received: data points into it. */
 struct protocol_message {
 	enum protocol_type type;
@@ -68,7 +60,12 @@ int protocol_parse(const void *bytes, size_t n, bool from_client, struct protoco
 		   struct kennel_error **err) MUST_CHECK;
 /* Sends one, without waiting. Return: 0, or -1 and errno. */
 int protocol_send(int fd, enum protocol_type type, const void *data, size_t size);
-/* Receives one into room for a head and PROTOCOL_DATA_MAX. Return: as recv(). */
+/*
+ * Receives one into room for a head and PROTOCOL_DATA_MAX, without waiting. Return: 1; 0 the other side is
+ * gone; -KENNEL_E_BUSY nothing now, and no error is set; or as protocol_parse().
+ */
 #define PROTOCOL_ROOM (sizeof(struct protocol_head) + PROTOCOL_DATA_MAX)
+int protocol_receive(int fd, char room[PROTOCOL_ROOM], bool from_client, struct protocol_message *ret,
+		     struct kennel_error **err) MUST_CHECK;
 
 #endif

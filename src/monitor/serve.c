@@ -183,21 +183,10 @@ static void attach(struct server *s, struct client *c, const void *data)
 	c->heard_ms = now_ms();
 }
 
-static int tell_state(const struct server *s, const struct client *c)
-{
-	struct protocol_state state = { .written = s->backlog.written };
-
-	for (unsigned i = 0; i < s->n_clients; i++)
-		state.clients += s->clients[i].attached;
-	return protocol_send(c->fd, PROTOCOL_STATE, &state, sizeof(state));
-}
-
 /* Return: 0, or a code for which the client is refused. */
 static int obey(struct server *s, struct client *c, const struct protocol_message *m,
 		struct kennel_error **err)
 {
-	if (m->type == PROTOCOL_ASK)
-		return tell_state(s, c) < 0 ? fail_errno(err, "answer") : 0;
 	if (m->type == PROTOCOL_ATTACH) {
 		attach(s, c, m->data);
 		return 0;
@@ -222,16 +211,14 @@ static bool hear_client(struct server *s, unsigned i)
 	struct protocol_message m;
 	char room[PROTOCOL_ROOM];
 
-	ssize_t n = recv(c->fd, room, sizeof(room), MSG_TRUNC);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	int r = protocol_receive(c->fd, room, true, &m, &err);
+	if (r == -KENNEL_E_BUSY)
 		return true;
-	if (n <= 0) {
+	if (r == 0) {
 		drop_client(s, i);
 		return false;
 	}
-	int r = (size_t)n > sizeof(room) ? fail(&err, KENNEL_E_CORRUPT, "a message of %zd bytes", n) :
-					   protocol_parse(room, (size_t)n, true, &m, &err);
-	if (r == 0)
+	if (r > 0)
 		r = obey(s, c, &m, &err);
 	if (r < 0)
 		refuse(s, i, err);

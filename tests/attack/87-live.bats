@@ -28,8 +28,8 @@ end_all() {
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 		try:
 		    s.connect(sys.argv[1])
-		    s.send(struct.pack('=HHIHHI', 1, 2, 8, 0, 0, 1))
-		    s.send(struct.pack('=HHI', 1, 3, 6) + b'typed\n')
+		    s.send(struct.pack('=HHIHHI', 1, 1, 8, 0, 0, 1))
+		    s.send(struct.pack('=HHI', 1, 2, 6) + b'typed\n')
 		    print(s.recv(9000)[8:].decode())
 		except OSError as e:
 		    print('refused by the kernel:', e)

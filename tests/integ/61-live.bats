@@ -260,10 +260,10 @@ type_in() {
 		    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1]); return s
 		idle = [connect() for i in range(100)]
 		attached = [connect() for i in range(20)]
-		for s in attached: s.send(b'\1\0\2\0\10\0\0\0\0\0\0\0\0\0\0\0')
-		bad = connect(); bad.send(b'\1\0\3\0\377\377\377\377rubbish')
-		assert b'type 3' in bad.recv(999), 'not refused'
-		bad = connect(); bad.send(b'\1\0\3\0\1\0\0\0x')
+		for s in attached: s.send(b'\1\0\1\0\10\0\0\0\0\0\0\0\0\0\0\0')
+		bad = connect(); bad.send(b'\1\0\2\0\377\377\377\377rubbish')
+		assert b'type 2' in bad.recv(999), 'not refused'
+		bad = connect(); bad.send(b'\1\0\2\0\1\0\0\0x')
 		assert b'attach first' in bad.recv(999), 'not refused'
 		bad = connect(); bad.send(b'\11\0\1\0\0\0\0\0')
 		assert b'version 9' in bad.recv(999), 'not refused'

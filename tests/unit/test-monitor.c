@@ -46,11 +46,11 @@ static void messages_have_exact_sizes(void **state)
 	assert_int_equal(parse(&m, head + 3, true), -KENNEL_E_CORRUPT);
 	m.head = (struct protocol_head){ PROTOCOL_VERSION, PROTOCOL_INPUT, 0 };
 	assert_int_equal(parse(&m, head, true), -KENNEL_E_CORRUPT); /* of nothing */
-	m.head = (struct protocol_head){ PROTOCOL_VERSION, PROTOCOL_ASK, 0 };
-	assert_int_equal(parse(&m, head, true), 0);
-	assert_int_equal(parse(&m, head, false), -KENNEL_E_CORRUPT); /* of the other side */
+	m.head = (struct protocol_head){ PROTOCOL_VERSION, PROTOCOL_SIZE, sizeof(struct protocol_size) };
+	assert_int_equal(parse(&m, head + 4, true), 0);
+	assert_int_equal(parse(&m, head + 4, false), -KENNEL_E_CORRUPT); /* of the other side */
 	m.head.version++;
-	assert_int_equal(parse(&m, head, true), -KENNEL_E_UNSUPPORTED);
+	assert_int_equal(parse(&m, head + 4, true), -KENNEL_E_UNSUPPORTED);
 	m.head = (struct protocol_head){ PROTOCOL_VERSION, 63, 0 };
 	assert_int_equal(parse(&m, head, true), -KENNEL_E_CORRUPT);
 }
@@ -65,12 +65,13 @@ static void what_is_sent_is_what_is_parsed(void **state)
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	assert_int_equal(protocol_send(fds[0], PROTOCOL_ATTACH, &attach, sizeof(attach)), 0);
-	ssize_t n = recv(fds[1], room, sizeof(room), 0);
-	assert_int_equal(protocol_parse(room, (size_t)n, true, &got, NULL), 0);
+	assert_int_equal(protocol_receive(fds[1], room, true, &got, NULL), 1);
 	assert_int_equal(got.type, PROTOCOL_ATTACH);
 	assert_memory_equal(got.data, &attach, sizeof(attach));
+	assert_int_equal(protocol_receive(fds[1], room, true, &got, NULL), -KENNEL_E_BUSY);
 	close(fds[1]);
-	assert_int_equal(protocol_send(fds[0], PROTOCOL_ASK, NULL, 0), -1); /* and no SIGPIPE */
+	assert_int_equal(protocol_receive(fds[0], room, false, &got, NULL), 0);
+	assert_int_equal(protocol_send(fds[0], PROTOCOL_INPUT, "x", 1), -1); /* and no SIGPIPE */
 	close(fds[0]);
 }
 
