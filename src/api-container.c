@@ -16,6 +16,7 @@
 #include "api-running.h"
 #include "api-spec.h"
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "cgroup/cgroup.h"
 #include "conf/config.h"
 #include "container/container.h"

@@ -322,3 +322,14 @@ type_in() {
 	run_kennel top -n 0
 	refused yes "not a number of times"
 }
+
+@test "live: what stands in the word of its last end is believed only as numbers" {
+	need_commands jq
+	create box
+	start -q box -- sh -c 'exit 4'
+	is_state box stopped 10
+	printf 'status\t1, "x": 2\nended\t12\nname\tevil\nconfig\tnet\tevil\n' >"$T/store/box/last"
+	run_kennel info --json -P "$T/store" box
+	is_equal "$(jq -c '[.status, .ended, .x]' <<<"$stdout")" '[null,12,null]'
+	lacks evil "$stdout"
+}
