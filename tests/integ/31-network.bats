@@ -134,7 +134,11 @@ nothing() {
 
 # What is left when one process is killed goes by itself; where all were, "gc" is there for the bridge.
 cleaned() {
-	wait_for 5 only_the_machines && [ ! -e /run/kennel/.net ]
+	wait_for 10 nothing_of_ours
+}
+
+nothing_of_ours() {
+	only_the_machines && [ ! -e /run/kennel/.net ]
 }
 
 @test "network: kennel killed before its calls, and started beside a bridge that nobody uses" {

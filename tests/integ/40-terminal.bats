@@ -352,10 +352,10 @@ check(j.end() == 0, "code")'
 	wait_for 10 screen_has "$socket" in2side
 	wait_for 10 screen_has "$socket" '^100'
 	tmux -S "$socket" send-keys C-d
-	wait_for 10 screen_has "$socket" "no file was changed\|changed file"
+	wait_for 10 screen_has "$socket" 'no file was changed\|ommit?'
 	! screen_has "$socket" 'ommit?' || tmux -S "$socket" send-keys Enter
-	tmux -S "$socket" send-keys "stty -a | grep -c ' echo '" Enter
-	wait_for 10 screen_has "$socket" '^1$'
+	tmux -S "$socket" send-keys "echo echo=\$(stty -a | grep -c ' echo ')" Enter
+	wait_for 10 screen_has "$socket" 'echo=1$'
 }
 
 screen_has() {

@@ -219,7 +219,10 @@ fewer_pasta() {
 			timeout 20 "$KENNEL" run --net none -- sleep "$MARK" </dev/null >/dev/null 2>&1 3>&- &
 			local timer=$!
 			pause_us "$us"
-			pkill -$sig -P "$timer" -x kennel || :
+			# On a loaded machine "timeout" may not have come to start it by then.
+			until pkill -$sig -P "$timer" -x kennel; do
+				kill -0 "$timer" || return 1
+			done
 			local code=0
 			wait "$timer" || code=$?
 			# 124 would be the timeout: it did not hear the signal.
