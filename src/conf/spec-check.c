@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* conf/spec-check.c - what can't be asked for together; see spec.h. */
+#include <string.h>
+
+#include "base/error.h"
+#include "conf/network.h"
+#include "conf/spec.h"
+
+static int check_isolate(const struct spec *s, struct kennel_error **err)
+{
+	if (s->isolate == SPEC_ISOLATE_VM)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED, "isolation \"vm\" is not part of this version"),
+			    "\"user\" is the strongest level that it has");
+	if (s->idmap == SPEC_IDMAP_RANGE && s->isolate != SPEC_ISOLATE_AUTO &&
+	    s->isolate != SPEC_ISOLATE_USER)
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID, "idmap needs isolation \"user\", not \"%s\"",
+				 spec_isolate_name(s->isolate)),
+			    "leave out either --idmap or --isolate");
+	if (s->idmap == SPEC_IDMAP_NO && s->isolate == SPEC_ISOLATE_USER)
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID, "isolation \"user\" can't go without shifted ids"),
+			    "take --isolate ns, or leave out --idmap no");
+	if (s->isolate != SPEC_ISOLATE_FS)
+		return 0;
+	if (s->boot)
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID,
+				 "isolation \"fs\" has no process 1 that an init could be"),
+			    "take --isolate ns or user");
+	if (s->net != SPEC_NET_AUTO && s->net != SPEC_NET_HOST)
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID,
+				 "net \"%s\" needs a network of its own, which isolation \"fs\" lacks",
+				 spec_net_name(s->net)),
+			    "take --isolate ns or user");
+	if (s->hostname)
+		return hint(err, fail(err, KENNEL_E_INVALID, "isolation \"fs\" has no host name of its own"),
+			    "take --isolate ns or user, or leave out --hostname");
+	return 0;
+}
+
+/* Two things can't stand at one place; one below the other can ("hide /home, share /home/me/src"). */
+static int check_targets(const struct spec *s, struct kennel_error **err)
+{
+	for (size_t i = 0; i < s->n_mounts; i++) {
+		const char *target = s->mounts[i].target;
+
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(s->mounts[j].target, target) == 0)
+				return fail(err, KENNEL_E_INVALID, "two things are to be mounted at \"%s\"",
+					    target);
+		if (strv_has(&s->hide, target))
+			return fail(err, KENNEL_E_INVALID, "\"%s\" can't be both hidden and mounted", target);
+	}
+	return 0;
+}
+
+int spec_check(const struct spec *s, struct kennel_error **err)
+{
+	int r = check_isolate(s, err);
+
+	if (r == 0)
+		r = check_targets(s, err);
+	if (r == 0)
+		r = network_check(s, err);
+	if (r == 0 && s->boot && (s->user || s->workdir))
+		r = hint(err,
+			 fail(err, KENNEL_E_INVALID,
+			      "an init that boots the copy is root and begins at \"/\""),
+			 "leave --user and --workdir out, or --boot");
+	if (r == 0 && s->file && s->keep)
+		r = hint(err, fail(err, KENNEL_E_INVALID, "changes are kept in a file or by name, not both"),
+			 "leave --file or --keep out");
+	if (r == 0 && s->cap_add & s->cap_drop && s->cap_add != UINT64_MAX && s->cap_drop != UINT64_MAX)
+		r = fail(err, KENNEL_E_INVALID, "the same capability is both added and dropped");
+	return r;
+}
