@@ -57,6 +57,7 @@ static const struct opt create_opts[] = {
 	{ 'P', "path", "DIR", OPT_STRING, offsetof(struct create_args, path),
 	  "where containers are, instead of your own place", OPT_WORDS_PATH },
 	SPEC_OPT_ROWS,
+	SPEC_OPT_STORE_ROWS,
 	OPT_HELP_ROW,
 	{ .type = OPT_END },
 };

@@ -61,6 +61,7 @@ static const struct opt set_opts[] = {
 	{ 0, "unset", "KEY[=VALUE]", OPT_SETTING, 0,
 	  "drop a setting, or one value of a list; may be repeated", NULL },
 	SPEC_OPT_ROWS,
+	SPEC_OPT_STORE_ROWS,
 	{ 'c', "command", "COMMAND", OPT_SETTING, 0, "what it runs, in one word, quoted as for a shell",
 	  NULL },
 	OPT_HELP_ROW,

@@ -7,13 +7,14 @@
 
 #include <kennel/kennel.h>
 
+#include "cli/auto.h"
 #include "cli/cmd.h"
 #include "cli/live.h"
 #include "cli/spec-opt.h"
 
 struct start_args {
 	const char *path;
-	bool foreground, quiet;
+	bool foreground, quiet, all, dry_run, json;
 	struct live_wish stop; /* of restart */
 };
 
@@ -62,7 +63,19 @@ static int start_one(struct cli *cli, const struct start_args *args, const char 
 
 static int start_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
-	return start_one(cli, p, in->operands[0], live_command(in));
+	const struct start_args *args = p;
+	const struct auto_wish wish = {
+		.path = args->path, .dry_run = args->dry_run, .json = args->json, .quiet = args->quiet
+	};
+	_cleanup_error_ struct kennel_error *err = NULL;
+
+	if (args->all && !in->n_operands)
+		return auto_start(cli, &wish, in);
+	if (!args->all && in->n_operands)
+		return start_one(cli, args, in->operands[0], live_command(in));
+	(void)!hint(&err, fail(&err, KENNEL_E_INVALID, "name either a container or --auto"),
+		    "\"kennel list --kept\" shows containers, \"kennel create\" makes one");
+	return cli_error(cli, err);
 }
 
 static int restart_run(struct cli *cli, const void *p, const struct opt_input *in)
@@ -95,9 +108,23 @@ static const struct opt start_opts[] = {
 	ROW_PATH,
 	{ 'F', "foreground", NULL, OPT_FLAG, ARG(foreground),
 	  "stay with its console; ends it when this ends, and has its exit code", NULL },
+	{ 0, "auto", NULL, OPT_FLAG, ARG(all), "all that have autostart in their configuration, in order",
+	  NULL },
+	{ 'g', "group", "NAME", OPT_SETTING, 0, "of these only those in this group; may be repeated", NULL },
+	{ 0, "dry-run", NULL, OPT_FLAG, ARG(dry_run), "with --auto: only show which, and in which order",
+	  NULL },
+	{ 0, "json", NULL, OPT_FLAG, ARG(json), "with --dry-run: an array of objects, for programs", NULL },
 	{ 'q', "quiet", NULL, OPT_FLAG, ARG(quiet), "errors only", NULL },
 	OPT_HELP_ROW,
 	{ .type = OPT_END },
+};
+
+static const struct opt_rule start_rules[] = {
+	{ "auto", OPT_EXCLUDES, "foreground" },
+	{ "group", OPT_NEEDS, "auto" },
+	{ "dry-run", OPT_NEEDS, "auto" },
+	{ "json", OPT_NEEDS, "dry-run" },
+	{ .name = NULL },
 };
 
 const struct cmd cmd_start = {
@@ -108,10 +135,9 @@ const struct cmd cmd_start = {
 		"enters it. \"kennel console\" attaches to its terminal, \"kennel log\" shows what that "
 		"has shown.",
 	.opts = start_opts,
+	.rules = start_rules,
 	.flags = OPT_OPERAND_ENDS,
-	.min_operands = 1,
 	.max_operands = CMD_OPERANDS_ANY,
-	.missing = "which container: \"kennel list --kept\" shows them, \"kennel create\" makes one",
 	.operand_words = OPT_WORDS_CONTAINER,
 	.args_size = sizeof(struct start_args),
 	.run = start_run,

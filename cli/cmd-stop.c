@@ -4,12 +4,14 @@
 
 #include <kennel/kennel.h>
 
+#include "cli/auto.h"
 #include "cli/cmd.h"
 #include "cli/live.h"
 
 struct stop_args {
+	const char *path;
 	struct live_wish wish;
-	bool all, quiet;
+	bool all, autos, quiet;
 };
 
 static int stop_one(struct cli *cli, const char *id, const struct stop_args *args)
@@ -41,11 +43,14 @@ static int stop_run(struct cli *cli, const void *p, const struct opt_input *in)
 	int status = 0;
 
 	int r = live_check(&args->wish, &err);
-	if (r == 0 && !args->all == !in->n_operands)
-		r = hint(&err, fail(&err, KENNEL_E_INVALID, "name either sandboxes or --all"),
+	if (r == 0 && (args->all || args->autos) == (in->n_operands > 0))
+		r = hint(&err, fail(&err, KENNEL_E_INVALID, "name either sandboxes, or --all or --auto"),
 			 "\"kennel list\" shows those that are running");
 	if (r < 0)
 		return cli_error(cli, err);
+	const struct auto_wish autos = { .path = args->path, .quiet = args->quiet, .stop = args->wish };
+	if (args->autos)
+		return auto_stop(cli, &autos, in);
 	if (args->all)
 		return stop_all(cli, args);
 	for (size_t i = 0; i < in->n_operands; i++)
@@ -63,15 +68,21 @@ static const struct opt stop_opts[] = {
 	  "TERM INT HUP QUIT PWR USR1 USR2 KILL" },
 	{ 'k', "kill", NULL, OPT_FLAG, ARG(wish.kill), "don't ask, kill", NULL },
 	{ 'a', "all", NULL, OPT_FLAG, ARG(all), "all sandboxes of yours", NULL },
+	{ 0, "auto", NULL, OPT_FLAG, ARG(autos),
+	  "all containers that have autostart in their configuration, in the reverse order of their start",
+	  NULL },
+	{ 'g', "group", "NAME", OPT_SETTING, 0, "of these only those in this group; may be repeated", NULL },
+	{ 'P', "path", "DIR", OPT_STRING, ARG(path), "where those are, instead of your own place",
+	  OPT_WORDS_PATH },
 	{ 'q', "quiet", NULL, OPT_FLAG, ARG(quiet), "errors only", NULL },
 	OPT_HELP_ROW,
 	{ .type = OPT_END },
 };
 
 static const struct opt_rule stop_rules[] = {
-	{ "kill", OPT_EXCLUDES, "timeout" },
-	{ "kill", OPT_EXCLUDES, "signal" },
-	{ .name = NULL },
+	{ "kill", OPT_EXCLUDES, "timeout" }, { "kill", OPT_EXCLUDES, "signal" },
+	{ "auto", OPT_EXCLUDES, "all" },     { "group", OPT_NEEDS, "auto" },
+	{ "path", OPT_NEEDS, "auto" },	     { .name = NULL },
 };
 
 const struct cmd cmd_stop = {

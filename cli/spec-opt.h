@@ -66,6 +66,16 @@
 	{ 'e', "env", "NAME[=VALUE]", OPT_SETTING, 0, \
 	  "set a variable, or hand on your own; may be repeated", \
 	  NULL }
+
+/* Of containers of the store alone: "create" and "set". */
+#define SPEC_OPT_STORE_ROWS \
+	SPEC_OPT_HEADING("Its start"), \
+	{ 0, "autostart", NULL, OPT_SETTING, 0, \
+	  "\"kennel start --auto\" starts it, as the service does at boot", NULL }, \
+	{ 0, "start-group", "NAME", OPT_SETTING, 0, "a group for --auto --group; may be repeated", NULL }, \
+	{ 0, "start-order", "N", OPT_SETTING, 0, "higher ones start first, and stop last (default: 0)", \
+	  NULL }, \
+	{ 0, "start-delay", "TIME", OPT_SETTING, 0, "how long to wait before the next one is started", NULL }
 /* clang-format on */
 
 /* Hands one option on to a spec. */

@@ -50,6 +50,20 @@ KENNEL_PUBLIC int kennel_start_here(const struct kennel_spec *spec, int *ret_sta
 				    struct kennel_error **err);
 
 /**
+ * kennel_autostart_list() - the containers that start by themselves, in the order in which they do
+ * @store:  directory, or NULL
+ * @groups: only those that are in one of these; ends with NULL; NULL or none for all
+ * @ret:    the list, the caller's, as kennel_container_list() has it; kennel_list_value() also has "order"
+ *          (of two the higher one goes first) and "delay-ms" (how long to wait behind it),
+ *          kennel_list_detail() "group". One with "damage" is there too, for nobody knows
+ * @err:    error out, owned by the caller, or NULL
+ *
+ * Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_autostart_list(const char *store, const char *const *groups,
+					struct kennel_list **ret, struct kennel_error **err);
+
+/**
  * enum kennel_console_flags - how to attach to a console
  * @KENNEL_CONSOLE_BACKLOG: begin with what it has shown lately (64 KiB at most)
  */

@@ -56,7 +56,7 @@ struct spec *spec_free(struct spec *s)
 	if (!s)
 		return NULL;
 	struct strv *const lists[] = { &s->base_layers, &s->layers,  &s->without, &s->hide,
-				       &s->env,		&s->command, &s->given };
+				       &s->env,		&s->command, &s->given,	  &s->start_groups };
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_done(lists[i]);
 	for (size_t i = 0; i < s->n_mounts; i++) {
@@ -248,6 +248,11 @@ static const struct spec_key keys[] = {
 	{ "command", set_command, 0, NULL, "it is the words of a command, quoted as for a shell" },
 	{ "boot", set_flag, AT(boot), NULL, "it is yes or no" },
 	{ "quiet", set_flag, AT(quiet), NULL, "it is yes or no" },
+	{ "autostart", set_flag, AT(autostart), NULL, "it is yes or no" },
+	{ "start-group", spec_add_name, AT(start_groups), NULL,
+	  "a group is up to 64 letters, digits, dots, hyphens and underscores" },
+	{ "start-order", set_count, AT(start_order), NULL, "it is a whole number; higher ones start first" },
+	{ "start-delay", spec_set_time, AT(start_delay_ms), NULL, "it is a number of seconds, or 500ms, 2m" },
 	{ "keep", set_keep, 0, NULL, "a name has up to 64 letters, digits, dots, hyphens and underscores" },
 	{ "path", set_store, 0, NULL, "it is the full path of a directory for containers" },
 	{ "file", set_file, 0, NULL, "it is the full path of a file that kennel makes or has made" },
@@ -269,8 +274,8 @@ enum spec_use spec_key_use(const char *name)
 {
 	static int (*const lists[])(struct spec *, const struct spec_key *, const char *,
 				    struct kennel_error **) = {
-		spec_add_path,	 spec_add_target, spec_add_share, spec_add_mount,
-		spec_add_device, spec_add_caps,	  add_env,	  add_port,
+		spec_add_path, spec_add_target, spec_add_share, spec_add_mount, spec_add_device,
+		spec_add_caps, add_env,		add_port,	spec_add_name,
 	};
 	const struct spec_key *k = find_key(name);
 

@@ -74,6 +74,10 @@ struct spec {
 	bool force; /* open it over another base, too */
 	bool trust; /* honour all of its configuration */
 
+	bool autostart;
+	struct strv start_groups;
+	uint64_t start_order, start_delay_ms;
+
 	struct strv given;              /* key, value, key, value, ...: all that spec_set() took */
 	/* Of what follows spec_mark_configured() overrules what came before. */
 	size_t n_configured;            /* mounts */
@@ -96,7 +100,8 @@ struct spec *spec_free(struct spec *s);
 
 /*
  * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs
- * net publish tty hostname user workdir env memory pids cpus command boot quiet keep path file format force
+ * net publish tty hostname user workdir env memory pids cpus command boot quiet autostart start-group
+ * start-order start-delay keep path file format force
  * trust. Keys that hold lists append. In values
  * of several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of a field itself.
  * Return: 0, -KENNEL_E_INVALID with a sentence that begins with the key and quotes the value (and a hint

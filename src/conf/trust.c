@@ -11,6 +11,7 @@
 static const struct {
 	const char *key, *value;
 } harmless[] = {
+	{ "autostart", NULL }, /* as all about its start: it means nothing in a file */
 	{ "base", "system" }, /* a path could name any directory or disk of the machine */
 	{ "boot", NULL },
 	{ "cap-drop", NULL },
@@ -31,6 +32,9 @@ static const struct {
 	{ "pids", NULL },
 	{ "quiet", NULL },
 	{ "size", NULL },
+	{ "start-delay", NULL },
+	{ "start-group", NULL },
+	{ "start-order", NULL },
 	{ "tty", "auto" }, /* without one of its own it has the caller's, and could type into it */
 	{ "tty", "yes" },
 	{ "user", NULL },

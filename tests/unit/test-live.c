@@ -171,6 +171,44 @@ static void test_watch_hears_of_each(void **state)
 	kennel_spec_free(spec);
 }
 
+static void make_auto(const char *name, const char *order, const char *group)
+{
+	struct kennel_spec *spec;
+
+	assert_int_equal(kennel_spec_new(&spec, NULL), 0);
+	assert_int_equal(kennel_spec_set(spec, "autostart", "yes", NULL), 0);
+	assert_int_equal(kennel_spec_set(spec, "start-order", order, NULL), 0);
+	if (group)
+		assert_int_equal(kennel_spec_set(spec, "start-group", group, NULL), 0);
+	assert_int_equal(kennel_container_create(store, name, spec, NULL), 0);
+	kennel_spec_free(spec);
+}
+
+static void test_autostart_list_is_in_order(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	static const char *const names[] = { "c", "a", "b" }, *const groups[] = { "one", "none", NULL };
+	struct kennel_list *list;
+
+	need_root();
+	make_auto("a", "1", NULL);
+	make_auto("b", "0", "one");
+	make_auto("c", "18446744073709551615", NULL);
+	ok(kennel_autostart_list(store, NULL, &list, &err), err);
+	assert_int_equal(kennel_list_count(list), 3); /* "box" is none */
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_string_equal(kennel_list_value(list, i, "name"), names[i]);
+	assert_string_equal(kennel_list_value(list, 1, "order"), "1");
+	assert_string_equal(kennel_list_value(list, 1, "delay-ms"), "0");
+	assert_string_equal(kennel_list_detail(list, 2, "group", 0), "one");
+	kennel_list_free(list);
+	ok(kennel_autostart_list(store, groups, &list, &err), err);
+	assert_int_equal(kennel_list_count(list), 1);
+	kennel_list_free(list);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		ok(kennel_container_remove(store, names[i], 0, &err), err);
+}
+
 static void test_states_have_names(void **state)
 {
 	assert_string_equal(kennel_state_name(KENNEL_STATE_FROZEN), "frozen");
@@ -184,6 +222,7 @@ int main(void)
 		cmocka_unit_test(test_start_wait_freeze_thaw_stop),
 		cmocka_unit_test(test_here_gives_the_exit_code_and_the_log_has_what_was_shown),
 		cmocka_unit_test(test_watch_hears_of_each),
+		cmocka_unit_test(test_autostart_list_is_in_order),
 		cmocka_unit_test(test_states_have_names),
 	};
 

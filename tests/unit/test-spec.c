@@ -302,6 +302,9 @@ static const struct {
 	{ "memory", "lots", "\"lots\" is not a size", "0 is no limit" },
 	{ "pids", "1.5", "\"1.5\" is not a whole number", "500" },
 	{ "cpus", "two", "\"two\" is not a number", "1.5" },
+	{ "autostart", "soon", "\"soon\" is neither yes nor no", "yes or no" },
+	{ "start-order", "-1", "\"-1\" is not a whole number", "higher ones" },
+	{ "start-delay", "5 minutes", "\"5 minutes\" is not a time", "500ms" },
 	{ "quiet", "", "\"\" is neither yes nor no", "yes or no" },
 };
 
@@ -392,6 +395,28 @@ static void test_spec_check_combinations(void **state)
 	}
 }
 
+static void test_spec_set_start(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_spec_ struct spec *s = make();
+
+	set(s, "autostart", "yes");
+	set(s, "start-group", "web");
+	set(s, "start-group", "all.of-them_1");
+	set(s, "start-order", "7");
+	set(s, "start-delay", "2m");
+	assert_true(s->autostart);
+	assert_int_equal(s->start_groups.n, 2);
+	assert_string_equal(s->start_groups.items[1], "all.of-them_1");
+	assert_int_equal(s->start_order, 7);
+	assert_int_equal(s->start_delay_ms, 120000);
+	assert_int_equal(spec_set(s, "start-group", "a b", &err), -KENNEL_E_INVALID);
+	assert_non_null(strstr(kennel_error_message(err), "start-group: "));
+	assert_int_equal(s->start_groups.n, 2);
+	assert_int_equal(spec_key_use("start-group"), SPEC_USE_LIST);
+	assert_int_equal(spec_key_use("start-order"), SPEC_USE_VALUE);
+}
+
 static void test_suggest_offer_only_what_is_near(void **state)
 {
 	static const struct {
@@ -424,6 +449,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spec_new_is_the_system_thrown_away),
 		cmocka_unit_test(test_spec_set_words),
+		cmocka_unit_test(test_spec_set_start),
 		cmocka_unit_test(test_spec_set_numbers),
 		cmocka_unit_test(test_spec_set_base),
 		cmocka_unit_test(test_spec_set_mount_fields_and_escapes),
