@@ -14,6 +14,7 @@
 
 #include "api-list.h"
 #include "api-running.h"
+#include "api-set-live.h"
 #include "api-spec.h"
 #include "base/cleanup.h"
 #include "base/parse.h"
@@ -439,8 +440,9 @@ static void apply_limit(const struct kennel_spec *spec, const char *of_text, con
 
 /* What of it can change while it runs does; what can't is told. */
 static void apply_live(const struct place *p, const char *const *unset, const struct kennel_spec *spec,
-		       const struct buf *config)
+		       const struct buf *before, const struct buf *config)
 {
+	const struct log_sink log = spec_sink(spec);
 	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
 	_cleanup_config_ struct config c = { 0 };
 	_cleanup_buf_ struct buf cgroups = { 0 };
@@ -458,6 +460,7 @@ static void apply_live(const struct place *p, const char *const *unset, const st
 			apply_limit(spec, buf_str(&cgroups), *unset, now);
 		for (size_t i = 0; i < given->n; i += 2)
 			apply_limit(spec, buf_str(&cgroups), given->items[i], now);
+		set_live_places(h.id, before, config, &log);
 	}
 	spec_free(now);
 }
@@ -491,7 +494,7 @@ int kennel_container_set(const char *path, const char *name, const char *const *
 	if (r == 0)
 		r = end_change(&p, &before, &after, err);
 	if (r == 0)
-		apply_live(&p, given_unset, spec, &after);
+		apply_live(&p, given_unset, spec, &before, &after);
 	return r < 0 ? wrap(err, r, "change the container \"%s\"", name) : 0;
 }
 

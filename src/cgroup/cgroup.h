@@ -81,6 +81,14 @@ int cgroup_freeze(const char *of_text, bool freeze, struct kennel_error **err) M
 /* Return: 1, 0, or a negative code where it can't be frozen. */
 int cgroup_is_frozen(const char *of_text);
 /*
+ * Allows or denies the asked rules of which in the same group, where that has a device policy; all: everything
+ * that it is to allow from now on, defaults included (v2 takes it as a whole). Return: 1, 0 there is no policy,
+ * so nothing had to be done, or a code.
+ */
+int cgroup_permit(const char *of_text, const struct device_policy *all, const struct device_policy *which,
+		  bool on, struct kennel_error **err) MUST_CHECK;
+
+/*
  * Sets one limit of the same group anew. what: as in a wish, of which one is not 0 or, for no limit,
  * CGROUP_NO_LIMIT. Return: 0, UNSUPPORTED where the group has not got the controller, or another code.
  */
@@ -117,7 +125,7 @@ int cgroup_dir(const struct cgroup *cg, unsigned i, const char **ret_name);
  * into clone_fd (v2; or -EBADF), or writing "0" to each of entry_fds (v1). of_text is that process's
  * /proc/PID/cgroup.
  */
-#define CGROUP_JOIN_MAX 4
+#define CGROUP_JOIN_MAX 8
 struct cgroup_join {
 	int clone_fd;
 	int entry_fds[CGROUP_JOIN_MAX];

@@ -206,3 +206,43 @@ int device_policy_attach_v2(const struct device_policy *p, int cgroup_fd, struct
 	}
 	return 0;
 }
+
+#define ATTACHED_MAX 64 /* the kernel's limit for one group (BPF_CGROUP_MAX_PROGS) */
+
+static int detach(int cgroup_fd, uint32_t id)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_id = id;
+	_cleanup_close_ int prog_fd = sys_bpf(BPF_PROG_GET_FD_BY_ID, &attr, sizeof(attr));
+	if (prog_fd < 0)
+		return errno == ENOENT ? 0 : -1; /* gone by itself */
+	memset(&attr, 0, sizeof(attr));
+	attr.target_fd = (uint32_t)cgroup_fd;
+	attr.attach_bpf_fd = (uint32_t)prog_fd;
+	attr.attach_type = BPF_CGROUP_DEVICE;
+	return sys_bpf(BPF_PROG_DETACH, &attr, sizeof(attr));
+}
+
+int device_policy_replace_v2(const struct device_policy *p, int cgroup_fd, struct kennel_error **err)
+{
+	uint32_t ids[ATTACHED_MAX];
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = (uint32_t)cgroup_fd;
+	attr.query.attach_type = BPF_CGROUP_DEVICE;
+	attr.query.prog_ids = (uintptr_t)ids;
+	attr.query.prog_cnt = ATTACHED_MAX;
+	if (sys_bpf(BPF_PROG_QUERY, &attr, sizeof(attr)) < 0)
+		return fail_errno(err, "look at the device policy of the control group");
+	const uint32_t n = attr.query.prog_cnt;
+	if (!n)
+		return 0;
+	int r = device_policy_attach_v2(p, cgroup_fd, err);
+	for (uint32_t i = 0; i < n && r == 0; i++)
+		if (detach(cgroup_fd, ids[i]) < 0)
+			r = fail_errno(err, "take the old device policy off the control group");
+	return r < 0 ? r : 1;
+}

@@ -54,6 +54,13 @@ int device_policy_v1(const struct device_policy *p, size_t i, char *text, size_t
 int device_policy_attach_v2(const struct device_policy *p, int cgroup_fd, struct kennel_error **err)
 	MUST_CHECK;
 
+/*
+ * The same in place of the device programs that the group itself has; both hold for a moment. Return: 1, 0 it
+ * has none and gets none, or a code.
+ */
+int device_policy_replace_v2(const struct device_policy *p, int cgroup_fd, struct kennel_error **err)
+	MUST_CHECK;
+
 static inline void cleanup_device_policyp(struct device_policy **p)
 {
 	*p = device_policy_free(*p);

@@ -346,6 +346,36 @@ static int try_device(long what)
 	return r < 0 ? errno : 0;
 }
 
+static int sleep_for_ever(long arg);
+
+/* One more device, and one less, while a process is in the group. p: what it has now. */
+static void check_permit(struct cgroup *cg, struct device_policy *p)
+{
+	_cleanup_device_policy_ struct device_policy *more = NULL;
+	_cleanup_buf_ struct buf text = { 0 };
+	char path[32];
+
+	pid_t pid = spawn(cg, sleep_for_ever, 0);
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	do { /* it moves itself */
+		_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		text.len = 0;
+		assert_int_equal(buf_read_fd(&text, fd, 65536, NULL), 0);
+	} while (!strstr(buf_str(&text), "test-devices"));
+	assert_int_equal(device_policy_new(&more, NULL), 0);
+	assert_int_equal(device_policy_allow(more, TMP_NODE, true, false, false, NULL), 0);
+	assert_int_equal(cgroup_permit(buf_str(&text), more, more, true, NULL), 1);
+	assert_int_equal(run(cg, try_device, READ_NODE), try_device(READ_NODE));
+	assert_int_equal(run(cg, try_device, OPEN_NODE), EPERM);
+	assert_int_equal(run(cg, try_device, OPEN_NULL), 0);
+	assert_int_equal(cgroup_permit(buf_str(&text), p, more, false, NULL), 1);
+	assert_int_equal(run(cg, try_device, READ_NODE), EPERM);
+	assert_int_equal(run(cg, try_device, OPEN_NULL), 0);
+	kill(pid, SIGKILL);
+	wait_for(pid);
+}
+
 static void check_devices(const char *mountinfo)
 {
 	_cleanup_device_policy_ struct device_policy *p = NULL;
@@ -370,6 +400,7 @@ static void check_devices(const char *mountinfo)
 		assert_int_equal(run(cg, try_device, OPEN_FUSE), EPERM);
 	if (try_device(OPEN_KMSG) == 0)
 		assert_int_equal(run(cg, try_device, OPEN_KMSG), EPERM);
+	check_permit(cg, p);
 	destroy(cg);
 
 	/* asked for, but to read alone */

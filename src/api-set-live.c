@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api-set-live.c - see api-set-live.h. */
+#include "api-set-live.h"
+
+#include <string.h>
+
+#include "api-running.h"
+#include "base/cleanup.h"
+#include "cgroup/cgroup.h"
+#include "conf/config.h"
+#include "conf/spec.h"
+#include "device/device.h"
+#include "run/graft.h"
+
+struct change {
+	struct graft graft;
+	struct buf cgroups; /* of its first process */
+	struct spec *before, *after;
+};
+
+static int parse(const struct buf *text, struct spec **ret)
+{
+	_cleanup_config_ struct config c = { 0 };
+
+	*ret = spec_new(NULL);
+	if (!*ret)
+		return -KENNEL_E_NOMEM;
+	int r = config_parse("", buf_str(text), text->len, &c, NULL);
+	return r < 0 ? r : config_apply("", &c, *ret, NULL);
+}
+
+static void tell(const struct change *c, int r, const char *what, const char *path,
+		 const struct kennel_error *why)
+{
+	if (r < 0)
+		log_warn(&c->graft.log, "%s \"%s\" holds from the next start on: %s", what, path,
+			 kennel_error_message(why));
+}
+
+static bool has_mount(const struct spec *s, const struct spec_mount *m)
+{
+	for (size_t i = 0; i < s->n_mounts; i++)
+		if (strcmp(s->mounts[i].source, m->source) == 0 &&
+		    strcmp(s->mounts[i].target, m->target) == 0 && s->mounts[i].read_only == m->read_only)
+			return true;
+	return false;
+}
+
+static bool has_device(const struct spec *s, const struct spec_device *d)
+{
+	for (size_t i = 0; i < s->n_devices; i++) {
+		const struct spec_device *o = &s->devices[i];
+
+		if (strcmp(o->path, d->path) == 0 && o->read == d->read && o->write == d->write &&
+		    o->make == d->make)
+			return true;
+	}
+	return false;
+}
+
+/* Its control group, where that has a policy for devices. */
+static int permit(const struct change *c, const struct spec_device *d, bool on, struct kennel_error **err)
+{
+	_cleanup_device_policy_ struct device_policy *all = NULL, *one = NULL;
+
+	int r = device_policy_new(&all, err);
+	if (r == 0)
+		r = device_policy_new(&one, err);
+	for (size_t i = 0; i < c->after->n_devices && r == 0; i++) {
+		const struct spec_device *o = &c->after->devices[i];
+
+		r = device_policy_allow(all, o->path, o->read, o->write, o->make, err);
+	}
+	if (r == 0)
+		r = device_policy_allow(one, d->path, d->read, d->write, d->make, err);
+	return r < 0 ? r : cgroup_permit(buf_str(&c->cgroups), all, one, on, err);
+}
+
+static int add_device(const struct change *c, const struct spec_device *d, struct kennel_error **err)
+{
+	int r = permit(c, d, true, err);
+
+	/* Root inside may do anything with a node that it sees: only a policy can hold back half of "rw". */
+	if (r == 0 && (!d->read || !d->write))
+		return fail(err, KENNEL_E_UNSUPPORTED, "it was started without a device policy");
+	return r < 0 ? r : graft_device(&c->graft, d, err);
+}
+
+static int remove_device(const struct change *c, const struct spec_device *d, struct kennel_error **err)
+{
+	int r = permit(c, d, false, err);
+
+	return r < 0 ? r : graft_remove_device(&c->graft, d, err);
+}
+
+static void change_devices(const struct change *c)
+{
+	for (size_t i = 0; i < c->before->n_devices; i++) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+		const struct spec_device *d = &c->before->devices[i];
+
+		if (!has_device(c->after, d)) {
+			int r = remove_device(c, d, &why);
+
+			tell(c, r, "that it has no device", d->path, why);
+		}
+	}
+	for (size_t i = 0; i < c->after->n_devices; i++) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+		const struct spec_device *d = &c->after->devices[i];
+
+		if (!has_device(c->before, d)) {
+			int r = add_device(c, d, &why);
+
+			tell(c, r, "the device", d->path, why);
+		}
+	}
+}
+
+static void change_mounts(const struct change *c)
+{
+	/* the last one first: it may lie in one before it */
+	for (size_t i = c->before->n_mounts; i > 0; i--) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+		const struct spec_mount *m = &c->before->mounts[i - 1];
+
+		if (!has_mount(c->after, m)) {
+			int r = graft_unmount(&c->graft, m->target, &why);
+
+			tell(c, r, "that nothing is at", m->target, why);
+		}
+	}
+	for (size_t i = 0; i < c->after->n_mounts; i++) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+		const struct spec_mount *m = &c->after->mounts[i];
+
+		if (!has_mount(c->before, m)) {
+			int r = graft_mount(&c->graft, m, &why);
+
+			tell(c, r, "what is at", m->target, why);
+		}
+	}
+}
+
+void set_live_places(const char *id, const struct buf *before, const struct buf *after,
+		     const struct log_sink *log)
+{
+	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
+	struct copy_sandbox sb;
+	struct change c = { .graft = { .sb = &sb, .log = *log } };
+
+	if (parse(before, &c.before) == 0 && parse(after, &c.after) == 0 &&
+	    running_open(id, &sb, &pidfd, &root_fd, NULL, NULL) == 0 &&
+	    running_cgroup(&sb, pidfd, &c.cgroups, NULL) == 0) {
+		c.graft.init_pidfd = pidfd;
+		change_mounts(&c);
+		change_devices(&c);
+	}
+	buf_done(&c.cgroups);
+	spec_free(c.before);
+	spec_free(c.after);
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/graft.c - see graft.h.
+ *
+ * A mount on its way inside, where inside has a user namespace: cloned in the machine's mount namespace with
+ * its flags and id map; attached in a mount namespace of the process alone; that one copied by root of the
+ * sandbox's user namespace, which is when the kernel locks the flags (stage.c says why they must be); cloned
+ * out of the copy, and attached inside. An ordinary user may do none of this before the user namespace is
+ * joined, so the copy comes first, and what is locked is what the machine's mounts have.
+ */
+#include "run/graft.h"
+
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+#include "base/answer.h"
+#include "base/cleanup.h"
+#include "mount/mount.h"
+#include "path/path.h"
+#include "sys/sys.h"
+
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x2000 /* linux/stat.h, Linux 5.8 */
+#endif
+
+#define STAGE "/tmp" /* covered in a mount namespace of the process alone */
+
+/* In the process: what it is to do, and where. */
+struct work {
+	const struct graft *g;
+	const struct spec_mount *mount;
+	const struct spec_device *device;
+	const char *target;
+	struct stat st; /* of the source, or of the device */
+	bool as_user, plain; /* plain: its ids could not be shifted */
+};
+
+typedef int (*work_fn)(struct work *w, struct kennel_error **err);
+
+static int join_mounts(const struct work *w, struct kennel_error **err)
+{
+	if (sys_setns(w->g->init_pidfd, CLONE_NEWNS) < 0)
+		return fail_errno(err, "join the sandbox's mounts");
+	return 0;
+}
+
+static int become_root(const struct work *w, struct kennel_error **err)
+{
+	if (sys_setns(w->g->init_pidfd, CLONE_NEWUSER) < 0)
+		return fail_errno(err, "join the sandbox's user namespace");
+	(void)!sys_setgroups(0,
+			     NULL); /* denied where there is one id only, and then there are none to drop */
+	if (sys_setresgid(0, 0, 0) < 0 || sys_setresuid(0, 0, 0) < 0)
+		return fail_errno(err, "become root of the sandbox");
+	/* the change of ids may have set it */
+	return sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? fail_errno(err, "hide from the sandbox") : 0;
+}
+
+static int own_mounts(struct kennel_error **err)
+{
+	const struct sys_mount_attr private = { .propagation = MS_PRIVATE };
+
+	if (sys_unshare(CLONE_NEWNS) < 0 || sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
+		return fail_errno(err, "make a mount namespace");
+	return 0;
+}
+
+/* The tree at source with its submounts where they can all be prepared alike, else it alone. */
+static int clone_tree(struct work *w, int user_ns_fd, struct kennel_error **err)
+{
+	const struct sys_mount_attr attr = {
+		.attr_set = SYS_MOUNT_ATTR_NOSUID |
+			    (w->device ? SYS_MOUNT_ATTR_NOEXEC : SYS_MOUNT_ATTR_NODEV) |
+			    (w->mount && w->mount->read_only ? SYS_MOUNT_ATTR_RDONLY : 0) |
+			    (user_ns_fd >= 0 ? SYS_MOUNT_ATTR_IDMAP : 0),
+		.userns_fd = user_ns_fd >= 0 ? (uint64_t)user_ns_fd : 0,
+	};
+	const struct sys_mount_attr plain = { .attr_set = attr.attr_set & ~(uint64_t)SYS_MOUNT_ATTR_IDMAP };
+	const struct {
+		unsigned flags;
+		const struct sys_mount_attr *attr;
+	} tries[] = { { SYS_AT_RECURSIVE, &attr }, { 0, &attr }, { 0, &plain } };
+	const char *source = w->mount ? w->mount->source : w->device->path;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+		_cleanup_close_ int fd =
+			sys_open_tree(AT_FDCWD, source, SYS_OPEN_TREE_CLONE | tries[i].flags);
+
+		if (fd < 0)
+			break;
+		w->plain = tries[i].attr == &plain && user_ns_fd >= 0;
+		if (sys_mount_setattr(fd, "", AT_EMPTY_PATH | tries[i].flags, tries[i].attr) == 0)
+			return take_fd(&fd);
+	}
+	return fail_errno(err, "share \"%s\"", source);
+}
+
+/* A clone of tree_fd with its flags locked, in the user namespace of the sandbox. */
+static int lock_tree(const struct work *w, int tree_fd, struct kennel_error **err)
+{
+	static const char name[] = STAGE "/0";
+
+	int r = own_mounts(err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int tmp_fd = mount_new_tmpfs("64k", "16");
+	if (tmp_fd < 0 || sys_move_mount(tmp_fd, "", AT_FDCWD, STAGE, SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return fail_errno(err, "stage the mount");
+	r = S_ISDIR(w->st.st_mode) ? mkdirat(tmp_fd, "0", 0700) : mknodat(tmp_fd, "0", S_IFREG | 0600, 0);
+	if (r < 0 || sys_move_mount(tree_fd, "", tmp_fd, "0", SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return fail_errno(err, "stage the mount");
+	r = become_root(w, err);
+	if (r == 0 && sys_unshare(CLONE_NEWNS) < 0)
+		r = fail_errno(err, "lock the mount");
+	if (r < 0)
+		return r;
+	int fd = sys_open_tree(AT_FDCWD, name, SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
+	return fd < 0 ? fail_errno(err, "clone the mount") : fd;
+}
+
+static int open_user_ns(const struct work *w, struct kennel_error **err)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", w->g->sb->init);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open the sandbox's user namespace") : fd;
+}
+
+/* As its own flags and ids are to be inside; the process is then where it may attach it. */
+static int prepare_tree(struct work *w, struct kennel_error **err)
+{
+	if (w->as_user) {
+		int r = become_root(w, err);
+
+		if (r == 0)
+			r = own_mounts(err);
+		return r < 0 ? r : clone_tree(w, -EBADF, err);
+	}
+	if (!w->g->sb->mapped)
+		return clone_tree(w, -EBADF, err);
+	_cleanup_close_ int user_ns_fd = open_user_ns(w, err);
+	if (user_ns_fd < 0)
+		return user_ns_fd;
+	_cleanup_close_ int tree_fd = clone_tree(w, user_ns_fd, err);
+	return tree_fd < 0 ? tree_fd : lock_tree(w, tree_fd, err);
+}
+
+static int make_file(int root_fd, const char *target, struct kennel_error **err)
+{
+	const char *slash = strrchr(target, '/');
+	_cleanup_free_ char *dir = strndup(target, (size_t)(slash - target));
+	_cleanup_close_ int dir_fd = -EBADF;
+
+	if (!dir)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	dir_fd = path_make_dirs(root_fd, *dir ? dir : "/", 0755, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	if (mknodat(dir_fd, slash + 1, S_IFREG | 0644, 0) < 0 && errno != EEXIST)
+		return fail_errno(err, "make \"%s\" inside", target);
+	return path_pin_plain(dir_fd, slash + 1, 0, err);
+}
+
+static int open_inside(struct kennel_error **err)
+{
+	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(err, "open the sandbox's root") : fd;
+}
+
+static int do_mount(struct work *w, struct kennel_error **err)
+{
+	_cleanup_close_ int tree_fd = prepare_tree(w, err);
+	if (tree_fd < 0)
+		return tree_fd;
+	int r = join_mounts(w, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int root_fd = open_inside(err);
+	if (root_fd < 0)
+		return root_fd;
+	_cleanup_close_ int target_fd = S_ISDIR(w->st.st_mode) ?
+						path_make_dirs(root_fd, w->target, 0755, err) :
+						make_file(root_fd, w->target, err);
+	if (target_fd < 0)
+		return wrap(err, target_fd, "make the place \"%s\" inside", w->target);
+	if (mount_attach(tree_fd, target_fd) < 0)
+		return fail_errno(err, "mount it at \"%s\" inside", w->target);
+	return 0;
+}
+
+/* Inside, with the rights over what is mounted there. */
+static int enter(const struct work *w, struct kennel_error **err)
+{
+	int r = w->as_user || w->g->sb->mapped ? become_root(w, err) : 0;
+
+	return r < 0 ? r : join_mounts(w, err);
+}
+
+/*
+ * Looked at and then taken away by name in a pinned directory: between the two only root inside could put
+ * another mount there, and that would be its own.
+ */
+static int do_unmount(struct work *w, struct kennel_error **err)
+{
+	const char *slash = strrchr(w->target, '/');
+	_cleanup_free_ char *dir = strndup(w->target, (size_t)(slash - w->target));
+	struct statx stx;
+
+	int r = dir ? enter(w, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (r < 0)
+		return r;
+	_cleanup_close_ int root_fd = open_inside(err);
+	if (root_fd < 0)
+		return root_fd;
+	_cleanup_close_ int dir_fd = path_pin_plain(root_fd, *dir ? dir : "/", O_DIRECTORY, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	if (statx(dir_fd, slash + 1, AT_SYMLINK_NOFOLLOW, 0, &stx) < 0)
+		return fail_errno(err, "look at \"%s\" inside", w->target);
+	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return fail(err, KENNEL_E_NOTFOUND, "nothing is mounted at \"%s\" any more", w->target);
+	if (fchdir(dir_fd) < 0 || sys_umount2(slash + 1, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		return fail_errno(err, "take the mount at \"%s\" away", w->target);
+	return 0;
+}
+
+/* The ids that root inside has on the file system of its /dev, with our own rights. */
+static int borrow_ids(const struct work *w, struct kennel_error **err)
+{
+	struct sys_cap_data caps[2];
+
+	if (!w->g->sb->mapped)
+		return 0;
+	if (sys_capget(caps) < 0)
+		return fail_errno(err, "take the ids of the sandbox");
+	sys_setfsgid(w->g->sb->map.base);
+	sys_setfsuid(w->g->sb->map.base);
+	return sys_capset(caps) < 0 ? fail_errno(err, "take the ids of the sandbox") : 0;
+}
+
+/* The directory of the node, and its name in that. */
+static int open_node_dir(const struct work *w, bool make, const char **ret_name, struct kennel_error **err)
+{
+	const char *slash = strrchr(w->target, '/');
+	_cleanup_free_ char *dir = strndup(w->target, (size_t)(slash - w->target));
+
+	int r = dir ? join_mounts(w, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (r == 0)
+		r = borrow_ids(w, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int root_fd = open_inside(err);
+	if (root_fd < 0)
+		return root_fd;
+	*ret_name = slash + 1;
+	return make ? path_make_dirs(root_fd, dir, 0755, err) :
+		      path_pin_plain(root_fd, dir, O_DIRECTORY, err);
+}
+
+static int do_device(struct work *w, struct kennel_error **err)
+{
+	const char *name = NULL;
+	struct stat st;
+
+	_cleanup_close_ int dir_fd = open_node_dir(w, true, &name, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	if (mknodat(dir_fd, name, w->st.st_mode & (S_IFMT | 0777), w->st.st_rdev) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return fail_errno(err, "make the device \"%s\" inside", w->target);
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) && st.st_rdev == w->st.st_rdev)
+		return 0;
+	return fail(err, KENNEL_E_EXISTS, "there is another \"%s\" inside", w->target);
+}
+
+static int do_remove_device(struct work *w, struct kennel_error **err)
+{
+	const char *name = NULL;
+	struct stat st;
+
+	_cleanup_close_ int dir_fd = open_node_dir(w, false, &name, err);
+	if (dir_fd < 0)
+		return dir_fd;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)))
+		return fail(err, KENNEL_E_NOTFOUND, "\"%s\" is no device inside any more", w->target);
+	if (unlinkat(dir_fd, name, 0) < 0)
+		return fail_errno(err, "remove \"%s\" inside", w->target);
+	return 0;
+}
+
+static _Noreturn void run_work(struct work *w, work_fn fn, int fd)
+{
+	_cleanup_buf_ struct buf bytes = { 0 };
+	struct kennel_error *err = NULL;
+
+	umask(0);
+	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? fail_errno(&err, "hide from the sandbox") :
+							     fn(w, &err);
+	buf_puts(&bytes, w->plain ? "p" : "");
+	_exit(!answer_write(fd, r, err, &bytes));
+}
+
+/*
+ * In a process of its own: what it joins it can't leave again. A file system that root inside has made may
+ * let it wait; then a signal to us ends both (its pipe has no reader, and nothing of it is left to do).
+ */
+static int in_process(struct work *w, work_fn fn, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf in = { 0 }, bytes = { 0 };
+	int fds[2], status;
+
+	w->as_user = geteuid() != 0;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	_cleanup_close_ int read_fd = fds[0];
+	_cleanup_close_ int write_fd = fds[1];
+	pid_t pid = fork();
+	if (pid < 0)
+		return fail_errno(err, "start a process for the sandbox");
+	if (pid == 0) {
+		(void)!sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		run_work(w, fn, write_fd);
+	}
+	replace_fd(&write_fd, -EBADF);
+	int r = buf_read_fd(&in, read_fd, ANSWER_MAX, err);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r == 0)
+		r = answer_take(&in, "the process in the sandbox", &bytes, err);
+	if (r == 0 && bytes.len)
+		log_warn(&w->g->log,
+			 "\"%s\" lies on a file system without shifted ids: its owners are nobody inside",
+			 w->mount ? w->mount->source : w->target);
+	return r;
+}
+
+int graft_mount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err)
+{
+	struct work w = { .g = g, .mount = m, .target = m->target };
+
+	if (stat(m->source, &w.st) < 0)
+		return fail_errno(err, "share \"%s\"", m->source);
+	if (m->read_only && geteuid() != 0)
+		return fail(err, KENNEL_E_UNSUPPORTED,
+			    "without root a read-only share is made by a start alone");
+	return in_process(&w, do_mount, err);
+}
+
+int graft_unmount(const struct graft *g, const char *target, struct kennel_error **err)
+{
+	struct work w = { .g = g, .target = target };
+
+	return in_process(&w, do_unmount, err);
+}
+
+static int look_at_device(struct work *w, struct kennel_error **err)
+{
+	if (!path_is_below(w->target, "/dev"))
+		return fail(err, KENNEL_E_INVALID, "the device \"%s\" is not below /dev", w->target);
+	if (stat(w->target, &w->st) < 0)
+		return fail_errno(err, "use the device \"%s\"", w->target);
+	if (!S_ISCHR(w->st.st_mode) && !S_ISBLK(w->st.st_mode))
+		return fail(err, KENNEL_E_TYPE, "\"%s\" is not a device", w->target);
+	return 0;
+}
+
+int graft_device(const struct graft *g, const struct spec_device *d, struct kennel_error **err)
+{
+	struct work w = { .g = g, .device = d, .target = d->path };
+
+	int r = look_at_device(&w, err);
+	if (r < 0)
+		return r;
+	/* It may make no nodes, but show those of the machine. */
+	return in_process(&w, geteuid() != 0 ? do_mount : do_device, err);
+}
+
+int graft_remove_device(const struct graft *g, const struct spec_device *d, struct kennel_error **err)
+{
+	struct work w = { .g = g, .device = d, .target = d->path };
+
+	return in_process(&w, geteuid() != 0 ? do_unmount : do_remove_device, err);
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
+#
+# What "kennel set" puts into a container that runs, and takes out of it: mounts and devices.
+
+load lib
+
+setup() {
+	need_sandbox
+	kennel_setup
+	mkdir -p "$T/shared/sub" "$T/store"
+	echo real >"$T/shared/file"
+	at_end end_all
+}
+
+end_all() {
+	"$KENNEL" rm --force -P "$T/store" box 2>/dev/null
+	"$KENNEL" gc >/dev/null
+}
+
+# begin [OPTION]...: a container that runs.
+begin() {
+	"$KENNEL" create -P "$T/store" "$@" box
+	"$KENNEL" start -P "$T/store" box >/dev/null
+}
+
+change() {
+	run_kennel set -P "$T/store" "$@" box
+}
+
+inside() {
+	run_kennel exec box -- sh -c "$1"
+}
+
+levels() {
+	if [ "$(id -u)" -eq 0 ]; then echo fs ns user; else echo user; fi
+}
+
+@test "set live: a share comes and goes, and is the real thing" {
+	local level
+	for level in $(levels); do
+		begin --isolate "$level"
+		change --mount "$T/shared:/mnt/here/deep" --mount "$T/shared/file:/etc/one" --share "$T/shared"
+		is_status 0
+		is_equal "$stderr" ""
+		inside "cat /mnt/here/deep/file /etc/one $T/shared/file && echo written >/mnt/here/deep/sub/new"
+		is_status 0
+		is_equal "$stdout" "real
+real
+real"
+		is_equal "$(cat "$T/shared/sub/new")" written
+		rm "$T/shared/sub/new"
+		change --unset "mount=$T/shared:/mnt/here/deep"
+		is_equal "$stderr" ""
+		inside "ls /mnt/here/deep; cat $T/shared/file /etc/one"
+		is_equal "$stdout" "real
+real"
+		change --unset mount --unset share
+		is_equal "$stderr" ""
+		inside "cat /etc/one; grep -c '$T/shared' /proc/self/mountinfo"
+		is_equal "$stdout" 0
+		# What is set is what the next start has.
+		change --share "$T/shared/sub"
+		"$KENNEL" restart -P "$T/store" box >/dev/null
+		inside "grep -c '$T/shared' /proc/self/mountinfo"
+		is_equal "$stdout" 1
+		# What the start has made goes too.
+		change --unset share
+		is_equal "$stderr" ""
+		inside "grep -c '$T/shared' /proc/self/mountinfo"
+		is_equal "$stdout" 0
+		end_all
+	done
+}
+
+@test "set live: a read-only share stays read-only for root inside" {
+	need_root "an ordinary user's is made by a start alone"
+	local level
+	for level in ns user; do
+		begin --isolate "$level"
+		change --mount "$T/shared:/mnt/here:ro"
+		is_equal "$stderr" ""
+		inside 'cat /mnt/here/file; touch /mnt/here/new; mount -o remount,bind,rw /mnt/here; touch /mnt/here/new
+			mount --bind /mnt/here /srv; mount -o remount,bind,rw /srv; touch /srv/new; umount /srv
+			unshare -Urm sh -c "mount -o remount,bind,rw /mnt/here; touch /mnt/here/new"
+			mknod /mnt/here/null c 1 3; cat /mnt/here/null'
+		is_equal "$stdout" real
+		is_equal "$(ls "$T/shared")" "file
+sub"
+		end_all
+	done
+}
+
+@test "set live: what only a start can give is told, and holds from then on" {
+	[ "$(id -u)" -ne 0 ] || skip "needs an ordinary user: root's are there at once"
+	begin
+	change --mount "$T/shared:/mnt/here:ro"
+	is_status 0
+	has 'what is at "/mnt/here" holds from the next start on' "$stderr"
+	inside 'ls /mnt/here'
+	[ "$status" -ne 0 ]
+	"$KENNEL" restart -P "$T/store" box >/dev/null
+	inside 'cat /mnt/here/file; touch /mnt/here/new'
+	is_equal "$stdout" real
+}
+
+@test "set live: a source that is not there, and a place that is a link, are told; the rest is done" {
+	begin
+	inside 'ln -s /root /mnt/link'
+	is_status 0
+	change --mount "$T/nowhere:/mnt/none" --mount "$T/shared:/mnt/link/in" --mount "$T/shared:/mnt/good"
+	is_status 0
+	has 'what is at "/mnt/none" holds from the next start on' "$stderr"
+	has 'what is at "/mnt/link/in" holds from the next start on' "$stderr"
+	inside 'cat /mnt/good/file; ls /root/in'
+	is_equal "$stdout" real
+	# Somebody inside was quicker.
+	inside 'umount /mnt/good'
+	change --unset mount
+	has 'nothing is mounted at "/mnt/good" any more' "$stderr"
+}
+
+@test "set live: a device comes and goes" {
+	need_commands python3
+	local level
+	[ -c /dev/fuse ] && [ -r /dev/fuse ] && [ -w /dev/fuse ] || skip "/dev/fuse is not ours to open"
+	for level in $(levels); do
+		begin --isolate "$level"
+		inside 'ls /dev/fuse'
+		[ "$status" -ne 0 ]
+		change --device /dev/fuse
+		is_equal "$stderr" ""
+		inside '(: <>/dev/fuse) && echo open'
+		is_equal "$stdout" open
+		change --unset device
+		is_equal "$stderr" ""
+		inside 'test -c /dev/fuse'
+		[ "$status" -ne 0 ]
+		# At ns a control group decides, so a node of one's own is of no use either.
+		if [ "$level" = ns ]; then
+			inside 'mknod /tmp/fuse c 10 229 && : <>/tmp/fuse'
+			[ "$status" -ne 0 ]
+		fi
+		end_all
+	done
+}
