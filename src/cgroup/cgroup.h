@@ -81,9 +81,9 @@ int cgroup_freeze(const char *of_text, bool freeze, struct kennel_error **err) M
 /* Return: 1, 0, or a negative code where it can't be frozen. */
 int cgroup_is_frozen(const char *of_text);
 /*
- * Allows or denies the asked rules of which in the same group, where that has a device policy; all: everything
- * that it is to allow from now on, defaults included (v2 takes it as a whole). Return: 1, 0 there is no policy,
- * so nothing had to be done, or a code.
+ * Allows or denies the asked rules of which in the same group, where that has a device policy; all: all
+ * that it is to allow from now on, defaults included (v2 takes it as a whole). Return: 1, 0 there is no
+ * policy, so nothing had to be done, or a code.
  */
 int cgroup_permit(const char *of_text, const struct device_policy *all, const struct device_policy *which,
 		  bool on, struct kennel_error **err) MUST_CHECK;
