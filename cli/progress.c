@@ -90,6 +90,20 @@ static void add_bar(struct buf *b, uint64_t done, uint64_t total, size_t width)
 	buf_puts(b, "] ");
 }
 
+static void step_line(struct buf *b, const struct progress *p, uint64_t done, uint64_t total, size_t columns)
+{
+	_cleanup_buf_ struct buf line = { 0 };
+
+	buf_puts(&line, p->what);
+	buf_puts(&line, "  ");
+	if (total && columns >= text_width(p->what) + 2 * BAR_MAX)
+		add_bar(&line, MIN(done, total), total, BAR_MIN);
+	if (total)
+		buf_printf(&line, "%llu/%llu  ", (unsigned long long)done, (unsigned long long)total);
+	buf_puts(&line, p->step ? p->step : "");
+	text_cut(b, buf_str(&line), columns);
+}
+
 void progress_line(struct buf *b, const struct progress *p, uint64_t done, uint64_t total, size_t columns)
 {
 	_cleanup_buf_ struct buf tail = { 0 }, line = { 0 };
@@ -98,6 +112,10 @@ void progress_line(struct buf *b, const struct progress *p, uint64_t done, uint6
 
 	bool finishing = total && done >= total;
 
+	if (p->unit == PROGRESS_STEPS) {
+		step_line(b, p, done, total, columns);
+		return;
+	}
 	done = total ? MIN(done, total) : done;
 	if (total && !finishing)
 		buf_printf(&tail, "%3.0f%%  ", (double)done / (double)total * 100);
@@ -191,6 +209,27 @@ int progress_tick(void *progress, uint64_t done, uint64_t total)
 		draw(p, done, total);
 	}
 	return 0;
+}
+
+int progress_step(void *progress, const char *text, uint64_t done, uint64_t total)
+{
+	struct progress *p = progress;
+
+	p->unit = text ? PROGRESS_STEPS : PROGRESS_SHIPPED;
+	p->step = text;
+	int stop = progress_tick(p, done, total);
+	p->step = NULL;
+	return stop;
+}
+
+void progress_say(struct progress *p, const char *line)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+
+	buf_puts(&b, p->shown ? "\r\033[K| " : "| ");
+	buf_safe(&b, line);
+	buf_puts(&b, "\n");
+	(void)!write(p->cli->err_fd, buf_str(&b), b.len);
 }
 
 void progress_end(struct progress *p)

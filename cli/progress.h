@@ -24,12 +24,14 @@ enum progress_unit {
 	PROGRESS_BYTES,
 	PROGRESS_FILES,
 	PROGRESS_SHIPPED, /* bytes; while the total is not known, files that were looked at */
+	PROGRESS_STEPS, /* each with a text */
 };
 
 struct progress {
 	struct cli *cli;
 	const char *what;       /* borrowed: "writing \"x.tar\"" */
 	enum progress_unit unit;
+	const char *step; /* of PROGRESS_STEPS: what it is at, or NULL */
 	bool tty, shown, stopping;
 	int stopped_by;         /* a signal, or 0 */
 	uint64_t start_ms, drawn_ms;
@@ -43,6 +45,10 @@ struct progress {
 void progress_start(struct progress *p, struct cli *cli, const char *what, enum progress_unit unit);
 /* The library's callback; total 0: not known. Return: 0 go on, 1 stop. */
 int progress_tick(void *progress, uint64_t done, uint64_t total);
+/* The same of something that tells its steps: text is what it is at, NULL while it counts bytes. */
+int progress_step(void *progress, const char *text, uint64_t done, uint64_t total);
+/* A line above the bar, with something in front. */
+void progress_say(struct progress *p, const char *line);
 /* Takes the bar away and gives the signals back. */
 void progress_end(struct progress *p);
 

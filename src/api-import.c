@@ -4,8 +4,10 @@
  *
  * A delta goes into delta/0/upper; a whole root becomes "base" in the container's own directory, which its
  * configuration calls "own": a directory, or, where ids on disk are not those inside (an ordinary user's),
- * a squashfs image. An image that holds a root is copied as it is.
+ * a squashfs image. An image that holds a root is copied as it is. What a template makes is made in its place
+ * at once.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,7 +18,10 @@
 
 #include <kennel/kennel.h>
 
+#include "api-import.h"
 #include "base/cleanup.h"
+#include "base/line.h"
+#include "conf/name.h"
 #include "conf/spec.h"
 #include "container/container.h"
 #include "delta/manifest.h"
@@ -35,11 +40,16 @@
 
 #define KEEP_FREE_MAX (256ull << 20)
 
+#define MADE "made" /* an image layout that a template left */
+#define WORK "template" /* where it works */
+
 struct import {
+	const struct import_wish *wish;
 	const struct kennel_import_options *o;
 	struct ship_input_options in;
 	int file_fd; /* of an image */
 	struct ship_mark mark;
+	struct strv words; /* of an image: keys and values */
 	struct buf text; /* of the trailer */
 	uint64_t left_out;
 	int dir_fd; /* of the container that is filled */
@@ -255,25 +265,46 @@ static int import_delta(struct import *i, struct ship_progress *p, struct kennel
 	return import_tree(i, upper_fd, p, err);
 }
 
-/* Where ids on disk would not be those inside, the tree becomes an image, and goes again. */
-static int import_root(struct import *i, struct ship_progress *p, struct kennel_error **err)
+static int remove_dir(struct import *i, const char *name, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = open_dir(i->dir_fd, i->user ? "tree" : "base", err);
+	_cleanup_close_ int fd = openat(i->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? fail_errno(err, "open \"%s\" in the container", name) : ship_tree_clear(fd, err);
+
+	if (r == 0 && unlinkat(i->dir_fd, name, AT_REMOVEDIR) < 0)
+		r = fail_errno(err, "remove what was needed meanwhile");
+	return r;
+}
+
+/* Where the root is unpacked: an ordinary user's is not the base yet. */
+static const char *tree_name(const struct import *i)
+{
+	return i->user ? "tree" : "base";
+}
+
+/* Where ids on disk would not be those inside, the tree becomes an image, and goes again. */
+static int pack_tree(struct import *i, struct ship_progress *p, struct kennel_error **err)
+{
+	_cleanup_close_ int fd =
+		openat(i->dir_fd, tree_name(i), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	const struct ship_part part = { fd, "" };
 	const struct ship_walk w = { .parts = &part, .n_parts = 1, .progress = p };
 	struct ship_output out = { .fd = i->base_fd, .mark = "", .root = true };
 
-	int r = fd < 0 ? fd : import_tree(i, fd, p, err);
-	if (r < 0 || !i->user)
-		return r;
-	r = ship_format_find("squashfs", &out.format, err);
+	if (!i->user)
+		return 0;
+	int r = fd < 0 ? fail_errno(err, "open the tree that was made") :
+			 ship_format_find("squashfs", &out.format, err);
 	if (r == 0)
 		r = ship_export(&w, &out, err);
-	if (r == 0)
-		r = ship_tree_clear(fd, err);
-	if (r == 0 && unlinkat(i->dir_fd, "tree", AT_REMOVEDIR) < 0)
-		r = fail_errno(err, "remove what was unpacked");
-	return r;
+	return r < 0 ? r : remove_dir(i, tree_name(i), err);
+}
+
+static int import_root(struct import *i, struct ship_progress *p, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = open_dir(i->dir_fd, tree_name(i), err);
+	int r = fd < 0 ? fd : import_tree(i, fd, p, err);
+
+	return r < 0 ? r : pack_tree(i, p, err);
 }
 
 static int copy_image(struct import *i, struct ship_progress *p, struct kennel_error **err)
@@ -299,6 +330,75 @@ static int copy_image(struct import *i, struct ship_progress *p, struct kennel_e
 	return 0;
 }
 
+static int put_words(const struct import *i, struct buf *out)
+{
+	for (size_t n = 0; n + 1 < i->words.n; n += 2) {
+		line_put(out, i->words.items[n]);
+		buf_puts(out, "\t");
+		line_put(out, i->words.items[n + 1]);
+		buf_puts(out, "\n");
+	}
+	return 0;
+}
+
+static int read_words(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err)
+{
+	struct import *i = data;
+
+	i->in.progress = p;
+	int r = ship_import_words(&i->in, &i->words, err);
+	if (r == 0)
+		r = put_words(i, out);
+	strv_done(&i->words);
+	if (r == 0 && out->len >= SHIP_OUT_MAX)
+		r = fail(err, KENNEL_E_LIMIT, "the image's environment and command are too long");
+	return r;
+}
+
+/* How the image wants to be run, asked by a process that may be deceived. */
+static int find_words(struct import *i, const struct ship_watch *watch, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	char *rest, *line;
+
+	int r = ship_work(read_words, i, watch, &text, NULL, err);
+	if (r == 0)
+		r = buf_check(&text, err);
+	rest = r == 0 && text.len ? text.data : NULL;
+	while (r == 0 && (line = strsep(&rest, "\n")))
+		for (char *fields = *line ? line : NULL, *field; r == 0 && (field = line_next(&fields));)
+			r = strv_add(&i->words, field, err);
+	return r == 0 && i->words.n % 2 ? fail(err, KENNEL_E_CORRUPT, "the image's words make no sense") : r;
+}
+
+static bool is_empty(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	int n = 0;
+
+	if (!d)
+		close_fd(fd);
+	while (d && n < 3 && readdir(d)) /* "." and ".." */
+		n++;
+	if (d)
+		closedir(d);
+	return n < 3;
+}
+
+/* What a template left becomes the base, and what it needed meanwhile goes. */
+static int finish_made(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err)
+{
+	struct import *i = data;
+	int r = is_empty(i->in.fd) ? fail(err, KENNEL_E_IO, "the template left nothing") :
+		i->wish->makes_oci ? import_root(i, p, err) :
+				     pack_tree(i, p, err);
+
+	if (r == 0)
+		r = remove_dir(i, WORK, err);
+	return r == 0 && i->wish->makes_oci ? remove_dir(i, MADE, err) : r;
+}
+
 static int work(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err)
 {
 	struct import *i = data;
@@ -313,13 +413,35 @@ static const char *base_of(const struct import *i)
 	return i->mark.root ? "own" : i->o->base ? i->o->base : i->mark.base ? i->mark.base : "system";
 }
 
+/* A boot has no command, and begins as root at "/": of those an image's own init has no use. */
+static bool is_wanted(const struct import *i, const char *key)
+{
+	return !i->wish->spec || !i->wish->spec->boot || strcmp(key, "env") == 0;
+}
+
+static int set_spec(const struct import *i, struct spec *spec, struct kennel_error **err)
+{
+	const struct strv *given = i->wish->spec ? &i->wish->spec->given : NULL;
+	int r = spec_set(spec, "base", base_of(i), err);
+
+	for (size_t n = 0; n + 1 < i->words.n && r == 0; n += 2)
+		if (is_wanted(i, i->words.items[n])) {
+			r = spec_set(spec, i->words.items[n], i->words.items[n + 1], err);
+			if (r < 0)
+				return wrap(err, r, "take over how the image wants to be run");
+		}
+	for (size_t n = 0; given && n + 1 < given->n && r == 0; n += 2)
+		r = spec_set(spec, given->items[n], given->items[n + 1], err);
+	return r < 0 ? r : spec_check(spec, err);
+}
+
 static int format_config(const struct import *i, struct buf *text, struct kennel_error **err)
 {
 	struct spec *spec = spec_new(err);
 
 	if (!spec)
 		return -KENNEL_E_NOMEM;
-	int r = spec_set(spec, "base", base_of(i), err);
+	int r = set_spec(i, spec, err);
 	if (r == 0)
 		r = container_new_config(spec, text, err);
 	spec_free(spec);
@@ -359,6 +481,28 @@ static int write_manifest(const struct import *i, struct kennel_error **err)
 	return ship_write_fd(&fd, buf_str(&text), text.len, err);
 }
 
+static int make(struct import *i, struct kennel_error **err)
+{
+	const struct ship_watch watch = { i->o->tick, i->o->data };
+	const char *target = i->wish->makes_oci ? MADE : tree_name(i);
+	_cleanup_close_ int work_fd = open_dir(i->dir_fd, WORK, err);
+	_cleanup_close_ int fd = work_fd < 0 ? work_fd : open_dir(i->dir_fd, target, err);
+
+	/* whatever the umask is */
+	if (fd >= 0 && (fchmod(fd, 0755) < 0 || fchmod(work_fd, 0755) < 0))
+		return fail_errno(err, "make the directories of the template");
+	int r = fd < 0 ? fd : i->wish->make(i->wish->make_data, i->dir_fd, target, WORK, err);
+	if (r < 0)
+		return r;
+	i->in.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	i->in.input = i->wish->makes_oci ? SHIP_INPUT_OCI : SHIP_INPUT_TREE;
+	i->in.what = SHIP_WHAT_ROOT;
+	i->in.mark = "";
+	if (i->wish->makes_oci)
+		r = find_words(i, &watch, err);
+	return r < 0 ? r : ship_work(finish_made, i, &watch, NULL, &i->left_out, err);
+}
+
 static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error **err)
 {
 	struct import *i = data;
@@ -373,31 +517,48 @@ static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error 
 		if (i->base_fd < 0)
 			return fail_errno(err, "make the base");
 	}
-	int r = start_reader(i, &reader, err);
-	if (r == 0)
+	int r = i->wish->make ? make(i, err) : start_reader(i, &reader, err);
+	if (r == 0 && !i->wish->make)
 		r = ship_work(work, i, &watch, NULL, &i->left_out, err);
 	replace_fd(&i->stream_fd, -EBADF);
 	if (reader > 0)
 		(void)!ext4_program_wait(reader); /* what went wrong it has said in its stream */
 	if (r == 0 && !i->mark.root)
 		r = write_manifest(i, err);
+	config->len = 0; /* an image says only now how it is run */
+	if (r == 0)
+		r = format_config(i, config, err);
 	if (r == 0 && syncfs(dir_fd) < 0)
 		r = fail_errno(err, "write what was imported");
 	return r;
 }
 
-static int import(struct import *i, const char *input, const char *name, struct kennel_error **err)
+/* What it is that will be read, before anything is begun. */
+static int look_at_input(struct import *i, struct kennel_error **err)
 {
 	const struct ship_watch watch = { i->o->tick, i->o->data };
+	int r = parse_what(i->o->what, &i->in.what, err);
+
+	if (r == 0 && !i->wish->input) {
+		i->mark.root = true;
+		return 0;
+	}
+	if (r == 0)
+		r = open_input(i, i->wish->input, err);
+	if (r == 0 && i->wish->image_words)
+		r = find_words(i, &watch, err);
+	return r < 0 ? r : find_mark(i, &watch, err);
+}
+
+static int import(struct import *i, const char *name, struct kennel_error **err)
+{
 	_cleanup_store_ struct store store = STORE_NONE;
 	_cleanup_buf_ struct buf config = { 0 };
 
-	int r = parse_what(i->o->what, &i->in.what, err);
+	int r = name_check(name, err);
 	if (r == 0)
-		r = open_input(i, input, err);
-	if (r == 0)
-		r = find_mark(i, &watch, err);
-	if (r == 0)
+		r = look_at_input(i, err);
+	if (r == 0) /* what is wrong with it is told before, not after */
 		r = format_config(i, &config, err);
 	if (r == 0)
 		r = store_open(i->o->store, true, &store, err);
@@ -408,12 +569,12 @@ static int import(struct import *i, const char *input, const char *name, struct 
 	return r < 0 ? r : container_create_filled(&store, name, &config, fill, i, keep_wipe, err);
 }
 
-int kennel_import(const char *input, const char *name, const struct kennel_import_options *options,
-		  uint64_t *ret_left_out, struct kennel_error **err)
+int import_container(const struct import_wish *w, const char *name, uint64_t *ret_left_out,
+		     struct kennel_error **err)
 {
-	const struct kennel_import_options defaults = { .size = sizeof(defaults) };
 	struct import i = {
-		.o = options ? options : &defaults,
+		.wish = w,
+		.o = w->o,
 		.in = { .fd = -EBADF },
 		.file_fd = -EBADF,
 		.base_fd = -EBADF,
@@ -421,15 +582,26 @@ int kennel_import(const char *input, const char *name, const struct kennel_impor
 		.user = geteuid() != 0,
 	};
 
-	if (options && options->size != sizeof(*options))
-		return fail(err, KENNEL_E_INVALID, "options of another version of the library");
-	int r = import(&i, input, name, err);
+	int r = import(&i, name, err);
 	close_fd(i.in.fd);
 	close_fd(i.file_fd);
 	close_fd(i.base_fd);
 	ship_mark_done(&i.mark);
+	strv_done(&i.words);
 	buf_done(&i.text);
 	if (r == 0 && ret_left_out)
 		*ret_left_out = i.left_out;
+	return r;
+}
+
+int kennel_import(const char *input, const char *name, const struct kennel_import_options *options,
+		  uint64_t *ret_left_out, struct kennel_error **err)
+{
+	const struct kennel_import_options defaults = { .size = sizeof(defaults) };
+	const struct import_wish w = { .o = options ? options : &defaults, .input = input };
+
+	if (options && options->size != sizeof(*options))
+		return fail(err, KENNEL_E_INVALID, "options of another version of the library");
+	int r = import_container(&w, name, ret_left_out, err);
 	return r < 0 ? wrap(err, r, "import \"%s\" as \"%s\"", input, name) : 0;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <kennel/error.h>
+#include <kennel/sandbox.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -100,6 +101,57 @@ struct kennel_import_options {
 KENNEL_PUBLIC int kennel_import(const char *input, const char *name,
 				const struct kennel_import_options *options, uint64_t *ret_left_out,
 				struct kennel_error **err);
+
+/**
+ * struct kennel_template_options - how kennel_template_create() works
+ * @size:    sizeof of this struct
+ * @store:   directory that the container is made in; NULL: the user's own
+ * @options: NULL-terminated words for the template, or NULL
+ * @step:    as a kennel_tick_fn; @text says what a template is at, with steps done and in all, and is NULL
+ *           where bytes are counted or it has not told anything yet; or NULL
+ * @said:    called with each of the last lines that a template has written, where it failed; control
+ *           characters are made visible; or NULL
+ * @verbose: not 0: @said is called with each line as it comes
+ * @data:    handed to @step and @said
+ * Zeros are the defaults. Since 0.1.
+ */
+struct kennel_template_options {
+	size_t size;
+	const char *store;
+	const char *const *options;
+	int (*step)(void *data, const char *text, uint64_t done, uint64_t total);
+	void (*said)(void *data, const char *line);
+	int verbose;
+	void *data;
+};
+
+/**
+ * kennel_template_create() - make a container with a base of its own
+ * @template_word: name of a template, or the full path of one; or "dir:PATH", "image:PATH", "oci:PATH",
+ *                 "oci:docker://REFERENCE"
+ * @name:          of the new container
+ * @spec:          its configuration, but for the key "base"; borrowed
+ * @options:       or NULL for the defaults
+ * @ret_left_out:  how many files or attributes could not be kept; may be NULL
+ * @err:           error out, owned by the caller, or NULL
+ * A template runs in a sandbox and can write to nothing of the machine but its part of the new container.
+ * Return: 0; -KENNEL_E_EXISTS there is such a container; -KENNEL_E_NOTFOUND no such template;
+ * -KENNEL_E_INVALID it does not take these options; -KENNEL_E_MISSING it needs what is not installed;
+ * -KENNEL_E_INTERRUPTED; or another negative code. Then there is nothing new. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_template_create(const char *template_word, const char *name,
+					 const struct kennel_spec *spec,
+					 const struct kennel_template_options *options,
+					 uint64_t *ret_left_out, struct kennel_error **err);
+
+/**
+ * kennel_template_list() - the templates that are there
+ * @ret: one entry each, sorted by name, the caller's; end it with kennel_list_free(). kennel_list_value() has
+ *       "name", "summary", "path", "network" ("none" or "host"), or "damage" where it is none
+ * @err: error out, owned by the caller, or NULL
+ * Only looks at them: nothing is run. Return: 0 or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_template_list(struct kennel_list **ret, struct kennel_error **err);
 
 #ifdef __cplusplus
 }

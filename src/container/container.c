@@ -178,26 +178,33 @@ int container_fill(int dir_fd, const char *shown, const struct buf *config, stru
 	return fill(dir_fd, shown, &same, &(struct filler){ 0 }, err);
 }
 
+static int fail_exists(const struct store *s, const char *name, struct kennel_error **err)
+{
+	return hint(err,
+		    fail(err, KENNEL_E_EXISTS, "there is a container \"%s\" in \"%s\" already", name,
+			 s->path),
+		    "choose another name, or remove that one with \"kennel rm %s\"", name);
+}
+
 static int create(const struct store *s, const char *name, struct buf *config, const struct filler *f,
 		  struct kennel_error **err)
 {
 	char temp[STORE_TEMP_SIZE];
+	struct stat st;
 
 	int r = name_check(name, err);
 	if (r < 0)
 		return r;
+	/* Filling it may take long; whether the name is free then, is seen at the end. */
+	if (f->fill && fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return fail_exists(s, name, err);
 	_cleanup_close_ int fd = make_locked(s, temp, err);
 	if (fd < 0)
 		return fd;
 	r = fill(fd, s->path, config, f, err);
 	if (r == 0 && sys_renameat2(s->fd, temp, s->fd, name, RENAME_NOREPLACE) < 0) {
-		if (errno == EEXIST)
-			r = hint(err,
-				 fail(err, KENNEL_E_EXISTS, "there is a container \"%s\" in \"%s\" already",
-				      name, s->path),
-				 "choose another name, or remove that one with \"kennel rm %s\"", name);
-		else
-			r = fail_errno(err, "name the container \"%s\"", name);
+		r = errno == EEXIST ? fail_exists(s, name, err) :
+				      fail_errno(err, "name the container \"%s\"", name);
 	}
 	if (r < 0) {
 		(void)!(f->wipe ? f->wipe(NULL, fd, s->path, NULL) : container_wipe(fd, s->path, NULL));
@@ -293,11 +300,7 @@ int container_rename(struct container *c, const struct store *s, const char *new
 		return r;
 	if (sys_renameat2(s->fd, c->name, s->fd, new_name, RENAME_NOREPLACE) < 0) {
 		if (errno == EEXIST)
-			return hint(err,
-				    fail(err, KENNEL_E_EXISTS,
-					 "there is a container \"%s\" in \"%s\" already", new_name, s->path),
-				    "choose another name, or remove that one with \"kennel rm %s\"",
-				    new_name);
+			return fail_exists(s, new_name, err);
 		return fail_errno(err, "rename the container \"%s\"", c->name);
 	}
 	return fsync(s->fd) < 0 ? fail_errno(err, "write \"%s\"", s->path) : 0;

@@ -420,12 +420,25 @@ static int wipe_inside(void *data, struct buf *out, struct kennel_error **err)
 	return container_wipe(in->dir_fd, in->shown, err);
 }
 
+/* Directories that an import or a template is filling: what is in them is also of the user's other ids. */
+static bool has_others(int dir_fd)
+{
+	static const char *const names[] = { "tree", "unpacked", "links", "made", "template" };
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (fstatat(dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err)
 {
 	struct inside in = { .dir_fd = dir_fd, .shown = shown };
 
-	/* What was never started has an empty delta, and nothing that is not our own. */
-	if (geteuid() == 0 || unlinkat(dir_fd, "delta", AT_REMOVEDIR) == 0 || errno == ENOENT)
+	/* What was never started has an empty delta and nothing that is not our own, unless it was filled. */
+	if (geteuid() == 0 ||
+	    ((unlinkat(dir_fd, "delta", AT_REMOVEDIR) == 0 || errno == ENOENT) && !has_others(dir_fd)))
 		return container_wipe(dir_fd, shown, err);
 	return errand_alone(wipe_inside, &in, NULL, err);
 }

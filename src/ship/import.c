@@ -237,3 +237,40 @@ int ship_import_look(const struct ship_input_options *o, struct ship_mark *ret, 
 {
 	return import(o, false, ret, err);
 }
+
+#if KENNEL_HAVE_ARCHIVE
+static int read_words(const struct ship_archive_lib *lib, const struct ship_input_options *o,
+		      struct strv *ret, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	struct look l = { .base = { .add = look_add }, .mark = &(struct ship_mark){ 0 } };
+	struct oci_manifest m = { 0 };
+	struct oci_source s;
+	bool is_tar = o->input == SHIP_INPUT_ARCHIVE;
+	int r = is_tar ? look_into_archive(lib, o, &l, err) : 0;
+
+	ship_mark_done(l.mark);
+	if (r == 0 && !l.oci && o->input != SHIP_INPUT_OCI)
+		return hint(err, fail(err, KENNEL_E_TYPE, "it is no OCI image"),
+			    "image: reads archives and images of other kinds, dir: directories");
+	if (r == 0)
+		r = read_oci_manifest(lib, o, is_tar, &s, &m, err);
+	if (r == 0)
+		r = oci_read_config(&s, &m, &text, err);
+	oci_manifest_done(&m);
+	return r == 0 && text.len ? oci_config_parse(buf_str(&text), text.len, ret, err) : r;
+}
+#endif
+
+int ship_import_words(const struct ship_input_options *o, struct strv *ret, struct kennel_error **err)
+{
+#if KENNEL_HAVE_ARCHIVE
+	_cleanup_archive_lib_ struct ship_archive_lib lib = { 0 };
+	int r = ship_archive_load(&lib, err);
+
+	return r < 0 ? r : read_words(&lib, o, ret, err);
+#else
+	return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "this kennel was built without libarchive"),
+		    "install libarchive-dev and build it again");
+#endif
+}

@@ -5,6 +5,7 @@
 #ifndef KENNEL_SHIP_IMPORT_H
 #define KENNEL_SHIP_IMPORT_H
 
+#include "base/strv.h"
 #include "ship/format.h"
 #include "ship/mark.h"
 #include "ship/walk.h"
@@ -34,6 +35,13 @@ int ship_import(const struct ship_input_options *o, struct ship_mark *ret, struc
  * it takes.
  */
 int ship_import_look(const struct ship_input_options *o, struct ship_mark *ret, struct kennel_error **err)
+	MUST_CHECK;
+
+/*
+ * How an image of the Open Container Initiative wants to be run: keys and values of a spec, one after the
+ * other. Other inputs are refused.
+ */
+int ship_import_words(const struct ship_input_options *o, struct strv *ret, struct kennel_error **err)
 	MUST_CHECK;
 
 #endif

@@ -89,9 +89,54 @@ int oci_manifest_parse(const char *text, size_t len, struct oci_manifest *ret, s
 	ret->layers = calloc(layers->n, sizeof(*ret->layers));
 	if (!ret->layers || (mark && !(ret->mark = strdup(mark))))
 		r = fail(err, KENNEL_E_NOMEM, "out of memory");
+	ret->has_config = json_get(&j, "config") != NULL;
+	if (r == 0 && ret->has_config)
+		r = take_descriptor(json_get(&j, "config"), &ret->config, err);
 	for (; r == 0 && ret->n_layers < layers->n; ret->n_layers++)
 		r = take_descriptor(json_at(layers, ret->n_layers), &ret->layers[ret->n_layers], err);
 	if (r < 0)
 		oci_manifest_done(ret);
 	return r;
+}
+
+static int put(struct strv *v, const char *key, const char *value, struct kennel_error **err)
+{
+	int r = strv_add(v, key, err);
+
+	return r < 0 ? r : strv_add(v, value, err);
+}
+
+/* Entrypoint and what it gets, as one value with the words quoted. */
+static void put_words(struct buf *b, const struct json *list)
+{
+	const char *word;
+
+	for (size_t i = 0; (word = json_text(json_at(list, i))); i++) {
+		buf_puts(b, b->len ? " " : "");
+		strv_quote_word(b, word);
+	}
+}
+
+int oci_config_parse(const char *text, size_t len, struct strv *ret, struct kennel_error **err)
+{
+	_cleanup_json_ struct json j = { 0 };
+	_cleanup_buf_ struct buf command = { 0 };
+	const char *value;
+	int r = json_parse(text, len, &j, err);
+
+	if (r < 0)
+		return wrap(err, r, "the configuration of the image");
+	const struct json *c = json_get(&j, "config"), *env = json_get(c, "Env");
+	put_words(&command, json_get(c, "Entrypoint"));
+	put_words(&command, json_get(c, "Cmd"));
+	r = buf_check(&command, err);
+	if (r == 0 && command.len)
+		r = put(ret, "command", buf_str(&command), err);
+	for (size_t i = 0; r == 0 && (value = json_text(json_at(env, i))); i++)
+		r = put(ret, "env", value, err);
+	value = json_text(json_get(c, "WorkingDir"));
+	if (r == 0 && value && *value)
+		r = put(ret, "workdir", value, err);
+	value = json_text(json_get(c, "User"));
+	return r == 0 && value && *value ? put(ret, "user", value, err) : r;
 }

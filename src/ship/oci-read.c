@@ -207,6 +207,12 @@ int oci_read_manifest(const struct oci_source *s, struct oci_manifest *ret, stru
 	return r == 0 ? oci_manifest_parse(buf_str(&text), text.len, ret, err) : r;
 }
 
+int oci_read_config(const struct oci_source *s, const struct oci_manifest *m, struct buf *ret,
+		    struct kennel_error **err)
+{
+	return m->has_config ? with_blob(s, &m->config, take_text, ret, err) : 0;
+}
+
 enum pass { PASS_ALL, PASS_DELETIONS, PASS_REST };
 
 struct layer_pass {

@@ -18,6 +18,10 @@ struct oci_source {
 int oci_read_manifest(const struct oci_source *s, struct oci_manifest *ret, struct kennel_error **err)
 	MUST_CHECK;
 
+/* The text of its configuration, checked; nothing where it has none. */
+int oci_read_config(const struct oci_source *s, const struct oci_manifest *m, struct buf *ret,
+		    struct kennel_error **err) MUST_CHECK;
+
 /*
  * Pushes layer after layer into a tree sink; each blob's sum is checked. Every layer but the first is read
  * twice: what it takes away of those below first, for in an archive the order of both is free.

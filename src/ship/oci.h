@@ -30,6 +30,8 @@ struct oci_manifest {
 	struct oci_descriptor *layers;
 	size_t n_layers;
 	char *mark; /* the annotation, or NULL */
+	bool has_config;
+	struct oci_descriptor config;
 };
 
 /*
@@ -42,6 +44,12 @@ int oci_index_parse(const char *text, size_t len, const char *arch, struct oci_d
 int oci_manifest_parse(const char *text, size_t len, struct oci_manifest *ret, struct kennel_error **err)
 	MUST_CHECK;
 void oci_manifest_done(struct oci_manifest *m);
+
+/*
+ * How an image wants to be run, as keys and values of a spec, one after the other: command (Entrypoint and
+ * Cmd), env, workdir, user. What it does not say is not there. Pure.
+ */
+int oci_config_parse(const char *text, size_t len, struct strv *ret, struct kennel_error **err) MUST_CHECK;
 
 /* "amd64", "arm64", ...: this machine as Go says it. */
 const char *oci_arch(void);

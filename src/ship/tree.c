@@ -17,8 +17,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <linux/fs.h>
+
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "sys/sys.h"
 
 #define SPACE_EVERY (32u << 20)
 #define ENTRIES_EVERY 4096
@@ -244,6 +247,9 @@ static int put_content(struct tree_sink *t, int fd, const struct ship_entry *e, 
 
 	if (!e->content && e->fd < 0)
 		return 0;
+	/* The same blocks, where the file system can share them. */
+	if (!e->content && sys_ioctl_int(fd, FICLONE, (unsigned long)e->fd) == 0)
+		return ship_advance(t->o.progress, t->o.counts ? size_now : 0, err);
 	if (ftruncate(fd, e->st.st_size) < 0)
 		return fail_errno(err, "make \"%s\" %lld bytes long", e->path, (long long)e->st.st_size);
 	while ((r = next(data, &bytes, &size, &offset, err)) > 0) {

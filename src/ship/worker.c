@@ -25,7 +25,7 @@
 struct shared {
 	struct ship_progress progress;
 	int32_t answered, result, errnum;
-	char message[16384], hint[4096], out[16384];
+	char message[16384], hint[4096], out[SHIP_OUT_MAX];
 };
 
 struct job {

@@ -18,6 +18,8 @@ struct ship_watch {
 	int user_ns_fd; /* work as root of it; 0: an ordinary user in one of the own, root as it is */
 };
 
+#define SHIP_OUT_MAX 16384u /* of what work puts out, with its end */
+
 typedef int (*ship_work_fn)(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err);
 
 /*

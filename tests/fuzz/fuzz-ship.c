@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct oci_manifest manifest = { 0 };
 	struct oci_descriptor descriptor;
 	struct ship_mark mark = { 0 };
+	struct strv words = { 0 };
 	struct json json = { 0 };
 	bool is_index;
 	char clean[512], name[512];
@@ -25,6 +26,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)!oci_index_parse((const char *)data, size, "amd64", &descriptor, &is_index, NULL);
 	if (oci_manifest_parse((const char *)data, size, &manifest, NULL) == 0)
 		oci_manifest_done(&manifest);
+	if (oci_config_parse((const char *)data, size, &words, NULL) == 0 && words.n % 2)
+		abort();
+	strv_done(&words);
 	if (ship_mark_parse((const char *)data, size, &mark, NULL) == 0)
 		ship_mark_done(&mark);
 	size_t n = size < sizeof(name) ? size : sizeof(name) - 1;

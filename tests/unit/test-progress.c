@@ -42,6 +42,30 @@ static void test_progress_line_cases_as_expected(void **state)
 	}
 }
 
+static void test_progress_line_steps_as_told(void **state)
+{
+	static const struct {
+		uint64_t done, total;
+		const char *step;
+		size_t columns;
+		const char *line;
+	} cases[] = {
+		{ 0, 0, "fetching", 79, "making  fetching" },
+		{ 3, 12, "unpacking", 79, "making  [##........] 3/12  unpacking" },
+		{ 3, 12, "unpacking", 30, "making  3/12  unpacking" },
+		{ 12, 12, "a\033b", 60, "making  12/12  a\\x1bb" },
+		{ 0, 0, NULL, 79, "making  " },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct progress p = { .what = "making", .unit = PROGRESS_STEPS, .step = cases[i].step };
+		_cleanup_buf_ struct buf b = { 0 };
+
+		progress_line(&b, &p, cases[i].done, cases[i].total, cases[i].columns);
+		assert_string_equal(buf_str(&b), cases[i].line);
+	}
+}
+
 static void test_progress_line_control_bytes_are_escaped(void **state)
 {
 	const struct progress p = { .what = "a\033[2Jb", .unit = PROGRESS_BYTES };
@@ -101,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_progress_line_cases_as_expected),
+		cmocka_unit_test(test_progress_line_steps_as_told),
 		cmocka_unit_test(test_progress_line_control_bytes_are_escaped),
 		cmocka_unit_test(test_progress_tick_signal_stops_and_mask_comes_back),
 		cmocka_unit_test(test_progress_tick_terminal_is_drawn_after_a_second_and_cleared),
