@@ -30,7 +30,7 @@ struct size {
 
 /* One of the two, or both for a container that runs. */
 struct facts {
-	struct kennel_list *container, *sandbox;
+	struct kennel_list *container, *sandbox, *limits;
 	struct size size;
 };
 
@@ -38,6 +38,7 @@ static void facts_done(struct facts *f)
 {
 	kennel_list_free(f->container);
 	kennel_list_free(f->sandbox);
+	kennel_list_free(f->limits);
 }
 #define _cleanup_facts_ __attribute__((cleanup(facts_done)))
 
@@ -156,7 +157,48 @@ static void add_network(struct buf *b, const struct kennel_list *list)
 		add_label(b, n ? "" : "published", line);
 }
 
-static void add_sandbox(struct buf *b, const struct kennel_list *list)
+static const char *const limit_keys[] = { "memory", "swap", "pids", "cpus", "cpuset", "io", "disk" };
+
+/* As the kernel has them now. */
+static void add_limits(struct buf *b, const struct kennel_list *limits)
+{
+	const char *line;
+
+	for (size_t i = 0; limits && i < ARRAY_SIZE(limit_keys); i++)
+		for (size_t n = 0; (line = kennel_list_detail(limits, 0, limit_keys[i], n)); n++) {
+			if (strcmp(limit_keys[i], "memory") == 0 || strcmp(limit_keys[i], "swap") == 0)
+				add_size(b, limit_keys[i], line);
+			else if (strcmp(limit_keys[i], "disk") != 0)
+				add_label(b, limit_keys[i], line);
+		}
+}
+
+static void add_json_limits(struct buf *b, const struct kennel_list *limits)
+{
+	const char *line, *between = "";
+
+	json_key(b, "limits");
+	buf_puts(b, "{");
+	for (size_t i = 0; limits && i < ARRAY_SIZE(limit_keys); i++) {
+		bool disks = strcmp(limit_keys[i], "io") == 0, list = strcmp(limit_keys[i], "cpuset") == 0;
+
+		if (!kennel_list_detail(limits, 0, limit_keys[i], 0))
+			continue;
+		buf_printf(b, "%s\"%s\": %s", between, limit_keys[i], disks ? "[" : "");
+		for (size_t n = 0; (line = kennel_list_detail(limits, 0, limit_keys[i], n)); n++) {
+			buf_puts(b, n ? ", " : "");
+			if (disks || list)
+				buf_json(b, line);
+			else
+				buf_puts(b, line);
+		}
+		buf_puts(b, disks ? "]" : "");
+		between = ", ";
+	}
+	buf_puts(b, "}");
+}
+
+static void add_sandbox(struct buf *b, const struct kennel_list *list, const struct kennel_list *limits)
 {
 	static const struct {
 		const char *label, *key;
@@ -171,7 +213,11 @@ static void add_sandbox(struct buf *b, const struct kennel_list *list)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		add_label(b, rows[i].label, fact_text(list, 0, rows[i].key));
 	add_network(b, list);
-	add_size(b, "changes", fact_text(list, 0, "size"));
+	if (limits && kennel_list_value(limits, 0, "disk"))
+		add_size(b, "changes", kennel_list_value(limits, 0, "disk"));
+	else
+		add_size(b, "changes", fact_text(list, 0, "size"));
+	add_limits(b, limits);
 }
 
 static void add_json_details(struct buf *b, const struct kennel_list *list)
@@ -273,7 +319,7 @@ static void add_facts(struct buf *b, const struct facts *f, bool base)
 	if (!f->sandbox)
 		return;
 	if (!base)
-		add_sandbox(b, f->sandbox);
+		add_sandbox(b, f->sandbox, f->limits);
 	add_mounts(b, f->sandbox);
 	add_layers(b, f->sandbox);
 	add_replaced(b, f->sandbox);
@@ -288,6 +334,8 @@ static void add_facts_json(struct buf *b, const struct facts *f, bool base)
 		add_json_config(b, f->container, &f->size);
 	if (f->sandbox)
 		add_json_details(b, f->sandbox);
+	if (f->sandbox && !base)
+		add_json_limits(b, f->limits);
 	buf_puts(b, "}\n");
 }
 
@@ -312,6 +360,9 @@ static int info_run(struct cli *cli, const void *p, const struct opt_input *in)
 				 read_word(store, in->operands[0], &f, &err);
 	if (r < 0)
 		return cli_error(cli, err);
+	/* Without rights to see them, or just ended: then without. */
+	if (f.sandbox && !args->base)
+		(void)!kennel_limits_read(fact_text(f.sandbox, 0, "id"), &f.limits, NULL);
 	if (args->json)
 		add_facts_json(&b, &f, args->base);
 	else

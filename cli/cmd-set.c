@@ -16,6 +16,16 @@ struct set_args {
 	const char *path;
 };
 
+static bool is_throwaway(const char *id)
+{
+	struct kennel_list *list = NULL;
+	int r = kennel_list_read(id, &list, NULL);
+	bool is = r == 0 && !kennel_list_value(list, 0, "name");
+
+	kennel_list_free(list);
+	return is;
+}
+
 static int set(const struct set_args *args, const struct opt_input *in, struct kennel_spec *spec,
 	       struct kennel_error **err)
 {
@@ -37,7 +47,11 @@ static int set(const struct set_args *args, const struct opt_input *in, struct k
 	}
 	if (r == 0)
 		r = spec_opt_store(args->path, &b, &store, err);
-	return r < 0 ? r : kennel_container_set(store, in->operands[0], unset, spec, err);
+	if (r < 0)
+		return r;
+	return !store && is_throwaway(in->operands[0]) ?
+		       kennel_limits_set(in->operands[0], unset, spec, err) :
+		       kennel_container_set(store, in->operands[0], unset, spec, err);
 }
 
 static int set_run(struct cli *cli, const void *args, const struct opt_input *in)
@@ -70,15 +84,16 @@ static const struct opt set_opts[] = {
 
 const struct cmd cmd_set = {
 	.name = "set",
-	.summary = "change the configuration of a container",
-	.usage = "[OPTION]... NAME",
+	.summary = "change the configuration of a container, or limits of what runs",
+	.usage = "[OPTION]... NAME|ID",
 	.more = "Options that may be repeated add to what is there, others take its place. Limits "
-		"change at once where it runs, all else at its next start.",
+		"change at once where it runs, all else at its next start. Of a throwaway, named by its "
+		"ID, limits change alone.",
 	.opts = set_opts,
 	.min_operands = 1,
 	.max_operands = 1,
 	.missing = "name the container; \"kennel list\" shows them",
-	.operand_words = OPT_WORDS_CONTAINER,
+	.operand_words = OPT_WORDS_CONTAINER " " OPT_WORDS_SANDBOX,
 	.args_size = sizeof(struct set_args),
 	.run = set_run,
 };

@@ -55,8 +55,16 @@
 	{ 0, "hostname", "NAME", OPT_SETTING, 0, "its host name", NULL }, \
 	SPEC_OPT_HEADING("Limits"), \
 	{ 'm', "memory", "SIZE", OPT_SETTING, 0, "memory of all its processes, e.g. 512M", NULL }, \
+	{ 0, "swap", "SIZE", OPT_SETTING, 0, \
+	  "swap beside that: a size, 0 or max (default: 0 with --memory)", \
+	  "0 max" }, \
 	{ 0, "pids", "N", OPT_SETTING, 0, "number of processes", NULL }, \
 	{ 0, "cpus", "N", OPT_SETTING, 0, "processors it may keep busy, e.g. 1.5", NULL }, \
+	{ 0, "cpuset", "LIST", OPT_SETTING, 0, "those that it may use at all, e.g. 0-3,5", "all" }, \
+	{ 0, "io", "RATES[,DISK]", OPT_SETTING, 0, \
+	  "what it may read and write a second: read=10M,write=5M,riops=N,wiops=N", \
+	  "read= write= riops= wiops= max" }, \
+	{ 0, "disk", "SIZE", OPT_SETTING, 0, "room for its changes, e.g. 2G", NULL }, \
 	SPEC_OPT_HEADING("The command"), \
 	{ 0, "boot", NULL, OPT_SETTING, 0, "its own init runs as process 1, instead of a command", NULL }, \
 	{ 'u', "user", "USER[:GROUP]", OPT_SETTING, 0, "run as this user of the inside (default: root)", \

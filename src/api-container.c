@@ -12,8 +12,8 @@
 
 #include <kennel/kennel.h>
 
+#include "api-limits.h"
 #include "api-list.h"
-#include "api-running.h"
 #include "api-set-live.h"
 #include "api-spec.h"
 #include "base/cleanup.h"
@@ -145,6 +145,8 @@ int kennel_container_create(const char *path, const char *name, const struct ken
 	_cleanup_buf_ struct buf text = { 0 };
 
 	int r = check_base(spec->spec, err);
+	if (r == 0)
+		r = limits_check_kept(&spec->spec->limits, false, err);
 	if (r == 0)
 		r = container_new_config(spec->spec, &text, err);
 	if (r == 0)
@@ -405,61 +407,19 @@ static int unset_one(const char *file, struct buf *text, const char *what, struc
 	return r;
 }
 
-static uint64_t limit_of(uint64_t value)
-{
-	return value ? value : CGROUP_NO_LIMIT;
-}
-
-/* Of a key that was set or unset: the limit that holds now. Return: 0 it is no limit, 1. */
-static int wanted_limit(const char *key, const struct spec *now, struct cgroup_wish *ret)
-{
-	*ret = (struct cgroup_wish){ 0 };
-	if (strcmp(key, "memory") == 0)
-		ret->memory_bytes = limit_of(now->memory_bytes);
-	else if (strcmp(key, "pids") == 0)
-		ret->pids = limit_of(now->pids);
-	else if (strcmp(key, "cpus") == 0)
-		ret->cpus_milli = limit_of(now->cpus_milli);
-	else
-		return 0;
-	return 1;
-}
-
-static void apply_limit(const struct kennel_spec *spec, const char *of_text, const char *key,
-			const struct spec *now)
-{
-	_cleanup_error_ struct kennel_error *why = NULL;
-	_cleanup_buf_ struct buf b = { 0 };
-	struct cgroup_wish wish;
-
-	if (!wanted_limit(key, now, &wish) || cgroup_limit(of_text, &wish, &why) == 0 || !spec->write)
-		return;
-	buf_printf(&b, "%s holds from the next start on: %s", key, kennel_error_message(why));
-	spec->write(spec->data, KENNEL_LOG_WARN, buf_str(&b));
-}
-
 /* What of it can change while it runs does; what can't is told. */
 static void apply_live(const struct place *p, const char *const *unset, const struct kennel_spec *spec,
 		       const struct buf *before, const struct buf *config)
 {
 	const struct log_sink log = spec_sink(spec);
-	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
 	_cleanup_config_ struct config c = { 0 };
-	_cleanup_buf_ struct buf cgroups = { 0 };
 	struct container_holder h;
-	struct copy_sandbox sb;
 	struct spec *now = spec_new(NULL);
-	const struct strv *given = &spec->spec->given;
 
 	if (now && !p->box && container_is_held(&p->c, &h) && h.id[0] &&
-	    running_open(h.id, &sb, &pidfd, &root_fd, NULL, NULL) == 0 &&
-	    running_cgroup(&sb, pidfd, &cgroups, NULL) == 0 &&
 	    config_parse("", buf_str(config), config->len, &c, NULL) == 0 &&
 	    config_apply("", &c, now, NULL) == 0) {
-		for (; unset && *unset; unset++)
-			apply_limit(spec, buf_str(&cgroups), *unset, now);
-		for (size_t i = 0; i < given->n; i += 2)
-			apply_limit(spec, buf_str(&cgroups), given->items[i], now);
+		limits_follow(h.id, p->c.dir_fd, spec, unset, now);
 		set_live_places(h.id, before, config, &log);
 	}
 	spec_free(now);
@@ -475,6 +435,8 @@ int kennel_container_set(const char *path, const char *name, const char *const *
 	const char *const *given_unset = unset;
 
 	int r = open_place(path, name, spec->spec->size_bytes, &p, err);
+	if (r == 0)
+		r = limits_check_kept(&spec->spec->limits, p.box, err);
 	if (r == 0)
 		r = begin_change(&p, err);
 	if (r == 0)

@@ -38,8 +38,8 @@ SAME(KENNEL_CHANGE_OPAQUE, DELTA_OPAQUE);
 SAME(KENNEL_CHANGE_HARDLINK, DELTA_HARDLINK);
 
 /* A descriptor that its monitor holds: of the delta, of the user namespace whose root reads it. */
-static int open_monitors_fd(const struct copy_sandbox *sb, const char *number, int flags,
-			    struct kennel_error **err)
+int delta_open_monitors_fd(const struct copy_sandbox *sb, const char *number, int flags,
+			   struct kennel_error **err)
 {
 	char name[64];
 	_cleanup_close_ int proc_fd = path_open_proc(err);
@@ -70,11 +70,11 @@ static int open_entry(const struct kennel_list *list, const struct copy_sandbox 
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd =
-		open_monitors_fd(sb, kennel_list_value(list, 0, "delta-fd"), O_DIRECTORY, err);
+		delta_open_monitors_fd(sb, kennel_list_value(list, 0, "delta-fd"), O_DIRECTORY, err);
 	if (fd < 0)
 		return fd;
 	if (m.view || sb->mapped) {
-		user_ns_fd = open_monitors_fd(sb, kennel_list_value(list, 0, "user-ns-fd"), 0, err);
+		user_ns_fd = delta_open_monitors_fd(sb, kennel_list_value(list, 0, "user-ns-fd"), 0, err);
 		if (user_ns_fd < 0)
 			return user_ns_fd;
 	}

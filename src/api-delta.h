@@ -23,5 +23,12 @@ int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, str
  * Which mount a clean absolute path lies in, and where below it. Pure.
  */
 unsigned delta_locate(const struct manifest *m, const char *path, const char **ret_rel);
+/*
+ * A descriptor that the sandbox's monitor holds, by its number there: of the delta, of the user namespace
+ * whose root reads it. Return: descriptor or code.
+ */
+struct copy_sandbox;
+int delta_open_monitors_fd(const struct copy_sandbox *sb, const char *number, int flags,
+			   struct kennel_error **err) MUST_CHECK;
 
 #endif

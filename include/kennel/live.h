@@ -175,6 +175,31 @@ KENNEL_PUBLIC int kennel_wait(const char *store, const char *id, unsigned states
 KENNEL_PUBLIC int kennel_usage_read(const char *id, struct kennel_list **ret, struct kennel_error **err);
 
 /**
+ * kennel_limits_read() - the limits that a running sandbox has now, as the kernel says
+ * @id:  which
+ * @ret: a list of one, the caller's; end it with kennel_list_free(). Beside what kennel_list_read() has, for
+ *       each limit a value with the key of the option and what that takes: "memory", "swap", "pids", "cpus",
+ *       "cpuset", "io" (one for each disk) and "disk" (of changes in memory); what has no limit is not there
+ * @err: error out, owned by the caller, or NULL
+ *
+ * Return: as kennel_list_read(). Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_limits_read(const char *id, struct kennel_list **ret, struct kennel_error **err);
+
+/**
+ * kennel_limits_set() - change limits of a running sandbox, until it ends
+ * @id:    which; of a container kennel_container_set() changes the configuration as well
+ * @unset: keys to lift, ended by NULL; or NULL
+ * @spec:  limits to set; borrowed. Anything else in it is refused
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * Return: 0; -KENNEL_E_NOTFOUND there is none; -KENNEL_E_UNSUPPORTED one of them can't be had, those
+ * before it are; or another negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_limits_set(const char *id, const char *const *unset, const struct kennel_spec *spec,
+				    struct kennel_error **err);
+
+/**
  * kennel_watch() - hear of each change of state of this user's sandboxes
  * @change: called with id, name of the container (NULL for a throwaway) and the new state, beginning with
  * those

@@ -39,13 +39,17 @@ static int check_wish(const char *id, const struct cgroup_wish *w, struct kennel
 static unsigned ctls_of_wish(const struct cgroup_wish *w)
 {
 	return (w->pids ? CGROUP_PIDS : 0u) | (w->devices ? CGROUP_DEVICES : 0u) |
-	       (w->memory_bytes ? CGROUP_MEMORY : 0u) | (w->cpus_milli ? CGROUP_CPU : 0u);
+	       (w->memory_bytes || w->has_swap ? CGROUP_MEMORY : 0u) | (w->cpus_milli ? CGROUP_CPU : 0u) |
+	       (w->cpuset ? CGROUP_CPUSET : 0u) | (w->io ? CGROUP_IO : 0u);
 }
+
+/* What a session of systemd often does not hand down. */
+#define SELDOM ((unsigned)CGROUP_CPUSET | CGROUP_IO)
 
 /* Nice to have: what later limits, measuring and freezing need. */
 static unsigned soft_ctls(const struct cgroup_wish *w)
 {
-	return w->background ? (unsigned)CGROUP_PIDS | CGROUP_MEMORY | CGROUP_CPU | CGROUP_FREEZER : 0u;
+	return w->background ? CGROUP_PIDS | CGROUP_MEMORY | CGROUP_CPU | CGROUP_FREEZER | SELDOM : 0u;
 }
 
 static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish *w, struct kennel_error **err)
@@ -73,9 +77,14 @@ static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish 
 	}
 	if (!left && !w->delegate)
 		return 0;
-	/* with all that would be nice, or without that */
+	/* with all that would be nice, with most of it, or without */
 	r = left & ~ctls ? cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], NULL) : -1;
-	left &= ctls | CGROUP_FREEZER;
+	if (r < 0 && left & ~ctls & SELDOM) {
+		left &= ctls | ~SELDOM;
+		r = left & ~ctls ? cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], NULL) : -1;
+	}
+	if (r < 0)
+		left &= ctls | CGROUP_FREEZER;
 	if (r < 0)
 		r = cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], left & ctls ? err : NULL);
 	if (r < 0)

@@ -22,8 +22,21 @@
 #include "base/log.h"
 #include "device/device.h"
 
+#define CGROUP_NO_LIMIT UINT64_MAX
+
+/* What may be read from and written to one disk in a second; CGROUP_NO_LIMIT: as much as it can. */
+struct cgroup_io {
+	uint64_t read_bytes, write_bytes, reads, writes;
+	unsigned major, minor; /* of a whole disk, see cgroup_io_disk() */
+};
+
 struct cgroup_wish {
 	uint64_t memory_bytes, pids, cpus_milli; /* 0: none */
+	/* Beside the memory; not said, it is none where there is a limit of memory. */
+	bool has_swap;
+	uint64_t swap_bytes; /* CGROUP_NO_LIMIT: as much as there is */
+	const char *cpuset; /* a list as of cpulist.h; NULL: all that there are */
+	const struct cgroup_io *io; /* NULL: none */
 	const struct device_policy *devices; /* NULL: none */
 	/*
 	 * It lives on behind its caller: apart from the caller's session, and it can be frozen if that can
@@ -89,11 +102,23 @@ int cgroup_permit(const char *of_text, const struct device_policy *all, const st
 		  bool on, struct kennel_error **err) MUST_CHECK;
 
 /*
- * Sets one limit of the same group anew. what: as in a wish, of which one is not 0 or, for no limit,
- * CGROUP_NO_LIMIT. Return: 0, UNSUPPORTED where the group has not got the controller, or another code.
+ * Sets the limits of one controller (enum cgroup_ctl) of the same group anew, to those of the wish; what is
+ * not wished for is lifted. Return: 0, UNSUPPORTED where the group has not got the controller, or another
+ * code.
  */
-#define CGROUP_NO_LIMIT UINT64_MAX
-int cgroup_limit(const char *of_text, const struct cgroup_wish *what, struct kennel_error **err) MUST_CHECK;
+int cgroup_limit(const char *of_text, unsigned ctl, const struct cgroup_wish *wish, struct kennel_error **err)
+	MUST_CHECK;
+/*
+ * The disk that can be limited for a file or directory on it, or for a block device. Return: 0, or
+ * UNSUPPORTED where it is on none (memory, network, several disks in one).
+ */
+int cgroup_io_disk(int fd, unsigned *ret_major, unsigned *ret_minor, struct kennel_error **err) MUST_CHECK;
+/*
+ * Calls say() with the name and value of each limit that the same group has, as the options have them; none
+ * where there is no group.
+ */
+int cgroup_limits_read(const char *of_text, int (*say)(void *data, const char *name, const char *value),
+		       void *data, struct kennel_error **err) MUST_CHECK;
 /*
  * How often a process of the group was killed because memory_bytes were not enough; 0 where that is
  * unknown.

@@ -14,7 +14,7 @@
 #define CGROUP_SLICE "kennel.slice"
 #define CGROUP_INSIDE "inside" /* see place.c */
 #define CGROUP_CALLERS CGROUP_PREFIX "callers"
-#define CGROUP_DIRS_MAX 6 /* five v1 hierarchies and v2 */
+#define CGROUP_DIRS_MAX 8 /* seven v1 hierarchies and v2 */
 #define CGROUP_NAME_MAX 80
 
 struct cgroup_dir {
@@ -69,9 +69,21 @@ int cgroup_open_made(const char *of_text, unsigned ctl, int *ret_fd, bool *ret_v
 int cgroup_mount_open(const struct cgroup_mount *m);
 /* O_PATH of a directory below another one, as cgroup_mount has it: -1 and errno. */
 int cgroup_open_below(int root_fd, struct cgroup_slice path);
-/* Writes those numbers of a wish that are not 0 and that this directory serves. */
+/* A new group of v1's cpuset has no processors, and nothing can enter it: it gets those of the one above. */
+int cgroup_cpuset_inherit(int dir_fd);
+/* cpuset: NULL lifts it. Processors that are not there are refused. */
+int cgroup_set_cpuset(const struct cgroup_dir *d, const char *cpuset, struct kennel_error **err) MUST_CHECK;
+/* io: NULL lifts it. Limits of other disks go. */
+int cgroup_set_io(const struct cgroup_dir *d, const struct cgroup_io *io, struct kennel_error **err)
+	MUST_CHECK;
+/* Reads a small control file below a directory, without its last newline: its length, or -1 and errno. */
+int cgroup_read(int dir_fd, const char *file, char *text, size_t size);
+/* Writes those limits of a wish that are wished for and that this directory serves. */
 int cgroup_set_numbers(const struct cgroup_dir *d, const struct cgroup_wish *w, struct kennel_error **err)
 	MUST_CHECK;
+/* cgroup_limits_read() of one directory. */
+int cgroup_dir_limits(const struct cgroup_dir *d, int (*say)(void *data, const char *name, const char *value),
+		      void *data);
 /* Lets it hand down all controllers of ours that it has; those that can't be are left out. */
 void cgroup_enable_all(int dir_fd);
 /* Writes a control file below a directory: -1 and errno. */

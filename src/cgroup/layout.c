@@ -18,7 +18,8 @@ static const struct {
 	const char *name;
 } ctl_names[] = {
 	{ CGROUP_PIDS, "pids" }, { CGROUP_DEVICES, "devices" }, { CGROUP_MEMORY, "memory" },
-	{ CGROUP_CPU, "cpu" },	 { CGROUP_FREEZER, "freezer" },
+	{ CGROUP_CPU, "cpu" },	 { CGROUP_FREEZER, "freezer" }, { CGROUP_CPUSET, "cpuset" },
+	{ CGROUP_IO, "io" },	 { CGROUP_IO, "blkio" },
 };
 
 const char *cgroup_ctl_name(unsigned ctl)

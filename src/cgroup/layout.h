@@ -22,8 +22,10 @@ enum cgroup_ctl {
 	CGROUP_MEMORY = 1 << 2,
 	CGROUP_CPU = 1 << 3,
 	CGROUP_FREEZER = 1 << 4, /* a controller in v1 alone; every v2 group has it */
+	CGROUP_CPUSET = 1 << 5,
+	CGROUP_IO = 1 << 6, /* "blkio" in v1 */
 };
-#define CGROUP_CTL_LAST CGROUP_FREEZER
+#define CGROUP_CTL_LAST CGROUP_IO
 
 struct cgroup_slice {
 	const char *text; /* into the parsed text, not terminated */
@@ -65,7 +67,7 @@ int cgroup_copy(struct cgroup_slice s, char *text, size_t size) MUST_CHECK;
 bool cgroup_names_all(struct cgroup_slice words, unsigned ctls);
 /* Those for which v2 has no controller. */
 #define CGROUP_NO_V2_CTL ((unsigned)CGROUP_DEVICES | CGROUP_FREEZER)
-/* The controller's name, one bit of enum cgroup_ctl. */
+/* The controller's name in v2, one bit of enum cgroup_ctl. */
 const char *cgroup_ctl_name(unsigned ctl);
 
 #endif

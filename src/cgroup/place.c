@@ -95,6 +95,22 @@ int cgroup_write(int dir_fd, const char *file, const char *text)
 	return write(fd, text, strlen(text)) < 0 ? -1 : 0;
 }
 
+int cgroup_read(int dir_fd, const char *file, char *text, size_t size)
+{
+	_cleanup_close_ int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (n < 0)
+		return -1;
+	if ((size_t)n == size - 1) { /* perhaps not all of it */
+		errno = EMSGSIZE;
+		return -1;
+	}
+	n -= n && text[n - 1] == '\n';
+	text[n] = '\0';
+	return (int)n;
+}
+
 void cgroup_dir_close(struct cgroup_dir *d)
 {
 	close_fd(d->top_fd);
@@ -253,6 +269,14 @@ static int make_group(int *parent_fd, const struct cgroup_plan *plan, struct cgr
 	return 0;
 }
 
+static void unmake_group(struct cgroup_dir *d, const struct cgroup_plan *plan)
+{
+	if (d->inside_fd >= 0)
+		(void)!unlinkat(d->fd, CGROUP_INSIDE, AT_REMOVEDIR);
+	(void)!unlinkat(d->parent_fd, plan->name, AT_REMOVEDIR);
+	cgroup_dir_close(d);
+}
+
 static struct cgroup_dir no_dir(bool v2, unsigned ctls)
 {
 	return (struct cgroup_dir){ .v2 = v2,
@@ -274,7 +298,15 @@ int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const struct c
 	if (r <= 0)
 		return r;
 	*ret = no_dir(false, m->ctls);
-	return make_group(&own_fd, plan, ret) < 0 ? fail_make(what, err) : 1;
+	if (make_group(&own_fd, plan, ret) < 0)
+		return fail_make(what, err);
+	if (m->ctls & CGROUP_CPUSET && (cgroup_cpuset_inherit(ret->fd) < 0 ||
+					(ret->inside_fd >= 0 && cgroup_cpuset_inherit(ret->inside_fd) < 0))) {
+		r = fail_errno(err, "give the control group the processors of the one above");
+		unmake_group(ret, plan);
+		return r;
+	}
+	return 1;
 }
 
 /* Has the kernel's control file all of ctls? -1 where it can't be read. */
@@ -459,7 +491,7 @@ int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct c
 	_cleanup_close_ int root_fd = -EBADF, own_fd = -EBADF, above_fd = -EBADF;
 	const unsigned needed = ctls & ~CGROUP_NO_V2_CTL;
 	const struct cgroup_mount *m = NULL;
-	char what[64];
+	char what[96];
 	bool own_is_root;
 	int r;
 

@@ -73,6 +73,8 @@ int spec_check(const struct spec *s, struct kennel_error **err)
 	if (r == 0 && s->file && s->keep)
 		r = hint(err, fail(err, KENNEL_E_INVALID, "changes are kept in a file or by name, not both"),
 			 "leave --file or --keep out");
+	if (r == 0 && (s->file || s->keep))
+		r = limits_check_kept(&s->limits, s->file, err);
 	if (r == 0 && s->cap_add & s->cap_drop && s->cap_add != UINT64_MAX && s->cap_drop != UINT64_MAX)
 		r = fail(err, KENNEL_E_INVALID, "the same capability is both added and dropped");
 	return r;

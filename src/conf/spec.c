@@ -67,6 +67,7 @@ struct spec *spec_free(struct spec *s)
 		free(s->devices[i].path);
 	free(s->mounts);
 	free(s->devices);
+	limits_done(&s->limits);
 	free(s->net_where);
 	free(s->interfaces);
 	free(s->ports);
@@ -186,6 +187,21 @@ static int add_port(struct spec *s, const struct spec_key *k, const char *value,
 	return network_publish(s, value, err);
 }
 
+static int set_swap(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+{
+	return limits_set_swap(&s->limits, value, err);
+}
+
+static int set_cpuset(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+{
+	return limits_set_cpuset(&s->limits, value, err);
+}
+
+static int set_io(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+{
+	return limits_set_io(&s->limits, value, err);
+}
+
 static int add_env(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 {
 	const char *equals = strchr(value, '=');
@@ -245,6 +261,14 @@ static const struct spec_key keys[] = {
 	{ "pids", set_count, AT(pids), NULL, "it is a number of processes, such as 500; 0 is no limit" },
 	{ "cpus", set_milli, AT(cpus_milli), NULL,
 	  "it is a number of processors, such as 2 or 1.5; 0 is no limit" },
+	{ "swap", set_swap, 0, NULL,
+	  "it is a number of bytes, such as 512M, 0 for none, or max for all there is" },
+	{ "cpuset", set_cpuset, 0, NULL, "it is a list of processors, such as 0-3,5; all is no limit" },
+	{ "io", set_io, 0, NULL,
+	  "it is read=RATE,write=RATE,riops=N,wiops=N, each if wanted, and the full path of a disk behind "
+	  "them, such as read=10M,write=5M,/dev/sda; max is no limit" },
+	{ "disk", set_size, AT(limits.disk_bytes), NULL,
+	  "it is a number of bytes, such as 512M or 2G; 0 is no limit" },
 	{ "command", set_command, 0, NULL, "it is the words of a command, quoted as for a shell" },
 	{ "boot", set_flag, AT(boot), NULL, "it is yes or no" },
 	{ "quiet", set_flag, AT(quiet), NULL, "it is yes or no" },

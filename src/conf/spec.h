@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/strv.h"
 #include "base/suggest.h"
+#include "conf/limits.h"
 #include "conf/network.h"
 
 enum spec_isolate { SPEC_ISOLATE_AUTO, SPEC_ISOLATE_FS, SPEC_ISOLATE_NS, SPEC_ISOLATE_USER, SPEC_ISOLATE_VM };
@@ -62,6 +63,7 @@ struct spec {
 	struct strv env;                /* NAME=VALUE; the caller has already looked up a bare NAME */
 	uint64_t memory_bytes, pids;    /* 0: no limit */
 	uint64_t cpus_milli;            /* thousandths of a processor; 0: no limit */
+	struct limits limits; /* the other ones */
 	bool quiet;
 	struct strv command;            /* empty: the user's shell, as found inside */
 	bool boot; /* the inside's own init as pid 1, instead of kennel's and a command */
@@ -100,10 +102,10 @@ struct spec *spec_free(struct spec *s);
 
 /*
  * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs
- * net publish tty hostname user workdir env memory pids cpus command boot quiet autostart start-group
- * start-order start-delay keep path file format force
- * trust. Keys that hold lists append. In values
- * of several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of a field itself.
+ * net publish tty hostname user workdir env memory swap pids cpus cpuset io disk command boot quiet
+ * autostart start-group start-order start-delay keep path file format force trust. Keys that hold lists
+ * append. In values of several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of
+ * a field itself.
  * Return: 0, -KENNEL_E_INVALID with a sentence that begins with the key and quotes the value (and a hint
  * that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.
  */

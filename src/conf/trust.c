@@ -17,6 +17,8 @@ static const struct {
 	{ "cap-drop", NULL },
 	{ "command", NULL },
 	{ "cpus", NULL },
+	{ "cpuset", NULL },
+	{ "disk", NULL },
 	{ "env", NULL },
 	{ "hide", NULL },
 	{ "hostname", NULL },
@@ -35,6 +37,7 @@ static const struct {
 	{ "start-delay", NULL },
 	{ "start-group", NULL },
 	{ "start-order", NULL },
+	{ "swap", NULL },
 	{ "tty", "auto" }, /* without one of its own it has the caller's, and could type into it */
 	{ "tty", "yes" },
 	{ "user", NULL },

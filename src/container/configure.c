@@ -6,10 +6,11 @@
 #include "conf/config.h"
 #include "container/container.h"
 
-/* Of a single run: how it looks to who started it. */
+/* Of a single run: how it looks to who started it, and what bounds changes in memory alone. */
 static bool is_saved(const char *key)
 {
-	return spec_key_use(key) != SPEC_USE_ONCE && strcmp(key, "quiet") != 0 && strcmp(key, "tty") != 0;
+	return spec_key_use(key) != SPEC_USE_ONCE && strcmp(key, "quiet") != 0 && strcmp(key, "tty") != 0 &&
+	       strcmp(key, "disk") != 0;
 }
 
 /* Of a group the first takes the place of all that the file has. */

@@ -129,6 +129,19 @@ int mount_new_tmpfs(const char *size, const char *inodes)
 	return finish(fs_fd, SYS_MOUNT_ATTR_NOSUID);
 }
 
+int mount_resize_tmpfs(int fd, const char *size, const char *inodes)
+{
+	int fs_fd = sys_fspick(fd), r = -1;
+
+	if (fs_fd < 0)
+		return -1;
+	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "size", size, 0) == 0 &&
+	    sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "nr_inodes", inodes, 0) == 0)
+		r = sys_fsconfig(fs_fd, SYS_FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
+	close_keep_errno(fs_fd);
+	return r;
+}
+
 int mount_new_view(int fuse_fd)
 {
 	static const char *const options[][2] = {

@@ -23,6 +23,8 @@ int mount_new_devpts(const char *max);
 
 /* A new tmpfs; size and inodes as decimal text. */
 int mount_new_tmpfs(const char *size, const char *inodes);
+/* Gives one more or less room; by who may mount where it was made. -1 and errno: EINVAL it has more in it. */
+int mount_resize_tmpfs(int fd, const char *size, const char *inodes);
 
 /*
  * A FUSE file system over an open /dev/fuse, owners as its server says them, permissions checked by the

@@ -29,6 +29,7 @@
 #include "path/path.h"
 #include "run/errand.h"
 #include "run/init.h"
+#include "run/limits.h"
 #include "run/masks.h"
 #include "run/report.h"
 #include "run/rootless.h"
@@ -380,8 +381,7 @@ static bool wants_cgroup(const struct launch *l)
 {
 	const struct spec *s = l->spec;
 
-	return s->memory_bytes || s->pids || s->cpus_milli || s->background || s->boot ||
-	       l->sb->plan->device_policy;
+	return run_limits_any(s) || s->background || s->boot || l->sb->plan->device_policy;
 }
 
 /* The janitor removes it after us, also if we are killed before we know that it is there. */
@@ -406,16 +406,16 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 			r = device_policy_allow(devices, d->path, d->read, d->write, d->make, err);
 		}
 	}
-	const struct cgroup_wish wish = {
-		.memory_bytes = l->spec->memory_bytes,
-		.pids = l->spec->pids,
-		.cpus_milli = l->spec->cpus_milli,
+	struct cgroup_io io;
+	struct cgroup_wish wish = {
 		.devices = devices,
 		.background = l->spec->background,
 		.delegate = l->spec->boot,
 		.note = note_group,
 		.note_data = &sb->work,
 	};
+	if (r == 0)
+		r = run_limits_wish(l->spec, sb->keep ? sb->keep->c.dir_fd : -EBADF, &io, &wish, err);
 	/* Shared with other starts, against the collector: our group is empty and our entry not there yet. */
 	if (r == 0 && flock(sb->registry_fd, LOCK_SH) < 0)
 		r = fail_errno(err, "lock the runtime directory");

@@ -19,9 +19,8 @@
 #include "caps/caps.h"
 #include "path/path.h"
 #include "run/init.h"
+#include "run/limits.h"
 
-#define INODE_SHARE 8192u /* bytes of the delta's size per inode that it may have */
-#define INODES_MIN 4096u
 #define PATH_INSIDE "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct plan *plan_free(struct plan *p)
@@ -378,8 +377,8 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	p->tty = spec->tty == SPEC_TTY_YES || (spec->tty == SPEC_TTY_AUTO && facts->stdin_is_tty);
 	p->view = !facts->privileged;
-	p->size_bytes = spec->size_bytes ? spec->size_bytes : facts->total_memory / 2;
-	p->inodes = MAX(p->size_bytes / INODE_SHARE, (uint64_t)INODES_MIN);
+	p->size_bytes = run_limits_room(spec, facts->total_memory);
+	p->inodes = run_limits_inodes(p->size_bytes);
 	int r = plan_level(p, spec, facts, level, err);
 	if (r == 0) {
 		plan_caps(p, spec, facts);

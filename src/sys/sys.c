@@ -206,6 +206,11 @@ int sys_fsopen(const char *fstype)
 	return (int)syscall(SYS_fsopen, fstype, 1 /* FSOPEN_CLOEXEC */);
 }
 
+int sys_fspick(int fd)
+{
+	return (int)syscall(SYS_fspick, fd, "", 1 /* FSPICK_CLOEXEC */ | 8 /* FSPICK_EMPTY_PATH */);
+}
+
 int sys_fsconfig(int fs_fd, enum sys_fsconfig_cmd cmd, const char *key, const void *value, int aux)
 {
 	return (int)syscall(SYS_fsconfig, fs_fd, cmd, key, value, aux);

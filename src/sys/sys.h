@@ -110,6 +110,7 @@ int sys_open_tree(int dir_fd, const char *path, unsigned flags);        /* O_CLO
 int sys_move_mount(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int sys_mount_setattr(int dir_fd, const char *path, unsigned flags, const struct sys_mount_attr *attr);
 int sys_fsopen(const char *fstype);                                     /* close-on-exec */
+int sys_fspick(int fd); /* of the mount whose root fd is; close-on-exec */
 int sys_fsconfig(int fs_fd, enum sys_fsconfig_cmd cmd, const char *key, const void *value, int aux);
 int sys_fsmount(int fs_fd, unsigned attr_flags);                        /* close-on-exec */
 int sys_pivot_root(const char *new_root, const char *put_old);

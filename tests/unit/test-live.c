@@ -100,6 +100,40 @@ static void test_start_wait_freeze_thaw_stop(void **state)
 	kennel_spec_free(spec);
 }
 
+static void test_limits_are_read_and_set(void **state)
+{
+	static const char *const lift[] = { "pids", NULL };
+	_cleanup_error_ struct kennel_error *err = NULL, *refused = NULL;
+	struct kennel_spec *spec = NULL, *more, *other;
+	struct kennel_list *now;
+	char id[KENNEL_ID_SIZE];
+
+	need_root();
+	spec = wish("box", NULL);
+	assert_int_equal(kennel_spec_set(spec, "pids", "50", NULL), 0);
+	ok(kennel_start(spec, id, &err), err);
+	ok(kennel_limits_read(id, &now, &err), err);
+	assert_string_equal(kennel_list_value(now, 0, "pids"), "50");
+	assert_null(kennel_list_value(now, 0, "memory"));
+	kennel_list_free(now);
+	assert_int_equal(kennel_spec_new(&more, NULL) + kennel_spec_new(&other, NULL), 0);
+	assert_int_equal(kennel_spec_set(more, "memory", "64M", NULL), 0);
+	assert_int_equal(kennel_spec_set(other, "net", "none", NULL), 0);
+	ok(kennel_limits_set(id, lift, more, &err), err);
+	assert_int_equal(kennel_limits_set(id, NULL, other, &refused), -KENNEL_E_INVALID);
+	assert_non_null(strstr(kennel_error_message(refused), "\"net\" can't change"));
+	ok(kennel_limits_read(id, &now, &err), err);
+	assert_string_equal(kennel_list_value(now, 0, "memory"), "67108864");
+	assert_null(kennel_list_value(now, 0, "pids"));
+	kennel_list_free(now);
+	ok(kennel_stop(id, 0, 10000, NULL, &err), err);
+	assert_int_equal(kennel_limits_read(id, &now, NULL), -KENNEL_E_NOTFOUND);
+	assert_int_equal(kennel_limits_set(id, NULL, more, NULL), -KENNEL_E_NOTFOUND);
+	kennel_spec_free(spec);
+	kennel_spec_free(more);
+	kennel_spec_free(other);
+}
+
 static int collect(void *data, const char *bytes, size_t n)
 {
 	buf_add(data, bytes, n);
@@ -220,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_start_wait_freeze_thaw_stop),
+		cmocka_unit_test(test_limits_are_read_and_set),
 		cmocka_unit_test(test_here_gives_the_exit_code_and_the_log_has_what_was_shown),
 		cmocka_unit_test(test_watch_hears_of_each),
 		cmocka_unit_test(test_autostart_list_is_in_order),
