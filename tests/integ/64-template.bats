@@ -373,7 +373,7 @@ oci_layout() {
 		config = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": {
 		    "Entrypoint": ["/bin/sh", "-c"], "Cmd": ["echo $GREETING from $(id -u) in $(pwd)"], "Env": ["GREETING=hello there", "PATH=/bin"],
 		    "WorkingDir": "/etc", "User": "33:44"}}).encode(), "config.v1+json")
-		manifest = blob(json.dumps({"schemaVersion": 2, "config": config, "layers": layers}).encode(), "manifest.v1+json")
+		manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": layers}).encode(), "manifest.v1+json")
 		if wrong == "digest":
 		    manifest["digest"] = "sha256:../../../../etc/passwd"
 		open(top + "/index.json", "w").write(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
@@ -418,4 +418,159 @@ oci_layout() {
 	refused yes "it is no OCI image"
 	run_kennel create -P "$STORE" --template "oci:$T/layer1" web
 	refused yes "it is no OCI image"
+}
+
+# image_server DIR: what a server of images has, signed with a key of the test's own; and the server, on a port of the loopback.
+image_server() {
+	need_commands gpg gpgv python3 xz curl busybox
+	local images=$1/images/tiny/1/amd64 old=$1/images/old
+	export GNUPGHOME=$T/gnupg
+	mkdir -p "$images" "$old" "$1/meta/1.0" "$T/image/bin" "$T/image/etc" "$T/image/dev"
+	mkdir -m 700 "$GNUPGHOME"
+	at_end gpgconf --kill all
+	gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-generate-key test@example.org ed25519 sign 0 2>/dev/null
+	gpg --export >"$T/key.gpg"
+	cp "$(command -v busybox)" "$T/image/bin/busybox"
+	ln -s busybox "$T/image/bin/cat"
+	echo "of the server" >"$T/image/etc/text"
+	tar -C "$T/image" --owner=0 --group=0 -cJf "$images/rootfs.tar.xz" .
+	(cd "$images" && sha256sum rootfs.tar.xz >SHA256SUMS)
+	printf '%s\n' "tiny;1;amd64;default;20010101;/images/old/" "tiny;1;arm64;default;20990101;/images/old/" \
+		"tiny;1;amd64;default;20240101;/images/tiny/1/amd64/" "out;1;amd64;default;1;/images/../../../etc/" \
+		"sum;1;amd64;default;1;/images/tiny/1/amd64/;$(printf '%064d' 7)" \
+		"unsigned;1;amd64;default;1;/images/old/" >"$1/meta/1.0/index-system"
+	cp "$images/rootfs.tar.xz" "$images/SHA256SUMS" "$old/"
+	sign "$1/meta/1.0/index-system" "$images/SHA256SUMS"
+	mkfifo "$T/port"
+	background python3 -c '
+import functools, http.server, sys
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *words): pass
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=sys.argv[1]))
+open(sys.argv[2], "w").write(f"{s.server_port}\n")
+s.serve_forever()' "$1" "$T/port"
+	read -r PORT <"$T/port"
+}
+
+sign() {
+	local file
+	for file; do
+		gpg --batch --quiet --yes --pinentry-mode loopback --passphrase '' --armor --detach-sign -o "$file.asc" "$file"
+	done
+}
+
+download() {
+	run_kennel create -P "$STORE" --net none --template download box -- --server "http://127.0.0.1:$PORT" --arch amd64 --release 1 "$@"
+}
+
+@test "template: an image server, with a key to check it" {
+	image_server "$T/server"
+	download --dist tiny --keyring "$T/key.gpg"
+	is_status 0
+	is_equal "$output" ""
+	run_kennel run -P "$STORE" -k box -- cat /etc/text /etc/hostname
+	is_equal "$stdout" $'of the server\nbox'
+	"$KENNEL" rm -P "$STORE" box
+	# nothing without a key, a name, or a file that was signed
+	download --dist tiny
+	refused yes "there is no key"
+	download --keyring "$T/key.gpg" --dist unsigned
+	is_status 125
+	has "has no signature beside it"
+	download --keyring "$T/key.gpg" --dist out
+	refused no "the index has a path that leads elsewhere"
+	download --keyring "$T/key.gpg" --dist sum
+	is_status 125
+	has "is not what its sum says"
+	nothing_left
+	download --insecure-no-check --dist unsigned
+	is_status 0
+	"$KENNEL" rm -P "$STORE" box
+	# one byte of what is signed
+	sed -i '1s/tiny/tinz/' "$T/server/meta/1.0/index-system"
+	download --keyring "$T/key.gpg" --dist tiny
+	is_status 125
+	has 'is not good'
+	# and a good signature by another key
+	rm -r "$GNUPGHOME"
+	mkdir -m 700 "$GNUPGHOME"
+	gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-generate-key other@example.org ed25519 sign 0 2>/dev/null
+	sign "$T/server/meta/1.0/index-system"
+	download --keyring "$T/key.gpg" --dist tiny
+	is_status 125
+	has 'is not good'
+	nothing_left
+}
+
+@test "template: options of those that fetch are checked before anything is fetched" {
+	local name
+	for name in debootstrap mmdebstrap; do
+		run_kennel create -P "$STORE" --template $name box -- --suite -x
+		is_status 125
+		has '--suite: "-x" is no value'
+		run_kennel create -P "$STORE" --template $name box -- --suit x
+		has 'unknown option "--suit"'
+	done
+	run_kennel create -P "$STORE" --template download box -- --release 1 --dist -x
+	refused yes "is no name"
+	run_kennel create -P "$STORE" --template skopeo box -- dir:/etc
+	has 'is neither docker://REFERENCE'
+	run_kennel create -P "$STORE" --template download box -- --dist x --release 1 --server file:///etc
+	has 'begins with neither https:// nor http://'
+	nothing_left
+}
+
+@test "template: an image out of a registry" {
+	need_commands busybox python3 skopeo curl
+	oci_layout "$T/oci"
+	mkfifo "$T/port"
+	background python3 -c '
+import hashlib, http.server, json, sys
+top, port = sys.argv[1:]
+manifest = json.load(open(top + "/index.json"))["manifests"][0]
+class Registry(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *words): pass
+    def do_GET(self):
+        kind, name = self.path.rstrip("/").split("/")[-2:]
+        digest = name if name.startswith("sha256:") else manifest["digest"]
+        data = b"{}" if kind not in ("manifests", "blobs") else open(top + "/blobs/sha256/" + digest[7:], "rb").read()
+        self.send_response(200)
+        self.send_header("Content-Type", manifest["mediaType"] if kind == "manifests" else "application/octet-stream")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Docker-Content-Digest", digest)
+        self.end_headers()
+        if self.command == "GET": self.wfile.write(data)
+    do_HEAD = do_GET
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+open(port, "w").write(f"{s.server_port}\n")
+s.serve_forever()' "$T/oci" "$T/port"
+	read -r PORT <"$T/port"
+	run_kennel create -P "$STORE" --net none --template skopeo web -- "docker://127.0.0.1:$PORT/some/image:1" --tls-verify=false
+	is_status 0
+	run_kennel run -P "$STORE" -k web
+	is_equal "$stdout" "hello there from 33 in /etc"
+	run_kennel create -P "$STORE" --template "oci:docker://127.0.0.1:$PORT/some/image:1" other
+	is_status 125
+	has 'the template "skopeo" failed with exit code 1'
+}
+
+# Minutes, and the network: KENNEL_TEST_DEBIAN=yes script/test integ/64.
+@test "template: a whole Debian of mmdebstrap and of debootstrap boots to a login" {
+	[ "${KENNEL_TEST_DEBIAN-}" = yes ] || skip "takes minutes and the network: KENNEL_TEST_DEBIAN=yes"
+	local name
+	for name in mmdebstrap debootstrap; do
+		need_commands $name
+		BATS_TEST_TIMEOUT=0 run_kennel create -v -P "$STORE" --net none --boot --template $name deb
+		is_status 0
+		[ "$EUID" -eq 0 ] || continue # nobody delegates a control group here
+		"$KENNEL" start -q -P "$STORE" deb
+		login() {
+			"$KENNEL" log -P "$STORE" deb | grep -q 'deb login:'
+		}
+		wait_for 120 login
+		"$KENNEL" exec deb -- systemctl is-active multi-user.target
+		"$KENNEL" stop -t 30 deb
+		"$KENNEL" wait -P "$STORE" -t 40 deb
+		"$KENNEL" rm -P "$STORE" deb
+	done
 }
