@@ -32,6 +32,9 @@
 	{ 's', "share", "PATH[:ro]", OPT_SETTING, 0, "the real thing, not a copy: changes there stay", \
 	  OPT_WORDS_PATH }, \
 	{ 0, "mount", "SRC:DST[:ro]", OPT_SETTING, 0, "the real SRC, seen at DST", OPT_WORDS_PATH }, \
+	{ 0, "socket", "NAME", OPT_SETTING, 0, \
+	  "a socket of your session: wayland, x11, pipewire, pulseaudio or ssh-auth", \
+	  "wayland x11 pipewire pulseaudio ssh-auth" }, \
 	{ 0, "size", "SIZE", OPT_SETTING, 0, \
 	  "room for changes in memory, e.g. 2G (default: half of the memory)", NULL }, \
 	SPEC_OPT_HEADING("Walls"), \

@@ -55,8 +55,9 @@ struct spec *spec_free(struct spec *s)
 {
 	if (!s)
 		return NULL;
-	struct strv *const lists[] = { &s->base_layers, &s->layers,  &s->without, &s->hide,
-				       &s->env,		&s->command, &s->given,	  &s->start_groups };
+	struct strv *const lists[] = { &s->base_layers, &s->layers,  &s->without,
+				       &s->hide,	&s->sockets, &s->env,
+				       &s->command,	&s->given,   &s->start_groups };
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_done(lists[i]);
 	for (size_t i = 0; i < s->n_mounts; i++) {
@@ -223,6 +224,16 @@ static int set_command(struct spec *s, const struct spec_key *k, const char *val
 	return r;
 }
 
+static int add_socket(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+{
+	static const char *const names[] = { "wayland", "x11", "pipewire", "pulseaudio", "ssh-auth" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], value) == 0)
+			return strv_has(&s->sockets, value) ? 0 : strv_add(&s->sockets, value, err);
+	return fail(err, KENNEL_E_INVALID, "\"%s\" is no socket that is known by name", value);
+}
+
 #define AT(m) offsetof(struct spec, m)
 static const struct spec_key keys[] = {
 	{ "isolate", set_word, AT(isolate), isolate_words, "it is fs, ns, user, vm or auto" },
@@ -237,6 +248,7 @@ static const struct spec_key keys[] = {
 	  "it is PATH or PATH:ro; write a colon of the path itself as \\:" },
 	{ "mount", spec_add_mount, 0, NULL,
 	  "it is SOURCE:TARGET or SOURCE:TARGET:ro; write a colon of a path itself as \\:" },
+	{ "socket", add_socket, 0, NULL, "it is wayland, x11, pipewire, pulseaudio or ssh-auth" },
 	{ "device", spec_add_device, 0, NULL,
 	  "it is PATH or PATH:ACCESS, such as /dev/kvm:rw; write a colon of the path itself as \\:" },
 	{ "idmap", spec_set_idmap, 0, NULL, "it is auto, no, BASE or BASE:COUNT, such as 100000:65536" },
@@ -299,7 +311,7 @@ enum spec_use spec_key_use(const char *name)
 	static int (*const lists[])(struct spec *, const struct spec_key *, const char *,
 				    struct kennel_error **) = {
 		spec_add_path, spec_add_target, spec_add_share, spec_add_mount, spec_add_device,
-		spec_add_caps, add_env,		add_port,	spec_add_name,
+		spec_add_caps, add_env,		add_port,	add_socket,	spec_add_name,
 	};
 	const struct spec_key *k = find_key(name);
 

@@ -43,6 +43,7 @@ struct spec {
 	struct strv without, hide;      /* absolute, clean, inside */
 	struct spec_mount *mounts;
 	size_t n_mounts;
+	struct strv sockets; /* --socket: of the caller's session, by name */
 	struct spec_device *devices;
 	size_t n_devices;
 	enum spec_idmap idmap;
@@ -101,11 +102,9 @@ struct spec *spec_new(struct kennel_error **err);
 struct spec *spec_free(struct spec *s);
 
 /*
- * Sets one key: isolate base layer without hide share mount device idmap size cap-add cap-drop no-new-privs
- * net publish tty hostname user workdir env memory swap pids cpus cpuset io disk command boot quiet
- * autostart start-group start-order start-delay keep path file format force trust. Keys that hold lists
- * append. In values of several fields "\:" ("\," among the layers of a base) and "\\" stand for characters of
- * a field itself.
+ * Sets one key, which is a long option of "kennel run": the table of spec.c has them all. Keys that hold
+ * lists append. In values of several fields "\:" ("\," among the layers of a base) and "\\" stand for
+ * characters of a field itself.
  * Return: 0, -KENNEL_E_INVALID with a sentence that begins with the key and quotes the value (and a hint
  * that shows a right one), or -KENNEL_E_NOMEM; then nothing changed.
  */

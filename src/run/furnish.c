@@ -20,6 +20,7 @@
 #include "path/path.h"
 #include "run/interfaces.h"
 #include "run/sandbox.h"
+#include "run/sockets.h"
 #include "sys/sys.h"
 
 #define SMALL_FILE_MAX (1u << 20)
@@ -133,6 +134,27 @@ static int make_dev(struct launch *l, int scratch_fd, struct kennel_error **err)
 	return r < 0 ? r : make_devices(l, dev_fd, err);
 }
 
+/* The place of sockets of the caller's session, and the keys of its X server. */
+static int make_host_dir(const struct launch *l, int scratch_fd, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf keys = { 0 };
+
+	if (!l->spec->sockets.n)
+		return 0;
+	int r = make_dir(scratch_fd, SOCKETS_DIR + 1, 0755, err);
+	if (r < 0 || !strv_has(&l->spec->sockets, "x11"))
+		return r;
+	r = sockets_read_x_keys(&keys, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = openat(scratch_fd, SOCKETS_DIR + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int file_fd =
+		openat(fd, "xauthority", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (file_fd < 0 || write(file_fd, buf_str(&keys), keys.len) != (ssize_t)keys.len)
+		return fail_errno(err, "write the keys of the X server");
+	return 0;
+}
+
 int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err)
 {
 	static const struct {
@@ -143,6 +165,8 @@ int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err)
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && r == 0; i++)
 		r = make_dir(scratch_fd, dirs[i].name, dirs[i].mode, err);
+	if (r == 0)
+		r = make_host_dir(l, scratch_fd, err);
 	return r < 0 ? r : make_dev(l, scratch_fd, err);
 }
 

@@ -34,6 +34,7 @@
 #include "run/report.h"
 #include "run/rootless.h"
 #include "run/sandbox.h"
+#include "run/sockets.h"
 #include "run/unreadable.h"
 #include "run/viewer.h"
 #include "run/views.h"
@@ -697,8 +698,15 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 	int r = spec_check(spec, err);
 	if (r == 0 && (spec->keep || spec->file))
 		r = keep_open(spec, log, &keep, err);
+	const struct spec *use = keep ? keep->spec : spec;
+	struct sockets sockets = { 0 };
+	if (r == 0 && use->sockets.n) {
+		r = sockets_find(use, &sockets, err);
+		use = &sockets.spec;
+	}
 	if (r == 0)
-		r = start(keep ? keep->spec : spec, log, keep, ret, err);
+		r = start(use, log, keep, ret, err);
+	sockets_done(&sockets);
 	if (r < 0)
 		keep_free(keep, true);
 	return r;
