@@ -47,11 +47,11 @@ static void edit_done(struct edit *e)
 
 static int make_copy(struct edit *e, struct kennel_error **err)
 {
-	const char *dir = getenv("TMPDIR");
+	const char *dir = getenv("TMPDIR"), *slash = strrchr(e->name, '/');
 	size_t len = strlen(e->before);
 
-	if (asprintf(&e->copy, "%s/kennel-%s-XXXXXX.conf", dir && dir[0] == '/' ? dir : "/tmp", e->name) <
-	    0) {
+	if (asprintf(&e->copy, "%s/kennel-%s-XXXXXX.conf", dir && dir[0] == '/' ? dir : "/tmp",
+		     slash ? slash + 1 : e->name) < 0) {
 		e->copy = NULL;
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	}

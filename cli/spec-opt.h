@@ -86,7 +86,15 @@
 	{ 0, "start-group", "NAME", OPT_SETTING, 0, "a group for --auto --group; may be repeated", NULL }, \
 	{ 0, "start-order", "N", OPT_SETTING, 0, "higher ones start first, and stop last (default: 0)", \
 	  NULL }, \
-	{ 0, "start-delay", "TIME", OPT_SETTING, 0, "how long to wait before the next one is started", NULL }
+	{ 0, "start-delay", "TIME", OPT_SETTING, 0, "how long to wait before the next one is started", \
+	  NULL }, \
+	{ 0, "hook-pre-start", "COMMAND", OPT_SETTING, 0, \
+	  "run this on the machine before each start; may be repeated, as the two below", NULL }, \
+	{ 0, "hook-start-host", "COMMAND", OPT_SETTING, 0, \
+	  "and this when all is made and nothing runs in it yet", NULL }, \
+	{ 0, "hook-post-stop", "COMMAND", OPT_SETTING, 0, "and this when it has ended, however it did", \
+	  NULL }, \
+	{ 0, "hook-timeout", "TIME", OPT_SETTING, 0, "how long each of them may take (default: 1m)", NULL }
 /* clang-format on */
 
 /* Hands one option on to a spec. */

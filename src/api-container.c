@@ -435,6 +435,8 @@ int kennel_container_set(const char *path, const char *name, const char *const *
 	const char *const *given_unset = unset;
 
 	int r = open_place(path, name, spec->spec->size_bytes, &p, err);
+	if (r == 0 && p.box && spec_has_hooks(spec->spec))
+		r = fail(err, KENNEL_E_INVALID, "hooks are not run out of a file");
 	if (r == 0)
 		r = limits_check_kept(&spec->spec->limits, p.box, err);
 	if (r == 0)

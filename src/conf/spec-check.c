@@ -70,6 +70,9 @@ int spec_check(const struct spec *s, struct kennel_error **err)
 			 fail(err, KENNEL_E_INVALID,
 			      "an init that boots the copy is root and begins at \"/\""),
 			 "leave --user and --workdir out, or --boot");
+	if (r == 0 && spec_has_hooks(s) && s->file)
+		r = hint(err, fail(err, KENNEL_E_INVALID, "hooks are not run for a container in a file"),
+			 "keep it by name: --keep");
 	if (r == 0 && s->file && s->keep)
 		r = hint(err, fail(err, KENNEL_E_INVALID, "changes are kept in a file or by name, not both"),
 			 "leave --file or --keep out");

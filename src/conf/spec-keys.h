@@ -49,6 +49,8 @@ int spec_set_time(struct spec *s, const struct spec_key *k, const char *value, s
 	MUST_CHECK;
 int spec_add_name(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 	MUST_CHECK;
+int spec_add_hook(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+	MUST_CHECK;
 
 /* Cuts value at bare separators and undoes the escapes; empty fields are kept. */
 int spec_split_fields(const char *value, char sep, struct strv *ret, struct kennel_error **err) MUST_CHECK;

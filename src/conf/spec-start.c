@@ -20,3 +20,27 @@ int spec_add_name(struct spec *s, const struct spec_key *k, const char *value, s
 
 	return r < 0 ? r : strv_add((struct strv *)((char *)s + k->offset), value, err);
 }
+
+/* Kept as it was written: it is cut into words where it is run. */
+int spec_add_hook(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv words = { 0 };
+	int r = strv_split_words(&words, value, err);
+
+	if (r < 0)
+		return r;
+	if (!words.n)
+		return fail(err, KENNEL_E_INVALID, "\"%s\" has no words", value);
+	if (words.items[0][0] != '/')
+		return fail(err, KENNEL_E_INVALID, "\"%s\" is not the full path of a program",
+			    words.items[0]);
+	return strv_add((struct strv *)((char *)s + k->offset), value, err);
+}
+
+bool spec_has_hooks(const struct spec *s)
+{
+	for (unsigned i = 0; i < SPEC_HOOKS; i++)
+		if (s->hooks[i].n)
+			return true;
+	return false;
+}

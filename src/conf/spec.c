@@ -60,6 +60,8 @@ struct spec *spec_free(struct spec *s)
 				       &s->command,	&s->given,   &s->start_groups };
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_done(lists[i]);
+	for (size_t i = 0; i < SPEC_HOOKS; i++)
+		strv_done(&s->hooks[i]);
 	for (size_t i = 0; i < s->n_mounts; i++) {
 		free(s->mounts[i].source);
 		free(s->mounts[i].target);
@@ -234,6 +236,7 @@ static int add_socket(struct spec *s, const struct spec_key *k, const char *valu
 	return fail(err, KENNEL_E_INVALID, "\"%s\" is no socket that is known by name", value);
 }
 
+#define HOOK_HINT "it is the full path of a program and its arguments, quoted as for a shell"
 #define AT(m) offsetof(struct spec, m)
 static const struct spec_key keys[] = {
 	{ "isolate", set_word, AT(isolate), isolate_words, "it is fs, ns, user, vm or auto" },
@@ -289,6 +292,11 @@ static const struct spec_key keys[] = {
 	  "a group is up to 64 letters, digits, dots, hyphens and underscores" },
 	{ "start-order", set_count, AT(start_order), NULL, "it is a whole number; higher ones start first" },
 	{ "start-delay", spec_set_time, AT(start_delay_ms), NULL, "it is a number of seconds, or 500ms, 2m" },
+	{ "hook-pre-start", spec_add_hook, AT(hooks[SPEC_HOOK_PRE_START]), NULL, HOOK_HINT },
+	{ "hook-start-host", spec_add_hook, AT(hooks[SPEC_HOOK_START_HOST]), NULL, HOOK_HINT },
+	{ "hook-post-stop", spec_add_hook, AT(hooks[SPEC_HOOK_POST_STOP]), NULL, HOOK_HINT },
+	{ "hook-timeout", spec_set_time, AT(hook_timeout_ms), NULL,
+	  "it is a number of seconds, or 500ms, 2m" },
 	{ "keep", set_keep, 0, NULL, "a name has up to 64 letters, digits, dots, hyphens and underscores" },
 	{ "path", set_store, 0, NULL, "it is the full path of a directory for containers" },
 	{ "file", set_file, 0, NULL, "it is the full path of a file that kennel makes or has made" },
@@ -310,8 +318,9 @@ enum spec_use spec_key_use(const char *name)
 {
 	static int (*const lists[])(struct spec *, const struct spec_key *, const char *,
 				    struct kennel_error **) = {
-		spec_add_path, spec_add_target, spec_add_share, spec_add_mount, spec_add_device,
-		spec_add_caps, add_env,		add_port,	add_socket,	spec_add_name,
+		spec_add_path,	 spec_add_target, spec_add_share, spec_add_mount,
+		spec_add_device, spec_add_caps,	  add_env,	  add_port,
+		add_socket,	 spec_add_name,	  spec_add_hook,
 	};
 	const struct spec_key *k = find_key(name);
 

@@ -34,6 +34,9 @@ struct spec_device {            /* --device PATH[:rwm] */
 	bool read, write, make;
 };
 
+/* Programs of the machine that a container of the store has run around its life, as command lines. */
+enum spec_hook { SPEC_HOOK_PRE_START, SPEC_HOOK_START_HOST, SPEC_HOOK_POST_STOP, SPEC_HOOKS };
+
 struct spec {
 	enum spec_isolate isolate;
 	enum spec_base base_kind;
@@ -80,6 +83,8 @@ struct spec {
 	bool autostart;
 	struct strv start_groups;
 	uint64_t start_order, start_delay_ms;
+	struct strv hooks[SPEC_HOOKS];
+	uint64_t hook_timeout_ms; /* 0: as ever */
 
 	struct strv given;              /* key, value, key, value, ...: all that spec_set() took */
 	/* Of what follows spec_mark_configured() overrules what came before. */
@@ -125,6 +130,8 @@ void spec_mark_configured(struct spec *s);
  * way to it, one capability both added and dropped (beside ALL).
  */
 int spec_check(const struct spec *s, struct kennel_error **err) MUST_CHECK;
+
+bool spec_has_hooks(const struct spec *s);
 
 const char *spec_isolate_name(enum spec_isolate v);     /* "fs", ... */
 const char *spec_net_name(enum spec_net v);

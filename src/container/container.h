@@ -82,6 +82,7 @@ int container_begin_change(struct container *c, struct kennel_error **err) MUST_
 
 #define CONTAINER_CONFIG "config"
 #define CONTAINER_MANIFEST "manifest"
+#define CONTAINER_LOG "console.log" /* what its console has shown in the background */
 
 /* A file of it. Return: 1, 0 it is not there, or a negative code. */
 int container_read(const struct container *c, const char *file, struct buf *ret, struct kennel_error **err)

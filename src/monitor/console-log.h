@@ -2,7 +2,7 @@
 /*
  * monitor/console-log.h - what a container's terminal shows, in files of its directory.
  *
- *   console.log    the newest; the terminal's own bytes, escape sequences included
+ *   console.log    the newest; the terminal's own bytes, escape sequences included, and what hooks said
  *   console.log.1  what was there before it grew too large
  *
  * Losing it is no reason to end a container: what can't be written is counted and left out.
@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "container/container.h"
 
-#define CONSOLE_LOG "console.log"
+#define CONSOLE_LOG CONTAINER_LOG
 #define CONSOLE_LOG_OLD "console.log.1"
 #define CONSOLE_LOG_MAX (1u << 20) /* bytes of one file */
 

@@ -659,6 +659,10 @@ _Noreturn void child_main(const struct child_plan *p)
 		die(&at, CHILD_STEP_SECCOMP);
 	if (p->set_caps && caps_apply(p->caps, p->last_cap) < 0)
 		die(&at, CHILD_STEP_CAPS);
+	if (p->held) {
+		say(&at, CHILD_HELD);
+		wait_for_go(&at);
+	}
 	sys_execveat(p->shared->init_fd, "", p->argv, p->envp, AT_EMPTY_PATH);
 	die(&at, CHILD_STEP_INIT);
 }

@@ -62,11 +62,12 @@ enum child_step {
 /*
  * Not failures: an ordinary user's child has opened /dev/fuse; has made its mounts; one that becomes the
  * inside's own init has a table of descriptors of its own, so that end-of-file of the reports says that it
- * runs.
+ * runs; one that is held waits for a second go.
  */
 #define CHILD_OPENED (-1)
 #define CHILD_READY (-2)
 #define CHILD_APART (-3)
+#define CHILD_HELD (-4)
 
 #define CHILD_TEXT_SIZE 160
 
@@ -168,6 +169,7 @@ struct child_plan {
 	bool no_new_privs;
 	const struct sock_fprog *filter;        /* NULL: none */
 	bool becomes; /* INIT_BECOME */
+	bool held; /* stands still once more before it executes init */
 	char *const *argv, *const *envp;        /* of init */
 };
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "run/hooks.h"
 #include "sys/sys.h"
 
 #define STACK_SIZE (128u << 10) /* only what is used becomes memory */
@@ -69,6 +70,10 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 			unlinkat(w->registry_fd, w->beside[i], 0);
 	if (w->id)
 		unlinkat(w->registry_fd, w->id, 0);
+	if (w->hooks && w->mount_ns_fd && *w->mount_ns_fd >= 0)
+		close(*w->mount_ns_fd);
+	if (w->hooks)
+		hooks_end_killed(w->hooks);
 	if (w->lock_fd > 0) {
 		sys_close_range(0, (unsigned)w->lock_fd - 1, 0);
 		sys_close_range((unsigned)w->lock_fd + 1, ~0U, 0);

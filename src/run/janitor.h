@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "net/clean.h"
 
+struct hooks;
 struct janitor;
 
 #define JANITOR_MAX_DIRS 16
@@ -37,6 +38,8 @@ struct janitor_work {
 	unsigned n_views;
 	struct net_clean net; /* interfaces and rules of the machine */
 	int thaw_fd; /* writing THAWED lets it go on, so that it can be ended; or -EBADF */
+	struct hooks *hooks; /* NULL: none; run when all else is gone */
+	const int *mount_ns_fd; /* its mounts, which they should not find */
 	int lock_fd;            /* of a container: let go of when its mounts are gone; -EBADF: none */
 	/* control groups to remove, the last one first; those included that are just being made */
 	unsigned n_dirs;

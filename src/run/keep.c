@@ -18,6 +18,7 @@
 #include "delta/layout.h"
 #include "run/errand.h"
 #include "run/file.h"
+#include "run/hooks.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
@@ -134,7 +135,29 @@ static int find_own_base(struct keep *k, struct kennel_error **err)
 	return 0;
 }
 
-static int read_config(struct keep *k, const struct spec *asked, struct kennel_error **err)
+/* A file may be anybody's work, and they would run with our rights: not even --trust honours them there. */
+static void drop_hooks(const struct keep *k, struct config *c, const struct log_sink *log)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct config_setting s = c->items[i];
+
+		if (strncmp(s.key, "hook-", 5) != 0) {
+			c->items[i] = c->items[n];
+			c->items[n++] = s;
+		}
+	}
+	if (n < c->n)
+		log_warn(log, "\"%s\" names hooks, which are not run out of a file", k->c.path);
+	for (; c->n > n; c->n--) {
+		free(c->items[c->n - 1].key);
+		free(c->items[c->n - 1].value);
+	}
+}
+
+static int read_config(struct keep *k, const struct spec *asked, const struct log_sink *log,
+		       struct kennel_error **err)
 {
 	_cleanup_config_ struct config config = { 0 };
 	_cleanup_buf_ struct buf text = { 0 };
@@ -150,6 +173,8 @@ static int read_config(struct keep *k, const struct spec *asked, struct kennel_e
 	int r = container_read(&k->c, CONTAINER_CONFIG, &text, err);
 	if (r >= 0)
 		r = config_parse(file, buf_str(&text), text.len, &config, err);
+	if (r == 0 && k->box)
+		drop_hooks(k, &config, log);
 	if (r == 0 && k->box)
 		r = keep_check_trust(k, asked, &config, &text, err);
 	if (r == 0)
@@ -228,7 +253,9 @@ int keep_open(const struct spec *asked, const struct log_sink *log, struct keep 
 	k->force = asked->force;
 	int r = asked->file ? keep_open_file(k, asked, log, err) : open_in_store(k, asked, err);
 	if (r == 0)
-		r = read_config(k, asked, err);
+		r = read_config(k, asked, log, err);
+	if (r == 0)
+		r = hooks_new(k, &k->hooks, err);
 	if (r == 0)
 		r = read_manifest(k, log, err);
 	if (r == 0) {
@@ -264,6 +291,7 @@ struct keep *keep_free(struct keep *k, bool failed)
 	if (failed && k->made && k->box)
 		file_remove(k->box);
 	file_free(k->box);
+	hooks_free(k->hooks);
 	spec_free(k->spec);
 	close_fd(k->delta_fd);
 	buf_done(&k->manifest_text);

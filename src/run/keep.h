@@ -22,6 +22,7 @@
 #include "delta/manifest.h"
 
 struct file_box;
+struct hooks;
 struct launch;
 struct sandbox;
 
@@ -38,6 +39,7 @@ struct keep {
 	struct manifest manifest;
 	char *base_id; /* of the base as it is now; NULL: unknown */
 	struct delta_before before;
+	struct hooks *hooks; /* NULL: none */
 };
 
 /* asked: with a "keep". Remarks go to log. */

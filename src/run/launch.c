@@ -27,7 +27,7 @@
 #include "device/device.h"
 #include "ns/ns.h"
 #include "path/path.h"
-#include "run/errand.h"
+#include "run/hooks.h"
 #include "run/init.h"
 #include "run/limits.h"
 #include "run/masks.h"
@@ -36,7 +36,6 @@
 #include "run/sandbox.h"
 #include "run/sockets.h"
 #include "run/unreadable.h"
-#include "run/viewer.h"
 #include "run/views.h"
 #include "seccomp/filter.h"
 #include "sys/sys.h"
@@ -351,6 +350,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->last_cap = 63 - (unsigned)__builtin_clzll(caps_all());
 	c->no_new_privs = l->spec->no_new_privs;
 	c->becomes = l->spec->boot;
+	c->held = sb->keep && hooks_has(sb->keep->hooks, SPEC_HOOK_START_HOST);
 	if (p->filter) {
 		c->filter = seccomp_filter(p->caps);
 		if (!c->filter)
@@ -563,6 +563,8 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	if (r == 0)
 		r = register_sandbox(l, err);
 	if (r == 0)
+		r = hooks_start_host(l, err);
+	if (r == 0)
 		r = report_wait(l, err);
 	int left = stage_leave(l, r < 0 ? NULL : err);
 	if (r == 0)
@@ -604,6 +606,8 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 		return -KENNEL_E_NOMEM;
 	sb->keep = keep;
 	sb->work.lock_fd = keep ? keep->c.lock_fd : -EBADF;
+	sb->work.hooks = keep ? keep->hooks : NULL;
+	sb->work.mount_ns_fd = &sb->mount_ns_fd;
 	struct launch l = {
 		.sb = sb,
 		.spec = spec,
@@ -622,6 +626,8 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 	int r = sb->registry_fd < 0 ? sb->registry_fd : registry_make_id(sb->registry_fd, sb->id, err);
 	if (r == 0)
 		keep_say(keep, sb->id, 0);
+	if (r == 0 && keep)
+		r = hooks_begin(keep->hooks, sb->id, err);
 	sb->rootless = geteuid() != 0;
 	if (r == 0)
 		r = idmap_is_initial(&sb->initial_user_ns, err);
@@ -696,6 +702,8 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 	struct keep *keep = NULL;
 
 	int r = spec_check(spec, err);
+	if (r == 0 && !spec->keep && spec_has_hooks(spec))
+		r = fail(err, KENNEL_E_INVALID, "hooks need a container that is kept by name");
 	if (r == 0 && (spec->keep || spec->file))
 		r = keep_open(spec, log, &keep, err);
 	const struct spec *use = keep ? keep->spec : spec;
@@ -707,82 +715,9 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 	if (r == 0)
 		r = start(use, log, keep, ret, err);
 	sockets_done(&sockets);
+	if (r < 0 && keep)
+		hooks_end(keep->hooks, "failed", 125);
 	if (r < 0)
 		keep_free(keep, true);
 	return r;
-}
-
-static int remove_inner_groups(void *data, struct buf *out, struct kennel_error **err)
-{
-	const struct sandbox *sb = data;
-
-	(void)out, (void)err;
-	cgroup_remove_inner(sb->cgroup);
-	return 0;
-}
-
-/* Ends what runs, and removes what has a name. Twice does no harm. */
-static void end(struct sandbox *sb)
-{
-	keep_say(sb->keep, NULL, 0);
-	if (sb->work.thaw_fd >= 0)
-		(void)!write(sb->work.thaw_fd, "THAWED", 6);
-	if (sb->init_pidfd >= 0 && !sb->ended) {
-		siginfo_t info;
-
-		/* init ends its descendants first */
-		if (sb->plan && !(sb->plan->clone_flags & CLONE_NEWPID)) {
-			struct pollfd fd = { .fd = sb->init_pidfd, .events = POLLIN };
-
-			sys_pidfd_send_signal(sb->init_pidfd, SIGTERM, 0);
-			(void)!poll(&fd, 1, 2000);
-		}
-		sys_pidfd_send_signal(sb->init_pidfd, SIGKILL, 0);
-		while (sys_waitid_pidfd(sb->init_pidfd, &info, WEXITED) < 0 && errno == EINTR)
-			;
-		sb->ended = true;
-	}
-	sb->nat = net_nat_free(sb->nat);
-	sb->work.nat_pidfd = -EBADF;
-	network_end(sb);
-	viewer_kill(sb);
-	if (sb->rootless && sb->user_ns_fd >= 0 && cgroup_has_inner(sb->cgroup))
-		(void)!errand_run(sb->user_ns_fd, remove_inner_groups, sb, NULL, NULL);
-	(void)!cgroup_destroy(sb->cgroup, NULL);
-	if (sb->work.id)
-		/* a socket, or word of a freeze, has only what has a group or a monitor of its own */
-		registry_remove(sb->registry_fd, sb->id, sb->cgroup || sb->work.beside[0][0]);
-	sb->work.id = NULL;
-}
-
-void sandbox_leave(struct sandbox *sb)
-{
-	end(sb);
-}
-
-struct sandbox *sandbox_free(struct sandbox *sb)
-{
-	if (!sb)
-		return NULL;
-	end(sb);
-	viewer_end(sb);
-	janitor_free(sb->janitor);
-	cgroup_free(sb->cgroup);
-	close_fd(sb->entry_fd);
-	close_fd(sb->registry_fd);
-	close_fd(sb->delta_fd);
-	close_fd(sb->scratch_fd);
-	close_fd(sb->init_pidfd);
-	close_fd(sb->master_fd);
-	close_fd(sb->user_ns_fd);
-	close_fd(sb->mount_ns_fd);
-	close_fd(sb->work.monitor_pidfd);
-	close_fd(sb->work.thaw_fd);
-	manifest_plants_done(&sb->planted);
-	plan_free(sb->plan);
-	mount_table_done(&sb->mounts);
-	/* Last: its lock says that the delta is nobody's, and mounts over it may just be going. */
-	keep_free(sb->keep, false);
-	free(sb);
-	return NULL;
 }

@@ -190,14 +190,35 @@ int report_explain(struct launch *l, int r, struct kennel_error **err)
 	return report_failed(l, &word, err);
 }
 
+/* One that becomes the inside's own init: its end-of-file will say that it runs. */
+static void close_our_end(struct launch *l)
+{
+	close_fd(l->child.report_fd);
+	l->child.report_fd = -EBADF;
+}
+
+int report_wait_held(struct launch *l, struct kennel_error **err)
+{
+	struct child_report r = { .index = -1 };
+	int n;
+
+	do {
+		n = report_read(l, &r, err);
+		if (n == 0 && r.step == CHILD_APART)
+			close_our_end(l);
+	} while (n == 0 && r.step == CHILD_APART);
+	if (n < 0)
+		return n;
+	return r.step == CHILD_HELD ? 0 : report_failed(l, &r, err);
+}
+
 int report_wait(struct launch *l, struct kennel_error **err)
 {
 	struct child_report r = { .index = -1 };
 	int n = report_read(l, &r, err);
 
 	if (n == 0 && r.step == CHILD_APART) {
-		close_fd(l->child.report_fd);
-		l->child.report_fd = -EBADF;
+		close_our_end(l);
 		n = report_read(l, &r, err);
 	}
 	if (n < 0)

@@ -11,6 +11,8 @@
  * Waits for the child's word after the go. Return: 0 the command runs; else an error that says what failed.
  */
 int report_wait(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* Waits until a child that is held stands in front of its init; an error where it fails before. */
+int report_wait_held(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
 /*
  * The two halves of it: one message, READY or not; and what a message that is neither that nor "it runs"

@@ -2,7 +2,8 @@
 /*
  * run/sandbox.h - a running sandbox as its monitor holds it, and the steps of a start.
  *
- *   launch.c    the order of a start; clone3(); waiting for the child's word; ending
+ *   launch.c    the order of a start; clone3(); waiting for the child's word
+ *   end.c       the order of an end
  *   prepare.c   the trees: lowers by descriptor, idmapped; the delta
  *   furnish.c   what is put in beside the copy: device nodes, /tmp, /run, resolv.conf, hosts
  *   stage.c     mounts shared on purpose, which must be locked against the root inside
@@ -183,7 +184,7 @@ int register_sandbox(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* launch.c */
 int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret,
 		  struct kennel_error **err) MUST_CHECK;
-/* Ends it if it runs, removes everything that was made for it. NULL is fine. */
+/* end.c: ends it if it runs, removes everything that was made for it. NULL is fine. */
 struct sandbox *sandbox_free(struct sandbox *sb);
 
 /*

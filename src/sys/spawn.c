@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,17 +19,37 @@
 
 #define STACK_SIZE (32 << 10)
 
+/* No handler may be left when signals come through again: its memory is ours. */
+static int freshen(const struct sys_spawn *s)
+{
+	const struct sigaction plain = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &plain, NULL); /* but for those two that nobody can change */
+	sigemptyset(&none);
+	if (chdir("/") < 0 || sys_close_range((unsigned)(s->first + s->n_sources), ~0U, 0) < 0)
+		return -1;
+	return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static int run(void *data)
 {
 	struct sys_spawn *s = data;
 
 	if (s->session)
 		setsid();
+	if (s->death_signal)
+		sys_prctl(PR_SET_PDEATHSIG, (unsigned long)s->death_signal, 0, 0, 0);
 	for (int i = 0; i < s->n_sources; i++)
 		if (dup2(s->sources[i], s->first + i) < 0) {
 			s->errnum = errno;
 			_exit(SYS_SPAWN_FAILED);
 		}
+	if (s->fresh && freshen(s) < 0) {
+		s->errnum = errno;
+		_exit(SYS_SPAWN_FAILED);
+	}
 	execve(s->path, s->argv, s->envp);
 	s->errnum = errno;
 	_exit(SYS_SPAWN_FAILED);

@@ -4,7 +4,7 @@
  *
  * That one resets every signal by two calls of its own, and keeps the caller waiting until the program is
  * loaded, a millisecond or two for a setuid one. Here all signals stay blocked, which exec() passes on: the
- * program unblocks them itself if it wants any.
+ * program unblocks them itself if it wants any. Where it is not one of ours, say "fresh".
  */
 #ifndef KENNEL_SYS_SPAWN_H
 #define KENNEL_SYS_SPAWN_H
@@ -21,6 +21,9 @@ struct sys_spawn {
 	const int *sources;
 	int n_sources, first;
 	bool session; /* a session of its own */
+	/* as at a login: no signal blocked or ignored, "/", nothing else open */
+	bool fresh;
+	int death_signal; /* it is sent where the caller ends, or 0 */
 	bool wait; /* return when the program was executed, or could not be (-1 and errno) */
 
 	void *stack; /* from here on not the caller's */

@@ -45,6 +45,36 @@ static void test_spawn_runs_with_argv_and_env(void **state)
 	}
 }
 
+/* As at a login, whatever the caller has done to its own signals and descriptors. */
+static void test_spawn_fresh_has_nothing_of_the_caller(void **state)
+{
+	char *const argv[] = { WORD("sh"), WORD("-c"),
+			       WORD("test \"$PWD\" = / && ! test -e /proc/self/fd/200 && "
+				    "grep -q '^SigBlk:.0*$' /proc/self/status && "
+				    "grep -q '^SigIgn:.0*$' /proc/self/status && exit 7"),
+			       NULL };
+	_cleanup_close_ int null_fd = open("/dev/null", O_RDWR);
+	const int sources[] = { null_fd, null_fd, null_fd };
+	struct sys_spawn s = shell(argv, true);
+	sigset_t some, old;
+
+	assert_int_equal(dup2(null_fd, 200), 200); /* not close-on-exec */
+	sigemptyset(&some);
+	sigaddset(&some, SIGTERM);
+	sigprocmask(SIG_BLOCK, &some, &old);
+	signal(SIGPIPE, SIG_IGN);
+	s.sources = sources;
+	s.n_sources = 3;
+	s.fresh = true;
+	pid_t pid = sys_spawn(&s);
+	signal(SIGPIPE, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	close(200);
+	assert_true(pid > 0);
+	int status = status_of(pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
 static void test_spawn_missing_program_is_an_error_or_exit_code(void **state)
 {
 	char *const argv[] = { WORD("nothing"), NULL };
@@ -100,7 +130,7 @@ static void test_spawn_session_and_signals(void **state)
 	char *const argv[] = { WORD("sh"), WORD("-c"), WORD("test $(cut -d' ' -f6 /proc/$$/stat) = $$"),
 			       NULL };
 	struct sys_spawn s = shell(argv, true);
-	sigset_t before, after;
+	sigset_t before = { 0 }, after = { 0 }; /* the kernel fills a part of them */
 
 	s.session = true;
 	sigprocmask(SIG_SETMASK, NULL, &before);
@@ -114,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spawn_runs_with_argv_and_env),
+		cmocka_unit_test(test_spawn_fresh_has_nothing_of_the_caller),
 		cmocka_unit_test(test_spawn_missing_program_is_an_error_or_exit_code),
 		cmocka_unit_test(test_spawn_hands_descriptors_over),
 		cmocka_unit_test(test_spawn_descriptor_beyond_the_limit_is_reported),

@@ -309,6 +309,10 @@ static const struct {
 	{ "autostart", "soon", "\"soon\" is neither yes nor no", "yes or no" },
 	{ "start-order", "-1", "\"-1\" is not a whole number", "higher ones" },
 	{ "start-delay", "5 minutes", "\"5 minutes\" is not a time", "500ms" },
+	{ "hook-pre-start", "true", "\"true\" is not the full path of a program", "as for a shell" },
+	{ "hook-start-host", " ", "\" \" has no words", "full path" },
+	{ "hook-post-stop", "/bin/sh -c 'x", "a quotation mark (') has no second one", "full path" },
+	{ "hook-timeout", "", "\"\" is not a time", "500ms" },
 	{ "quiet", "", "\"\" is neither yes nor no", "yes or no" },
 };
 
