@@ -2,6 +2,7 @@
 /* api-set-live.c - see api-set-live.h. */
 #include "api-set-live.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "api-running.h"
@@ -142,12 +143,88 @@ static void change_mounts(const struct change *c)
 	}
 }
 
+static bool same_addresses(const struct spec_address *a, const struct spec_address *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (a[i].family != b[i].family || a[i].prefix != b[i].prefix ||
+		    memcmp(a[i].bytes, b[i].bytes, sizeof(a[i].bytes)) != 0)
+			return false;
+	return true;
+}
+
+static bool same_interface(const struct spec_interface *a, const struct spec_interface *b)
+{
+	return a->kind == b->kind && strcmp(a->link, b->link) == 0 && strcmp(a->name, b->name) == 0 &&
+	       a->n_addresses == b->n_addresses &&
+	       same_addresses(a->addresses, b->addresses, a->n_addresses) &&
+	       same_addresses(a->gateways, b->gateways, 2) && same_addresses(a->outer, b->outer, 2) &&
+	       a->has_mac == b->has_mac && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->mtu == b->mtu &&
+	       a->slaac == b->slaac && a->dhcp == b->dhcp;
+}
+
+/* All of them, each with the name that it has inside. The caller frees it. */
+static struct spec_interface *name_all(const struct spec *s)
+{
+	struct spec_interface *all = calloc(s->n_interfaces + 1, sizeof(*all));
+
+	for (size_t i = 0; all && i < s->n_interfaces; i++) {
+		all[i] = s->interfaces[i];
+		network_name(s, i, all[i].name);
+	}
+	return all;
+}
+
+static bool has_interface(const struct spec_interface *all, size_t n, const struct spec_interface *in)
+{
+	for (size_t i = 0; i < n; i++)
+		if (same_interface(&all[i], in))
+			return true;
+	return false;
+}
+
+/* Between networks of the sandbox's own; the other kinds are what it was born into. */
+static bool is_own_net(const struct spec *s)
+{
+	return s->net == SPEC_NET_NONE || s->net == SPEC_NET_INTERFACES;
+}
+
+static void change_interfaces(const struct change *c)
+{
+	const size_t n_before = c->before->n_interfaces, n_after = c->after->n_interfaces;
+	_cleanup_free_ struct spec_interface *before = name_all(c->before), *after = name_all(c->after);
+
+	if (!is_own_net(c->before) || !is_own_net(c->after)) {
+		if (c->before->net != c->after->net)
+			log_warn(&c->graft.log, "net \"%s\" holds from the next start on",
+				 spec_net_name(c->after->net));
+		return;
+	}
+	for (size_t i = 0; before && after && i < n_before; i++) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+
+		if (!has_interface(after, n_after, &before[i])) {
+			int r = graft_remove_interface(&c->graft, &before[i], &why);
+
+			tell(c, r, "that it has no interface", before[i].name, why);
+		}
+	}
+	for (size_t i = 0; before && after && i < n_after; i++) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+
+		if (!has_interface(before, n_before, &after[i])) {
+			int r = graft_interface(&c->graft, &after[i], &why);
+
+			tell(c, r, "the interface", after[i].name, why);
+		}
+	}
+}
+
 void set_live_places(const char *id, const struct buf *before, const struct buf *after,
 		     const struct log_sink *log)
 {
 	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
 	struct copy_sandbox sb;
-	struct change c = { .graft = { .sb = &sb, .log = *log } };
+	struct change c = { .graft = { .sb = &sb, .id = id, .log = *log } };
 
 	if (parse(before, &c.before) == 0 && parse(after, &c.after) == 0 &&
 	    running_open(id, &sb, &pidfd, &root_fd, NULL, NULL) == 0 &&
@@ -155,6 +232,7 @@ void set_live_places(const char *id, const struct buf *before, const struct buf 
 		c.graft.init_pidfd = pidfd;
 		change_mounts(&c);
 		change_devices(&c);
+		change_interfaces(&c);
 	}
 	buf_done(&c.cgroups);
 	spec_free(c.before);

@@ -24,8 +24,11 @@
 
 static int become_inner_root(int user_ns_fd, struct kennel_error **err)
 {
-	if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || sys_setns(user_ns_fd, CLONE_NEWUSER) < 0)
+	if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    (user_ns_fd >= 0 && sys_setns(user_ns_fd, CLONE_NEWUSER) < 0))
 		return fail_errno(err, "join the sandbox's user namespace");
+	if (user_ns_fd < 0)
+		return 0;
 	/* denied where there is one id only, and then there are none to drop */
 	(void)!sys_setgroups(0, NULL);
 	if (sys_setresgid(0, 0, 0) < 0 || sys_setresuid(0, 0, 0) < 0)

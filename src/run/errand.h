@@ -14,7 +14,10 @@
 
 typedef int (*errand_fn)(void *data, struct buf *out, struct kennel_error **err);
 
-/* Return: what work returned, its error with it; out gets what work put into its own out. */
+/*
+ * user_ns_fd: below 0 for a process that stays who it is. Return: what work returned, its error with it; out
+ * gets what work put into its own out.
+ */
 int errand_run(int user_ns_fd, errand_fn work, void *data, struct buf *out, struct kennel_error **err)
 	MUST_CHECK;
 

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,12 +20,12 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 
-#include "base/answer.h"
 #include "base/cleanup.h"
 #include "mount/mount.h"
 #include "path/path.h"
+#include "run/errand.h"
+#include "run/interfaces.h"
 #include "sys/sys.h"
 
 #ifndef STATX_ATTR_MOUNT_ROOT
@@ -33,8 +34,12 @@
 
 #define STAGE "/tmp" /* covered in a mount namespace of the process alone */
 
+struct work;
+typedef int (*work_fn)(struct work *w, struct kennel_error **err);
+
 /* In the process: what it is to do, and where. */
 struct work {
+	work_fn fn;
 	const struct graft *g;
 	const struct spec_mount *mount;
 	const struct spec_device *device;
@@ -42,8 +47,6 @@ struct work {
 	struct stat st; /* of the source, or of the device */
 	bool as_user, plain; /* plain: its ids could not be shifted */
 };
-
-typedef int (*work_fn)(struct work *w, struct kennel_error **err);
 
 static int join_mounts(const struct work *w, struct kennel_error **err)
 {
@@ -301,45 +304,28 @@ static int do_remove_device(struct work *w, struct kennel_error **err)
 	return 0;
 }
 
-static _Noreturn void run_work(struct work *w, work_fn fn, int fd)
+static int run_work(void *data, struct buf *out, struct kennel_error **err)
 {
-	_cleanup_buf_ struct buf bytes = { 0 };
-	struct kennel_error *err = NULL;
+	struct work *w = data;
 
+	(void)!sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	umask(0);
-	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? fail_errno(&err, "hide from the sandbox") :
-							     fn(w, &err);
-	buf_puts(&bytes, w->plain ? "p" : "");
-	_exit(!answer_write(fd, r, err, &bytes));
+	int r = w->fn(w, err);
+	buf_puts(out, w->plain ? "p" : "");
+	return r;
 }
 
 /*
  * In a process of its own: what it joins it can't leave again. A file system that root inside has made may
- * let it wait; then a signal to us ends both (its pipe has no reader, and nothing of it is left to do).
+ * let it wait; then a signal to us ends both.
  */
 static int in_process(struct work *w, work_fn fn, struct kennel_error **err)
 {
-	_cleanup_buf_ struct buf in = { 0 }, bytes = { 0 };
-	int fds[2], status;
+	_cleanup_buf_ struct buf bytes = { 0 };
 
+	w->fn = fn;
 	w->as_user = geteuid() != 0;
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	_cleanup_close_ int read_fd = fds[0];
-	_cleanup_close_ int write_fd = fds[1];
-	pid_t pid = fork();
-	if (pid < 0)
-		return fail_errno(err, "start a process for the sandbox");
-	if (pid == 0) {
-		(void)!sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		run_work(w, fn, write_fd);
-	}
-	replace_fd(&write_fd, -EBADF);
-	int r = buf_read_fd(&in, read_fd, ANSWER_MAX, err);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (r == 0)
-		r = answer_take(&in, "the process in the sandbox", &bytes, err);
+	int r = errand_run(-EBADF, run_work, w, &bytes, err);
 	if (r == 0 && bytes.len)
 		log_warn(&w->g->log,
 			 "\"%s\" lies on a file system without shifted ids: its owners are nobody inside",
@@ -393,4 +379,46 @@ int graft_remove_device(const struct graft *g, const struct spec_device *d, stru
 	struct work w = { .g = g, .device = d, .target = d->path };
 
 	return in_process(&w, geteuid() != 0 ? do_unmount : do_remove_device, err);
+}
+
+struct net_work {
+	const struct graft *g;
+	const struct spec_interface *in;
+	int netns_fd;
+	bool add;
+};
+
+static int run_net_work(void *data, struct buf *out, struct kennel_error **err)
+{
+	const struct net_work *w = data;
+
+	(void)out;
+	return w->add ? interfaces_add(w->g->id, w->in, w->netns_fd, err) :
+			interfaces_remove(w->in->name, w->netns_fd, err);
+}
+
+static int change_net(const struct graft *g, const struct spec_interface *in, bool add,
+		      struct kennel_error **err)
+{
+	struct pollfd ended = { .fd = g->init_pidfd, .events = POLLIN };
+	char path[32];
+
+	if (geteuid() != 0)
+		return fail(err, KENNEL_E_PERM, "only root may change its network");
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", g->sb->init);
+	_cleanup_close_ int netns_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (netns_fd < 0 || poll(&ended, 1, 0) != 0)
+		return fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended");
+	struct net_work w = { .g = g, .in = in, .netns_fd = netns_fd, .add = add };
+	return errand_run(-EBADF, run_net_work, &w, NULL, err);
+}
+
+int graft_interface(const struct graft *g, const struct spec_interface *in, struct kennel_error **err)
+{
+	return change_net(g, in, true, err);
+}
+
+int graft_remove_interface(const struct graft *g, const struct spec_interface *in, struct kennel_error **err)
+{
+	return change_net(g, in, false, err);
 }

@@ -16,6 +16,7 @@
 
 struct graft {
 	const struct copy_sandbox *sb;
+	const char *id;
 	int init_pidfd; /* its first process: whose namespaces are joined */
 	struct log_sink log; /* for the one thing that is done, but not as asked: see graft_mount() */
 };
@@ -36,6 +37,15 @@ int graft_unmount(const struct graft *g, const char *target, struct kennel_error
  */
 int graft_device(const struct graft *g, const struct spec_device *d, struct kennel_error **err) MUST_CHECK;
 int graft_remove_device(const struct graft *g, const struct spec_device *d, struct kennel_error **err)
+	MUST_CHECK;
+
+/*
+ * An interface of a sandbox with a network of its own; in->name is set. Return: as interfaces_add(); PERM
+ * where the caller is not root.
+ */
+int graft_interface(const struct graft *g, const struct spec_interface *in, struct kennel_error **err)
+	MUST_CHECK;
+int graft_remove_interface(const struct graft *g, const struct spec_interface *in, struct kennel_error **err)
 	MUST_CHECK;
 
 #endif

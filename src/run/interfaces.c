@@ -40,6 +40,7 @@ struct outside {
 	int nl_fd;
 	int netns_fd;
 	unsigned subnet; /* of kennel's own bridge */
+	unsigned first; /* in the names of ends on this side */
 };
 
 const char *interfaces_bridge(const struct spec_interface *in)
@@ -285,7 +286,7 @@ static int make_pair(struct outside *o, struct spec_interface *in, unsigned i, c
 	if (in->kind == SPEC_LINK_VETH && in->link[0])
 		memcpy(outer, in->link, sizeof(outer));
 	else
-		snprintf(outer, sizeof(outer), "kn%.8s-%u", sb->id, i);
+		snprintf(outer, sizeof(outer), "kn%.8s-%u", sb->id, o->first + i);
 	/* What somebody else has under that name must not be noted, and so removed. */
 	if (link_find(o->nl_fd, outer, &index) < 0)
 		return fail_link(err, "look for", outer);
@@ -413,6 +414,66 @@ int interfaces_make(struct launch *l, struct kennel_error **err)
 		r = names_start(l, names_fd, err);
 	l->has_names = r == 0 && names_fd >= 0;
 	return r < 0 ? r : publish_make(l, err);
+}
+
+/* The first number that no end of this sandbox has. */
+static int find_number(struct outside *o, struct kennel_error **err)
+{
+	for (; o->first < NET_CLEAN_MAX; o->first++) {
+		char outer[NETWORK_NAME_SIZE];
+		unsigned index = 0;
+
+		snprintf(outer, sizeof(outer), "kn%.8s-%u", o->l->sb->id, o->first);
+		if (link_find(o->nl_fd, outer, &index) < 0)
+			return fail_link(err, "look for", outer);
+		if (!index)
+			return 0;
+	}
+	return fail(err, KENNEL_E_LIMIT, "it has %u interfaces", NET_CLEAN_MAX);
+}
+
+int interfaces_add(const char *id, const struct spec_interface *which, int netns_fd,
+		   struct kennel_error **err)
+{
+	struct sandbox sb = { 0 };
+	struct spec_interface in = *which;
+	struct launch l = { .sb = &sb, .interfaces = &in };
+	unsigned index = 0;
+
+	if (interfaces_is_own(&in) || in.dhcp)
+		return fail(err, KENNEL_E_UNSUPPORTED, "%s is given by a start alone",
+			    in.dhcp ? "an address of DHCP" : "a place on kennel's own bridge");
+	snprintf(sb.id, sizeof(sb.id), "%s", id);
+	_cleanup_close_ int nl_fd = netlink_open(NETLINK_ROUTE);
+	if (nl_fd < 0)
+		return fail_errno(err, "open a netlink socket");
+	sb.work.net.nl_fd = nl_fd;
+	struct outside o = { .l = &l, .nl_fd = nl_fd, .netns_fd = netns_fd };
+	int r = find_number(&o, err);
+	if (r == 0)
+		r = make_one(&o, 0, err);
+	if (r == 0 && sys_setns(netns_fd, CLONE_NEWNET) < 0)
+		r = fail_errno(err, "enter the sandbox's network");
+	_cleanup_close_ int inner_fd = r < 0 ? -1 : netlink_open(NETLINK_ROUTE);
+	if (r == 0)
+		r = inner_fd < 0 ? fail_errno(err, "open a netlink socket") :
+				   configure(&l, inner_fd, &in, err);
+	if (r < 0 && inner_fd >= 0 && link_find(inner_fd, in.name, &index) == 0 && index)
+		(void)!link_remove(inner_fd, in.name); /* a macvlan has no other end */
+	if (r < 0)
+		net_clean_run(&sb.work.net);
+	return r;
+}
+
+int interfaces_remove(const char *name, int netns_fd, struct kennel_error **err)
+{
+	if (sys_setns(netns_fd, CLONE_NEWNET) < 0)
+		return fail_errno(err, "enter the sandbox's network");
+	_cleanup_close_ int nl_fd = netlink_open(NETLINK_ROUTE);
+	if (nl_fd < 0)
+		return fail_errno(err, "open a netlink socket");
+	/* one that the inside has removed, or that could not be had, is what is wanted */
+	return link_remove(nl_fd, name) < 0 && errno != ENODEV ? fail_link(err, "remove", name) : 0;
 }
 
 /* "eth0<tab>bridge<tab>kennel0<tab>10.107.0.5/24 fd6b:..." */

@@ -16,6 +16,14 @@ const char *interfaces_bridge(const struct spec_interface *in);
 bool interfaces_is_own(const struct spec_interface *in);
 /* Once the child's network namespace is there: makes and configures all of them. */
 int interfaces_make(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/*
+ * One more, or one less, of a sandbox that runs; id: its own. The calling process stays in its network: for
+ * one that is made for this. Return: 0; UNSUPPORTED what only a start gives: an address of DHCP, a place on
+ * kennel's own bridge; or another code, and nothing is left of it.
+ */
+int interfaces_add(const char *id, const struct spec_interface *which, int netns_fd,
+		   struct kennel_error **err) MUST_CHECK;
+int interfaces_remove(const char *name, int netns_fd, struct kennel_error **err) MUST_CHECK;
 /* What is noted of them in the runtime entry. */
 void interfaces_put_entry(const struct launch *l, struct buf *b);
 /*

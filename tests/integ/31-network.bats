@@ -154,3 +154,44 @@ nothing_of_ours() {
 	on gc
 	has "nothing to remove" "$stdout"
 }
+
+@test "network: interfaces come and go while a container runs" {
+	at_end "${ON[@]}" "$KENNEL" rm --force -P "$T/store" box
+	on create -P "$T/store" --net none box
+	on start -P "$T/store" box
+	is_status 0
+	on set -P "$T/store" box --net bridge:br0,name=lan,ip=10.9.0.5/24 --net veth:wire,ip=10.8.0.2/30,outer=10.8.0.1/30
+	is_status 0
+	is_equal "$stderr" ""
+	on exec box -- sh -c 'ip -o -4 addr; ls /sys/class/net | tr "\n" " "'
+	has "lan    inet 10.9.0.5/24" "$stdout"
+	has "inet 10.8.0.2/30" "$stdout"
+	has "eth0 lan lo " "$stdout"
+	"${ON[@]}" "$KENNEL" exec box -- /usr/bin/python3 "$T/serve" tcp 80 >"$T/up" 2>&1 3>&- &
+	wait_for 10 grep -q up "$T/up"
+	is_equal "$("${ON[@]}" /usr/bin/python3 "$T/ask" tcp 10.9.0.5 80)" "from ::ffff:10.9.0.1"
+	is_equal "$("${ON[@]}" /usr/bin/python3 "$T/ask" tcp 10.8.0.2 80)" "from ::ffff:10.8.0.1"
+	# One goes, and one is another one.
+	on set -P "$T/store" box --net bridge:br0,name=lan,ip=10.9.0.6/24
+	is_equal "$stderr" ""
+	on exec box -- sh -c 'ip -o -4 addr; ls /sys/class/net | tr "\n" " "'
+	has "lan    inet 10.9.0.6/24" "$stdout"
+	lacks 10.9.0.5 "$stdout"
+	has "lan lo " "$stdout"
+	lacks eth0 "$stdout"
+	# What a start alone gives is told, and nothing is left of it.
+	on set -P "$T/store" box --net bridge
+	is_status 0
+	has 'the interface "eth0" holds from the next start on: a place on kennel'"'"'s own bridge' "$stderr"
+	on exec box -- ls /sys/class/net
+	is_equal "$stdout" lo
+	on set -P "$T/store" box --net bridge:nowhere
+	has 'there is no bridge "nowhere"' "$stderr"
+	wait_for 5 only_the_machines
+	on set -P "$T/store" box --net macvlan:br0,ip=10.9.0.7/24
+	is_equal "$stderr" ""
+	on exec box -- ip -o -4 addr
+	has "10.9.0.7/24" "$stdout"
+	on set -P "$T/store" box --net nat
+	has 'net "nat" holds from the next start on' "$stderr"
+}
