@@ -351,7 +351,7 @@ looks_right() {
 	rm -r "$T/fs/store"
 }
 
-# oci_layout DIR [WHAT]: an image whose second layer takes away and adds; WHAT: what is wrong with it.
+# oci_layout DIR: an image whose second layer takes away and adds.
 oci_layout() {
 	mkdir -p "$T/layer1" "$T/layer2/etc" "$1/blobs/sha256"
 	small_tree "$T/layer1"
@@ -360,13 +360,11 @@ oci_layout() {
 	: >"$T/layer2/etc/.wh.gone"
 	tar -C "$T/layer1" --owner=0 --group=0 -cf "$T/1.tar" .
 	tar -C "$T/layer2" --owner=0 --group=0 -czf "$T/2.tar" .
-	python3 - "$1" "$T" "${2-}" <<-'END'
-		import hashlib, json, os, sys
-		top, t, wrong = sys.argv[1:]
+	python3 - "$1" "$T" <<-'END'
+		import hashlib, json, sys
+		top, t = sys.argv[1:]
 		def blob(data, kind):
 		    name = hashlib.sha256(data).hexdigest()
-		    if wrong == kind:
-		        data = data[:-1] + bytes([data[-1] ^ 1])
 		    open(f"{top}/blobs/sha256/{name}", "wb").write(data)
 		    return {"mediaType": "application/vnd.oci.image." + kind, "digest": "sha256:" + name, "size": len(data)}
 		layers = [blob(open(f"{t}/1.tar", "rb").read(), "layer.v1.tar"), blob(open(f"{t}/2.tar", "rb").read(), "layer.v1.tar+gzip")]
@@ -374,8 +372,6 @@ oci_layout() {
 		    "Entrypoint": ["/bin/sh", "-c"], "Cmd": ["echo $GREETING from $(id -u) in $(pwd)"], "Env": ["GREETING=hello there", "PATH=/bin"],
 		    "WorkingDir": "/etc", "User": "33:44"}}).encode(), "config.v1+json")
 		manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": layers}).encode(), "manifest.v1+json")
-		if wrong == "digest":
-		    manifest["digest"] = "sha256:../../../../etc/passwd"
 		open(top + "/index.json", "w").write(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
 		open(top + "/oci-layout", "w").write('{"imageLayoutVersion": "1.0.0"}')
 	END
@@ -403,17 +399,28 @@ oci_layout() {
 	is_equal "$stdout" "bye from 0 in /etc"
 }
 
+# damage FILE: its last byte is another one.
+damage() {
+	printf '#' | dd of="$1" bs=1 seek=$(($(stat -c %s "$1") - 1)) conv=notrunc status=none
+}
+
 @test "template: an OCI image that is not what it says is refused" {
 	need_commands busybox python3
-	local wrong
-	for wrong in layer.v1.tar+gzip config.v1+json manifest.v1+json digest; do
-		rm -rf "$T/oci" "$T/layer1" "$T/layer2"
-		oci_layout "$T/oci" "$wrong"
+	oci_layout "$T/oci"
+	local blob
+	# layers, configuration and manifest
+	for blob in "$T"/oci/blobs/sha256/*; do
+		cp "$blob" "$T/whole"
+		damage "$blob"
 		run_kennel create -P "$STORE" --template "oci:$T/oci" web
 		is_status 125
-		[[ $stderr == *damaged* || $stderr == *"without a sha256 digest"* ]]
-		nothing_left
+		has "is damaged"
+		cp "$T/whole" "$blob"
 	done
+	nothing_left
+	sed -i 's#sha256:[0-9a-f]\{64\}#sha256:../../../../../../../../../../../../../../../../../../../../etc/passwd#' "$T/oci/index.json"
+	run_kennel create -P "$STORE" --template "oci:$T/oci" web
+	refused no "without a sha256 digest"
 	run_kennel create -P "$STORE" --template "oci:$T/1.tar" web
 	refused yes "it is no OCI image"
 	run_kennel create -P "$STORE" --template "oci:$T/layer1" web
@@ -433,14 +440,19 @@ image_server() {
 	cp "$(command -v busybox)" "$T/image/bin/busybox"
 	ln -s busybox "$T/image/bin/cat"
 	echo "of the server" >"$T/image/etc/text"
-	tar -C "$T/image" --owner=0 --group=0 -cJf "$images/rootfs.tar.xz" .
+	XZ_OPT=-0 tar -C "$T/image" --owner=0 --group=0 -cJf "$images/rootfs.tar.xz" .
 	(cd "$images" && sha256sum rootfs.tar.xz >SHA256SUMS)
 	printf '%s\n' "tiny;1;amd64;default;20010101;/images/old/" "tiny;1;arm64;default;20990101;/images/old/" \
 		"tiny;1;amd64;default;20240101;/images/tiny/1/amd64/" "out;1;amd64;default;1;/images/../../../etc/" \
 		"sum;1;amd64;default;1;/images/tiny/1/amd64/;$(printf '%064d' 7)" \
-		"unsigned;1;amd64;default;1;/images/old/" >"$1/meta/1.0/index-system"
-	cp "$images/rootfs.tar.xz" "$images/SHA256SUMS" "$old/"
+		"unsigned;1;amd64;default;1;/images/old/" "bad;1;amd64;default;1;/images/bad/" >"$1/meta/1.0/index-system"
+	ln "$images/rootfs.tar.xz" "$images/SHA256SUMS" "$old/"
+	mkdir "$1/images/bad"
+	ln "$images/rootfs.tar.xz" "$1/images/bad/"
 	sign "$1/meta/1.0/index-system" "$images/SHA256SUMS"
+	# the signature of other sums
+	{ cat "$images/SHA256SUMS"; echo; } >"$1/images/bad/SHA256SUMS"
+	cp "$images/SHA256SUMS.asc" "$1/images/bad/"
 	mkfifo "$T/port"
 	background python3 -c '
 import functools, http.server, sys
@@ -471,12 +483,13 @@ download() {
 	run_kennel run -P "$STORE" -k box -- cat /etc/text /etc/hostname
 	is_equal "$stdout" $'of the server\nbox'
 	"$KENNEL" rm -P "$STORE" box
-	# nothing without a key, a name, or a file that was signed
-	download --dist tiny
-	refused yes "there is no key"
+	# nothing that was not signed
 	download --keyring "$T/key.gpg" --dist unsigned
 	is_status 125
 	has "has no signature beside it"
+	download --keyring "$T/key.gpg" --dist bad
+	is_status 125
+	has "is not good"
 	download --keyring "$T/key.gpg" --dist out
 	refused no "the index has a path that leads elsewhere"
 	download --keyring "$T/key.gpg" --dist sum
@@ -486,12 +499,7 @@ download() {
 	download --insecure-no-check --dist unsigned
 	is_status 0
 	"$KENNEL" rm -P "$STORE" box
-	# one byte of what is signed
-	sed -i '1s/tiny/tinz/' "$T/server/meta/1.0/index-system"
-	download --keyring "$T/key.gpg" --dist tiny
-	is_status 125
-	has 'is not good'
-	# and a good signature by another key
+	# a good signature by another key is none
 	rm -r "$GNUPGHOME"
 	mkdir -m 700 "$GNUPGHOME"
 	gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-generate-key other@example.org ed25519 sign 0 2>/dev/null
@@ -511,6 +519,8 @@ download() {
 		run_kennel create -P "$STORE" --template $name box -- --suit x
 		has 'unknown option "--suit"'
 	done
+	run_kennel create -P "$STORE" --template download box -- --release 1 --dist x
+	refused yes "there is no key"
 	run_kennel create -P "$STORE" --template download box -- --release 1 --dist -x
 	refused yes "is no name"
 	run_kennel create -P "$STORE" --template skopeo box -- dir:/etc
