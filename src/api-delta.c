@@ -152,6 +152,8 @@ static int open_container(const struct wanted *w, const struct store *store, str
 	if (r > 0)
 		r = manifest_parse(buf_str(&text), &m, err);
 	if (r == 0)
+		r = container_find_base(&c, &m, err);
+	if (r == 0)
 		r = delta_open_namespace(&m, store->owner, &ns_fd, err);
 	int fd = r < 0 ? r : container_open_delta(&c, err);
 	if (fd < 0)

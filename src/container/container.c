@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "base/cleanup.h"
 #include "conf/config.h"
 #include "conf/name.h"
+#include "delta/manifest.h"
 #include "sys/sys.h"
 
 #define MANIFEST_MAX (64u << 20)
@@ -273,6 +275,21 @@ int container_open_delta(const struct container *c, struct kennel_error **err)
 	int fd = openat(c->dir_fd, "delta", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 ? fail_errno(err, "open \"%s/delta\"", c->path) : fd;
+}
+
+int container_find_base(const struct container *c, struct manifest *m, struct kennel_error **err)
+{
+	char *path = NULL;
+	struct stat st;
+
+	if (!m->base || strcmp(m->base, "system") == 0 ||
+	    fstatat(c->dir_fd, "base", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (asprintf(&path, "%s/base", c->path) < 0)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	free(m->base);
+	m->base = path;
+	return 0;
 }
 
 int container_retire(struct container *c, const struct store *s, char ret_temp[STORE_TEMP_SIZE],

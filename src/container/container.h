@@ -59,6 +59,13 @@ int container_create_filled(const struct store *s, const char *name, struct buf 
 			    container_fill_fn fill, void *data, container_wipe_fn wipe,
 			    struct kennel_error **err) MUST_CHECK;
 
+/*
+ * A base of its own lies beside the delta and goes along with a new name, while the manifest says where it
+ * was at the last start: puts that right.
+ */
+struct manifest;
+int container_find_base(const struct container *c, struct manifest *m, struct kennel_error **err) MUST_CHECK;
+
 /* Who runs it. */
 struct container_holder {
 	char id[16]; /* "": nobody, or somebody who is just leaving */

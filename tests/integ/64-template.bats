@@ -70,6 +70,12 @@ nothing_left() {
 	fi
 	"$KENNEL" rename -P "$STORE" box chest
 	# the image or directory goes along
+	if [ "$EUID" -eq 0 ]; then
+		run_kennel diff -P "$STORE" chest
+		has "A /etc/new"
+		run_kennel export -P "$STORE" -o "$T/delta.tar" chest
+		is_status 0
+	fi
 	run_kennel run -P "$STORE" -k chest -- cat /etc/new
 	has new
 }
