@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cgroup/group.h"
+#include "cgroup/scope.h"
 
 #define CPU_MILLI_MIN 10 /* the kernel takes no quota below 1 ms */
 
@@ -52,14 +53,31 @@ static unsigned soft_ctls(const struct cgroup_wish *w)
 	return w->background ? CGROUP_PIDS | CGROUP_MEMORY | CGROUP_CPU | CGROUP_FREEZER | SELDOM : 0u;
 }
 
+/* With all of left, which would be nice, with most of it, or with what is needed: ctls. */
+static int place_v2(struct cgroup *cg, const struct cgroup_layout *l, const struct cgroup_plan *plan,
+		    unsigned ctls, unsigned left, struct kennel_error **err)
+{
+	struct cgroup_dir *d = &cg->dirs[cg->n];
+	int r = left & ~ctls ? cgroup_place_v2(l, left, plan, d, NULL) : -1;
+
+	if (r < 0 && left & ~ctls & SELDOM) {
+		left &= ctls | ~SELDOM;
+		r = left & ~ctls ? cgroup_place_v2(l, left, plan, d, NULL) : -1;
+	}
+	if (r < 0)
+		r = cgroup_place_v2(l, left & (ctls | CGROUP_FREEZER), plan, d, err);
+	cg->n += r == 0;
+	return r;
+}
+
 static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish *w, struct kennel_error **err)
 {
 	const struct cgroup_plan plan = { cg->name, w->background, w->delegate, w->note, w->note_data };
+	_cleanup_error_ struct kennel_error *why = NULL, *refused = NULL;
 	_cleanup_cgroup_texts_ struct cgroup_texts texts = { 0 };
 	struct cgroup_layout layout;
-	const unsigned all = ctls | soft_ctls(w);
-	unsigned left = all;
-	int r = cgroup_layout_read(w->mountinfo, &texts, &layout, err);
+	unsigned left = ctls | soft_ctls(w);
+	int asked = 0, r = cgroup_layout_read(w->mountinfo, &texts, &layout, err);
 
 	if (r < 0)
 		return r;
@@ -77,20 +95,22 @@ static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish 
 	}
 	if (!left && !w->delegate)
 		return 0;
-	/* with all that would be nice, with most of it, or without */
-	r = left & ~ctls ? cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], NULL) : -1;
-	if (r < 0 && left & ~ctls & SELDOM) {
-		left &= ctls | ~SELDOM;
-		r = left & ~ctls ? cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], NULL) : -1;
+	r = place_v2(cg, &layout, &plan, ctls, left, left & ctls ? &why : NULL);
+	if (r < 0 && cgroup_can_have_v2(&layout) && (asked = cgroup_scope_enter(cg->name, &refused)) > 0) {
+		error_clear(&why);
+		cgroup_texts_done(&texts);
+		texts = (struct cgroup_texts){ 0 };
+		r = cgroup_layout_read(w->mountinfo, &texts, &layout, &why);
+		if (r == 0)
+			r = place_v2(cg, &layout, &plan, ctls, left, left & ctls ? &why : NULL);
 	}
-	if (r < 0)
-		left &= ctls | CGROUP_FREEZER;
-	if (r < 0)
-		r = cgroup_place_v2(&layout, left, &plan, &cg->dirs[cg->n], left & ctls ? err : NULL);
-	if (r < 0)
-		return left & ctls ? r : 0;
-	cg->n++;
-	return 0;
+	if (r >= 0 || !(left & ctls))
+		return 0;
+	if (asked < 0)
+		r = hint(&why, r, "%s", kennel_error_message(refused));
+	if (err)
+		*err = take_ptr(&why);
+	return r;
 }
 
 static int set_devices_v1(const struct cgroup_dir *d, const struct device_policy *p,

@@ -51,6 +51,8 @@ int cgroup_place_v1(const struct cgroup_layout *l, unsigned ctls, const struct c
 /* Makes the group in v2, where it can have all of ctls. 0 or a code. */
 int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct cgroup_plan *plan,
 		    struct cgroup_dir *ret, struct kennel_error **err) MUST_CHECK;
+/* Is a v2 hierarchy mounted where a group could be made, if one were ours? */
+bool cgroup_can_have_v2(const struct cgroup_layout *l);
 /* Both texts of /proc that the layout is made of; a given mountinfo is not read again. */
 struct cgroup_texts {
 	char *mountinfo, *self; /* owned */

@@ -17,6 +17,7 @@
  * systemd-run --scope -p Delegate=yes): the processes in it, us among them, move to kennel-callers in it,
  * so that it can hand controllers down. The next start finds its place as 3. kennel.slice is removed with
  * its last group; a start that loses that race makes it again.
+ *   Where there is none of these, systemd is asked for a scope (scope.c), and our own group is that then.
  *
  * Without root the group is the user's own, and root of the sandbox's namespace, to whom that user's files
  * belong, could lift its limits (a mount option that forbids it, nsdelegate, is not everywhere). So there the
@@ -483,6 +484,14 @@ static void list_names(unsigned ctls, char *text, size_t size)
 		if ((ctls & ctl) && n < size)
 			n += (size_t)snprintf(text + n, size - n, "%s%s", n ? ", " : "",
 					      cgroup_ctl_name(ctl));
+}
+
+bool cgroup_can_have_v2(const struct cgroup_layout *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->mounts[i].v2 && !l->mounts[i].read_only)
+			return true;
+	return false;
 }
 
 int cgroup_place_v2(const struct cgroup_layout *l, unsigned ctls, const struct cgroup_plan *plan,

@@ -286,6 +286,14 @@ static int gc_remove(int dir_fd, const char *name)
 	return unlinkat(dir_fd, name, AT_REMOVEDIR) == 0;
 }
 
+/* Of systemd's, with ours in it. */
+static bool is_scope(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && strcmp(dot, ".scope") == 0;
+}
+
 static void gc_walk(struct gc *g, int dir_fd, unsigned depth)
 {
 	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -297,7 +305,7 @@ static void gc_walk(struct gc *g, int dir_fd, unsigned depth)
 	for (struct dirent *e; (e = readdir(dir));) {
 		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
-		if (!strncmp(e->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX))) {
+		if (!strncmp(e->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) && !is_scope(e->d_name)) {
 			/* what is inside a sandbox's group is its own matter */
 			if (gc_wants(g, dir_fd, e->d_name))
 				g->removed += gc_remove(dir_fd, e->d_name);
