@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
+#
+# The same again and again, ended each time in another way: nothing may grow. KENNEL_TEST_SOAK=300 is the whole of it, to be run with
+# BATS_TEST_TIMEOUT=3000 by who has changed what starts or ends a container; it tells the figures.
+
+load lib
+
+setup() {
+	need_sandbox
+	need_commands busybox jq
+	kennel_setup
+	CYCLES=${KENNEL_TEST_SOAK:-5}
+	mkdir -p "$T/base/bin" "$T/base/etc"
+	cp "$(command -v busybox)" "$T/base/bin/busybox"
+	for applet in sh sleep cat; do ln -s busybox "$T/base/bin/$applet"; done
+	at_end remove_all
+}
+
+remove_all() {
+	"$KENNEL" list -kq -P "$T/store" | xargs -r "$KENNEL" rm --force -P "$T/store"
+	"$KENNEL" gc >/dev/null
+}
+
+# number NAME KEY: of the entry of a container that runs.
+number() {
+	"$KENNEL" list --json -P "$T/store" | jq -r ".[] | select(.name == \"$1\" and .pid) | .$2"
+}
+
+# What a process holds: descriptors, and memory of its own in kilobytes.
+descriptors() {
+	find "/proc/$1/fd" -mindepth 1 | wc -l
+}
+
+own_memory() {
+	awk '/^Private_Dirty/ { print $2 }' "/proc/$1/smaps_rollup"
+}
+
+# Files of the runtime directory and processes whose monitor or janitor one could have forgotten.
+entries() {
+	local dir=/run/kennel
+	[ "$EUID" -eq 0 ] || dir=$XDG_RUNTIME_DIR/kennel
+	find "$dir" -mindepth 1 | wc -l
+}
+
+ours() {
+	pgrep -c -u "$EUID" '^(kennel|kjanitor|kennel-monitor|kennel-view|pasta)' || :
+}
+
+# end_in_some_way N NAME
+end_in_some_way() {
+	local client
+	case $(($1 % 5)) in
+	0) "$KENNEL" stop -q "$2" ;;
+	1) kill -9 "$(number "$2" init)" ;;
+	2) kill -9 "$(number "$2" pid)" ;;
+	3)
+		"$KENNEL" exec "$2" -- sh -c 'echo up; exec sleep 300' >"$T/up" 2>/dev/null 3>&- &
+		client=$!
+		wait_for 20 test -s "$T/up"
+		kill -9 $client
+		wait $client || :
+		: >"$T/up"
+		"$KENNEL" stop -q "$2"
+		;;
+	4) "$KENNEL" stop --kill -q "$2" ;;
+	esac
+}
+
+@test "soak: start, enter, and an end of each kind, over and over" {
+	local n name status entries_before ours_before monitor
+	declare -A held=()
+	"$KENNEL" create -P "$T/store" --base "$T/base" --net none small
+	"$KENNEL" create -P "$T/store" --net none whole
+	"$KENNEL" create -P "$T/store" --base "$T/base" --net none lasting
+	"$KENNEL" start -q -P "$T/store" lasting -- sh -c 'while :; do echo line; sleep 0.1; done'
+	monitor=$(number lasting pid)
+	entries_before=$(entries)
+	ours_before=$(ours)
+	for ((n = 0; n < CYCLES; n++)); do
+		name=small
+		[ $((n % 6)) -ne 4 ] || name=whole
+		"$KENNEL" start -q -P "$T/store" "$name"
+		is_equal "$(descriptors "$(number "$name" pid)")" "${held[$name]:=$(descriptors "$(number "$name" pid)")}"
+		is_equal "$("$KENNEL" exec "$name" -- sh -c 'echo in')" in
+		status=0
+		echo 'exit 3' | "$KENNEL" enter "$name" >/dev/null 2>&1 || status=$?
+		is_equal "$status" 3
+		# one that looks on, and is killed in the middle
+		timeout -s KILL 0.05 "$KENNEL" console lasting </dev/null >/dev/null 2>&1 3>&- || :
+		end_in_some_way "$n" "$name"
+		"$KENNEL" wait -P "$T/store" -t 30 "$name"
+		# of the monitor that stays, once what it was asked for first is there
+		[ "$n" -ne 2 ] || begun="$(descriptors "$monitor") descriptors, $(own_memory "$monitor") kB"
+	done
+	wait_for 20 sh -c "[ \$(find /proc/$monitor/fd -mindepth 1 | wc -l) -le ${begun%% *} ]"
+	ended="$(descriptors "$monitor") descriptors, $(own_memory "$monitor") kB"
+	has "${begun%% *} descriptors" "$ended"
+	local kb=${ended##*, } kb_begun=${begun##*, }
+	[ $((${kb% kB} - ${kb_begun% kB})) -le 64 ]
+	is_equal "$(entries)" "$entries_before"
+	wait_for 20 sh -c "[ \$(pgrep -c -u $EUID '^(kennel|kjanitor|kennel-monitor|kennel-view|pasta)') -le $ours_before ]"
+	[ -z "${KENNEL_TEST_SOAK-}" ] || {
+		echo "# $CYCLES cycles: a monitor that stayed began with $begun and ended with $ended;"
+		echo "# monitors of the cycles held ${held[small]} and ${held[whole]-no} descriptors each time;"
+		echo "# runtime entries $entries_before and $(entries), processes $ours_before and $(ours)"
+	} >&3
+}
