@@ -3,9 +3,9 @@
  * api-import.c - the public face of ship/ for what comes in: a container is filled before it has its name.
  *
  * A delta goes into delta/0/upper; a whole root becomes "base" in the container's own directory, which its
- * configuration calls "own": a directory, or, where ids on disk are not those inside (an ordinary user's),
- * a squashfs image. An image that holds a root is copied as it is. What a template makes is made in its place
- * at once.
+ * configuration calls "own": a directory, an ordinary user's with ids of the user's range; or, where a user
+ * has none, a squashfs image. An image that holds a root is copied as it is. What a template makes is made in
+ * its place at once.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -57,6 +57,7 @@ struct import {
 	int base_fd; /* the file that becomes the base, or -EBADF */
 	int stream_fd; /* what kennel-ext4 tells of an image, or -EBADF */
 	bool user;
+	bool packs; /* a user of one id: owners are in an image, or nowhere */
 };
 
 static int parse_what(const char *what, enum ship_what *ret, struct kennel_error **err)
@@ -275,13 +276,13 @@ static int remove_dir(struct import *i, const char *name, struct kennel_error **
 	return r;
 }
 
-/* Where the root is unpacked: an ordinary user's is not the base yet. */
+/* Where the root is unpacked: of who has one id it is not the base yet. */
 static const char *tree_name(const struct import *i)
 {
-	return i->user ? "tree" : "base";
+	return i->packs ? "tree" : "base";
 }
 
-/* Where ids on disk would not be those inside, the tree becomes an image, and goes again. */
+/* Where ids on disk can't be those inside, the tree becomes an image, and goes again. */
 static int pack_tree(struct import *i, struct ship_progress *p, struct kennel_error **err)
 {
 	_cleanup_close_ int fd =
@@ -290,7 +291,7 @@ static int pack_tree(struct import *i, struct ship_progress *p, struct kennel_er
 	const struct ship_walk w = { .parts = &part, .n_parts = 1, .progress = p };
 	struct ship_output out = { .fd = i->base_fd, .mark = "", .root = true };
 
-	if (!i->user)
+	if (!i->packs)
 		return 0;
 	int r = fd < 0 ? fail_errno(err, "open the tree that was made") :
 			 ship_format_find("squashfs", &out.format, err);
@@ -302,8 +303,13 @@ static int pack_tree(struct import *i, struct ship_progress *p, struct kennel_er
 static int import_root(struct import *i, struct ship_progress *p, struct kennel_error **err)
 {
 	_cleanup_close_ int fd = open_dir(i->dir_fd, tree_name(i), err);
-	int r = fd < 0 ? fd : import_tree(i, fd, p, err);
 
+	if (fd < 0)
+		return fd;
+	/* the container's directory is the user's, who is not root inside, and its group, too */
+	if (i->user && !i->packs && fchown(fd, 0, 0) < 0)
+		return fail_errno(err, "give the base to the root of the inside");
+	int r = import_tree(i, fd, p, err);
 	return r < 0 ? r : pack_tree(i, p, err);
 }
 
@@ -507,7 +513,7 @@ static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error 
 {
 	struct import *i = data;
 	const struct ship_watch watch = { i->o->tick, i->o->data };
-	bool image = i->mark.root && (i->user || i->file_fd >= 0);
+	bool image = i->mark.root && (i->packs || i->file_fd >= 0);
 	pid_t reader = -1;
 
 	i->dir_fd = dir_fd;
@@ -582,7 +588,11 @@ int import_container(const struct import_wish *w, const char *name, uint64_t *re
 		.user = geteuid() != 0,
 	};
 
-	int r = import(&i, name, err);
+	struct idmap_user ids;
+	int r = i.user ? idmap_pick_user(&ids, err) : 0;
+	i.packs = r == 0 && i.user && !idmap_user_has_range(&ids);
+	if (r == 0)
+		r = import(&i, name, err);
 	close_fd(i.in.fd);
 	close_fd(i.file_fd);
 	close_fd(i.base_fd);

@@ -130,7 +130,7 @@ static int differ_in_xattrs(struct compare *c, const struct compare_pair *p, int
 	int r = xattrs_after(c, p, after_fd, &after, err);
 	if (r < 0 || (p->lax && !after.n))
 		return r;
-	r = delta_tree_xattrs_of(c->tree, before_fd, &before, err);
+	r = delta_tree_xattrs_before(c->tree, before_fd, &before, err);
 	/* Again, one that this user can't look at. */
 	if (r == -KENNEL_E_PERM)
 		error_clear(err);

@@ -10,11 +10,28 @@
 
 #include "base/cleanup.h"
 
-int lower_begin(struct lower *l, const struct delta_tree *t, unsigned mount, struct kennel_error **err)
-{
-	const struct delta_lower *from = &t->lowers[mount];
+/* What the functions of lower.h do, each as root of the inside where the base belongs to that. */
+struct lower_job {
+	struct lower *l;
+	const char *name;
+	bool hidden;
+	int flags;
+	struct stat *st;
+	struct strv *names;
+};
 
-	*l = (struct lower){ .tree = t, .mount = mount };
+static int call(const struct lower *l, delta_reader_fn fn, struct lower_job *j, struct kennel_error **err)
+{
+	j->l = (struct lower *)l;
+	return delta_reader_call(l->tree->base_inside ? l->tree->reader : NULL, fn, j, err);
+}
+
+static int begin(void *data, struct kennel_error **err)
+{
+	struct lower *l = ((struct lower_job *)data)->l;
+	const struct delta_tree *t = l->tree;
+	const struct delta_lower *from = &t->lowers[l->mount];
+
 	l->trees = calloc(from->n + 1, sizeof(*l->trees));
 	if (!l->trees)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
@@ -22,12 +39,19 @@ int lower_begin(struct lower *l, const struct delta_tree *t, unsigned mount, str
 		int fd = openat(from->fds[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd < 0)
-			return fail_errno(err, "open \"%s\" of the base", t->manifest.mounts[mount].target);
+			return fail_errno(err, "open \"%s\" of the base",
+					  t->manifest.mounts[l->mount].target);
 		int r = dirs_begin(&l->trees[l->n++], fd, err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+int lower_begin(struct lower *l, const struct delta_tree *t, unsigned mount, struct kennel_error **err)
+{
+	*l = (struct lower){ .tree = t, .mount = mount };
+	return call(l, begin, &(struct lower_job){ 0 }, err);
 }
 
 void lower_done(struct lower *l)
@@ -102,7 +126,7 @@ static int look_in(const struct lower *l, size_t tree, const char *name, struct 
 	return errno == ENOENT || errno == EACCES ? 0 : fail_errno(err, "look at \"%s\" of the base", name);
 }
 
-int lower_look(const struct lower *l, const char *name, struct stat *ret, struct kennel_error **err)
+static int look(const struct lower *l, const char *name, struct stat *ret, struct kennel_error **err)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		int r = has_current(l, i) ? look_in(l, i, name, ret, err) : 0;
@@ -117,8 +141,25 @@ int lower_look(const struct lower *l, const char *name, struct stat *ret, struct
 	return 0;
 }
 
-int lower_open(const struct lower *l, const char *name, int flags)
+static int look_job(void *data, struct kennel_error **err)
 {
+	const struct lower_job *j = data;
+
+	return look(j->l, j->name, j->st, err);
+}
+
+int lower_look(const struct lower *l, const char *name, struct stat *ret, struct kennel_error **err)
+{
+	return call(l, look_job, &(struct lower_job){ .name = name, .st = ret }, err);
+}
+
+static int open_job(void *data, struct kennel_error **err)
+{
+	const struct lower_job *j = data;
+	const struct lower *l = j->l;
+	const char *name = j->name;
+	int flags = j->flags;
+
 	for (size_t i = 0; i < l->n; i++) {
 		int fd = has_current(l, i) ? openat(dirs_fd(&l->trees[i]), name,
 						    flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) :
@@ -131,9 +172,22 @@ int lower_open(const struct lower *l, const char *name, int flags)
 	return -1;
 }
 
+int lower_open(const struct lower *l, const char *name, int flags)
+{
+	return call(l, open_job, &(struct lower_job){ .name = name, .flags = flags }, NULL);
+}
+
+static int any_xattrs_job(void *data, struct kennel_error **err)
+{
+	const struct lower_job *j = data;
+
+	return delta_tree_xattrs_any(j->l->tree, dirs_fd(&j->l->trees[0]), j->name);
+}
+
 bool lower_any_xattrs(const struct lower *l, const char *name)
 {
-	return l->n != 1 || !has_current(l, 0) || delta_tree_xattrs_any(l->tree, dirs_fd(&l->trees[0]), name);
+	return l->n != 1 || !has_current(l, 0) ||
+	       call(l, any_xattrs_job, &(struct lower_job){ .name = name }, NULL) != 0;
 }
 
 static bool is_opaque(const struct lower *l, int fd)
@@ -175,19 +229,34 @@ static int enter_trees(struct lower *l, const char *name, struct kennel_error **
 	return 0;
 }
 
+static int enter_job(void *data, struct kennel_error **err)
+{
+	const struct lower_job *j = data;
+
+	return enter_trees(j->l, j->name, err);
+}
+
 int lower_enter(struct lower *l, const char *name, bool hidden, struct kennel_error **err)
 {
-	int r = hidden ? 0 : enter_trees(l, name, err);
+	int r = hidden ? 0 : call(l, enter_job, &(struct lower_job){ .name = name }, err);
 
 	l->depth++;
 	return r;
 }
 
-void lower_leave(struct lower *l)
+static int leave_job(void *data, struct kennel_error **err)
 {
+	struct lower *l = ((struct lower_job *)data)->l;
+
 	for (size_t i = 0; i < l->n; i++)
 		if (has_current(l, i))
 			(void)!dirs_leave(&l->trees[i]); /* not found again: lower_look() says so */
+	return 0;
+}
+
+void lower_leave(struct lower *l)
+{
+	(void)!call(l, leave_job, &(struct lower_job){ 0 }, NULL);
 	l->depth--;
 }
 
@@ -229,7 +298,7 @@ static int keep_merged(const struct lower *l, struct strv *v, struct kennel_erro
 		char *name = v->items[i];
 		bool twice = kept && strcmp(v->items[kept - 1], name) == 0;
 		struct stat st;
-		int r = twice ? 0 : lower_look(l, name, &st, err);
+		int r = twice ? 0 : look(l, name, &st, err);
 
 		v->items[i] = NULL;
 		if (r > 0)
@@ -243,8 +312,10 @@ static int keep_merged(const struct lower *l, struct strv *v, struct kennel_erro
 	return 0;
 }
 
-int lower_list(const struct lower *l, struct strv *ret, struct kennel_error **err)
+static int list_job(void *data, struct kennel_error **err)
 {
+	const struct lower *l = ((struct lower_job *)data)->l;
+	struct strv *ret = ((struct lower_job *)data)->names;
 	_cleanup_strv_ struct strv v = { 0 };
 	int r = 0;
 
@@ -258,4 +329,9 @@ int lower_list(const struct lower *l, struct strv *ret, struct kennel_error **er
 	for (size_t i = 0; i < v.n && r == 0; i++)
 		r = strv_take(ret, take_ptr(&v.items[i]), err);
 	return r;
+}
+
+int lower_list(const struct lower *l, struct strv *ret, struct kennel_error **err)
+{
+	return call(l, list_job, &(struct lower_job){ .names = ret }, err);
 }

@@ -17,6 +17,24 @@
 #include "layer/layer.h"
 #include "sys/sys.h"
 
+/* A base that was made for the container, by root of the inside, who it belongs to. */
+static bool is_of_inside(const struct delta_tree *t, const char *path)
+{
+	const struct manifest *m = &t->manifest;
+	struct stat st;
+
+	return m->view && m->shifted && m->ids.uids.count && stat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+	       st.st_uid == m->ids.uids.base;
+}
+
+static int open_inside(struct delta_tree *t, const char *path, struct kennel_error **err)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	t->base_inside = true;
+	return fd < 0 ? fail_errno(err, "open \"%s\"", path) : fd;
+}
+
 static int open_layer(const struct delta_tree *t, const char *path, struct kennel_error **err)
 {
 	_cleanup_free_ char *kind = NULL;
@@ -55,13 +73,14 @@ static int add_lower(struct delta_lower *l, int fd)
 	return 0;
 }
 
-static int open_base(const struct delta_tree *t, struct delta_lower *l, struct kennel_error **err)
+static int open_base(struct delta_tree *t, struct delta_lower *l, struct kennel_error **err)
 {
 	const struct manifest *m = &t->manifest;
 	int r = 0;
 
 	if (strcmp(m->base, "system") != 0) {
-		r = add_lower(l, open_layer(t, m->base, err));
+		r = add_lower(l, is_of_inside(t, m->base) ? open_inside(t, m->base, err) :
+							    open_layer(t, m->base, err));
 		return r < 0 ? wrap(err, r, "open the base of the changes") : 0;
 	}
 	if (!m->root_layers.n)
@@ -216,6 +235,27 @@ int delta_tree_xattrs_of(const struct delta_tree *t, int fd, struct delta_xattrs
 	return delta_xattrs_read(fd, rules_of(t), ret, err);
 }
 
+struct before {
+	const struct delta_tree *tree;
+	int fd;
+	struct delta_xattrs *ret;
+};
+
+static int xattrs_before(void *data, struct kennel_error **err)
+{
+	const struct before *b = data;
+
+	return delta_tree_xattrs_of(b->tree, b->fd, b->ret, err);
+}
+
+int delta_tree_xattrs_before(const struct delta_tree *t, int fd, struct delta_xattrs *ret,
+			     struct kennel_error **err)
+{
+	struct before b = { t, fd, ret };
+
+	return delta_reader_call(t->base_inside ? t->reader : NULL, xattrs_before, &b, err);
+}
+
 bool delta_tree_xattrs_any(const struct delta_tree *t, int dir_fd, const char *name)
 {
 	return delta_xattrs_any(dir_fd, name, rules_of(t));
@@ -307,5 +347,5 @@ int delta_tree_xattrs(const struct delta_tree *t, enum delta_side side, unsigned
 						 err);
 	}
 	_cleanup_close_ int fd = pin_before(&j, err);
-	return fd < 0 ? fd : delta_xattrs_read(fd, j.rules, ret, err);
+	return fd < 0 ? fd : delta_tree_xattrs_before(t, fd, ret, err);
 }

@@ -37,6 +37,7 @@ struct delta_tree {
 	uint32_t id_count, own_uid, own_gid;
 	void *held; /* what has to stay open as long as it, or NULL; let_go() ends it */
 	void (*let_go)(void *held);
+	bool base_inside; /* the base belongs to the ids inside: the reader looks at it, too */
 	bool all; /* delta_diff(): everything in a deleted tree, not only its top */
 };
 
@@ -68,6 +69,9 @@ int delta_tree_xattrs(const struct delta_tree *t, enum delta_side side, unsigned
 /* Owners of the delta as this process sees them into those inside. */
 void delta_tree_show_owner(const struct delta_tree *t, struct stat *st);
 
+/* Of an open file, or pin, of the base. */
+int delta_tree_xattrs_before(const struct delta_tree *t, int fd, struct delta_xattrs *ret,
+			     struct kennel_error **err) MUST_CHECK;
 /* The same of an open file, or pin; not of the delta where it has a reader. */
 int delta_tree_xattrs_of(const struct delta_tree *t, int fd, struct delta_xattrs *ret,
 			 struct kennel_error **err) MUST_CHECK;

@@ -240,7 +240,11 @@ static void make_own_trees(struct child_at *at)
 	struct child_shared *s = p->shared;
 
 	for (unsigned i = 0; i < p->n_views; i++) {
-		s->view_fds[i] = mount_new_view(s->fuse_fds[i]);
+		/* found by way of the working directory, as the delta is */
+		s->view_fds[i] =
+			p->own_base && p->own_view == i ?
+				sys_open_tree(AT_FDCWD, "base", SYS_OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW) :
+				mount_new_view(s->fuse_fds[i]);
 		if (s->view_fds[i] < 0)
 			die(at, CHILD_STEP_VIEW);
 		if (i < p->overlays[0].n_lowers)

@@ -136,6 +136,8 @@ struct child_plan {
 	/* an ordinary user's: the child itself makes the view's mount and the delta's */
 	bool rootless;
 	unsigned n_views; /* the lowers of the root, uppermost first; then what is shared read-only */
+	bool own_base; /* the view of this number is no view but "base" of the container's directory */
+	unsigned own_view;
 	bool tap;                       /* and the tap device for nat */
 	const char *delta_size, *delta_inodes;  /* decimal; iff rootless */
 	int keep_fd;                    /* an ordinary user's container, which has "delta" in it; or -EBADF */

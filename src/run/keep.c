@@ -451,11 +451,11 @@ static int wipe_inside(void *data, struct buf *out, struct kennel_error **err)
 /* Directories that an import or a template is filling: what is in them is also of the user's other ids. */
 static bool has_others(int dir_fd)
 {
-	static const char *const names[] = { "tree", "unpacked", "links", "made", "template" };
+	static const char *const names[] = { "base", "tree", "unpacked", "links", "made", "template" };
 	struct stat st;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (fstatat(dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (fstatat(dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
 			return true;
 	return false;
 }

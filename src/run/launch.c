@@ -322,6 +322,11 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->user_ns = sb->mapped;
 	c->rootless = sb->rootless;
 	c->n_views = l->n_views;
+	for (unsigned i = 0; i < l->n_views; i++)
+		if (l->views[i].own) {
+			c->own_base = true;
+			c->own_view = i;
+		}
 	c->keep_fd = sb->rootless && sb->keep ? sb->keep->c.dir_fd : -EBADF;
 	c->tap = sb->rootless && p->net == SPEC_NET_NAT && net_nat_available();
 	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);

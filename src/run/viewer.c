@@ -136,7 +136,7 @@ int viewer_start(struct launch *l, struct kennel_error **err)
 	l->view_death_fd = death[0];
 	sb->view_hold_fd = death[1];
 	for (unsigned i = 0; i < l->n_views && r == 0; i++)
-		if (!l->views[i].format)
+		if (!l->views[i].format && !l->views[i].own)
 			r = start_one(l, i, err);
 	return r;
 }
@@ -152,7 +152,7 @@ int viewer_go(struct launch *l, struct kennel_error **err)
 	for (unsigned i = 0; i < l->n_views && r == 0; i++)
 		if (l->views[i].format)
 			r = start_one(l, i, err);
-		else if (write(l->sb->view_hold_fd, "g", 1) != 1)
+		else if (!l->views[i].own && write(l->sb->view_hold_fd, "g", 1) != 1)
 			r = fail_errno(err, "tell " VIEW_PROGRAM " to go on");
 	replace_fd(&l->view_death_fd, -EBADF);
 	return r;

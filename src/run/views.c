@@ -27,10 +27,21 @@ static struct view_plan *add(struct launch *l, enum view_kind kind, const char *
 	return v;
 }
 
+/* It lies beside the delta, and belongs to the same ids: the child finds it as it finds that. */
+static bool is_own_tree(const struct launch *l, const char *path)
+{
+	struct stat st;
+
+	return l->sb->keep && l->sb->keep->own_base && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int open_layer(struct launch *l, enum view_kind kind, const char *path, struct kennel_error **err)
 {
 	struct view_plan *v = add(l, kind, path);
 
+	v->own = kind == VIEW_BASE && is_own_tree(l, path);
+	if (v->own)
+		return 0;
 	int r = layer_open_plain(path, &v->fd, &v->format, err);
 	if (r == 0 && kind == VIEW_BASE && !v->format)
 		l->base_fd = v->fd;

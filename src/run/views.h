@@ -19,6 +19,7 @@ struct view_plan {
 	const char *name; /* what the user called it; borrowed */
 	int fd; /* the directory, or the image; the base's directory is borrowed from the launch */
 	const char *format; /* of the image; NULL: a directory. Constant text. */
+	bool own; /* a base of its own, with the ids inside: the directory itself, no view of it */
 	char *only; /* of a share: the one file of the directory that is shown, or NULL */
 	int report_fd; /* the server's word */
 };
