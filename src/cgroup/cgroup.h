@@ -87,6 +87,11 @@ int cgroup_attach(struct cgroup *cg, pid_t pid, struct kennel_error **err) MUST_
  */
 int cgroup_destroy(struct cgroup *cg, struct kennel_error **err);
 /*
+ * Removes one directory of a group, with what was made in it. System calls only: the janitor does it beside a
+ * dead monitor. -1 and errno: EBUSY there are processes in it still.
+ */
+int cgroup_remove_named(int parent_fd, const char *name);
+/*
  * Freezes or thaws all processes of the group that kennel made for the process whose /proc/PID/cgroup of_text
  * is. Waits until they stand still. Return: 0, UNSUPPORTED where it has no such group, or another code.
  */

@@ -111,23 +111,31 @@ static size_t kill_members(int dir_fd)
 	return seen;
 }
 
-/* Removes the directories right below; a descriptor of the first that stays, or -EBADF. */
+/*
+ * Removes the directories right below; a descriptor of the first that stays, or -EBADF. Nothing is allocated:
+ * see cgroup_remove_named().
+ */
 static int remove_children(int dir_fd)
 {
 	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	int stays_fd = -EBADF;
+	char list[4096] __attribute__((aligned(__alignof__(struct dirent64))));
+	ssize_t n;
 
-	if (!dir)
-		return -EBADF;
-	fd = -EBADF; /* the stream has it */
-	for (struct dirent *e; stays_fd < 0 && (e = readdir(dir));) {
-		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (unlinkat(dir_fd, e->d_name, AT_REMOVEDIR) < 0)
-			stays_fd = openat(dir_fd, e->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	}
-	return stays_fd < 0 ? -EBADF : stays_fd;
+	while (fd >= 0 && (n = getdents64(fd, list, sizeof(list))) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *e = (const struct dirent64 *)(list + at);
+
+			at += e->d_reclen;
+			if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+				continue;
+			if (unlinkat(dir_fd, e->d_name, AT_REMOVEDIR) == 0)
+				continue;
+			int stays_fd =
+				openat(dir_fd, e->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			if (stays_fd >= 0)
+				return stays_fd;
+		}
+	return -EBADF;
 }
 
 /* Ends and removes all below a group, deepest first; gives up at the deadline. */
@@ -154,24 +162,43 @@ static void sweep(int top_fd, uint64_t deadline_ms)
 	}
 }
 
-/* The same where nothing lives any more. Return: is it empty now? */
+/* The same where nothing lives any more; one that will not go is the end of it. Return: is it empty now? */
 static bool remove_below(int top_fd)
 {
 	_cleanup_close_ int cur_fd = fcntl(top_fd, F_DUPFD_CLOEXEC, 3);
+	struct stat st;
+	ino_t left = 0; /* the directory that was gone up from */
 	int tried = 0;
 
 	for (size_t depth = 0; cur_fd >= 0 && tried < REMOVE_TRIES; tried++) {
-		int child_fd = remove_children(cur_fd);
+		int next_fd = remove_children(cur_fd);
 
-		if (child_fd < 0 && depth == 0)
+		if (next_fd < 0 && depth == 0)
 			return true;
-		if (child_fd < 0)
-			child_fd = openat(cur_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC), depth--;
-		else
+		if (next_fd < 0) {
+			left = fstat(cur_fd, &st) == 0 ? st.st_ino : 0;
+			next_fd = openat(cur_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+			depth--;
+		} else {
+			if (fstat(next_fd, &st) < 0 || st.st_ino == left)
+				tried = REMOVE_TRIES;
 			depth++;
-		replace_fd(&cur_fd, child_fd);
+		}
+		replace_fd(&cur_fd, next_fd);
 	}
 	return false;
+}
+
+int cgroup_remove_named(int parent_fd, const char *name)
+{
+	if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0)
+		return 0;
+	int saved = errno;
+	_cleanup_close_ int fd = openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (saved == EBUSY && fd >= 0 && remove_below(fd))
+		return unlinkat(parent_fd, name, AT_REMOVEDIR);
+	errno = saved;
+	return -1;
 }
 
 bool cgroup_has_inner(const struct cgroup *cg)

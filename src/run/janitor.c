@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cgroup/cgroup.h"
 #include "run/hooks.h"
 #include "sys/sys.h"
 
@@ -60,8 +61,7 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 	net_clean_run(&w->net);
 	for (unsigned i = w->n_dirs; i-- > 0;)
 		for (unsigned k = 0; k < CGROUP_TRIES; k++) {
-			if (unlinkat(w->dirs[i].parent_fd, w->dirs[i].name, AT_REMOVEDIR) == 0 ||
-			    errno != EBUSY)
+			if (cgroup_remove_named(w->dirs[i].parent_fd, w->dirs[i].name) == 0 || errno != EBUSY)
 				break;
 			usleep(2000);
 		}

@@ -109,15 +109,23 @@ busybox_base() {
 		store=$1/store
 		"$KENNEL" create -P "$store" --net none --boot box
 		n=0
-		for how in stop kill; do
+		for how in stop kill murder; do
 		    n=$((n + 1))
 		    "$KENNEL" start -q -P "$store" box
 		    for i in $(seq 200); do [ "$("$KENNEL" log -P "$store" box | grep -c 'box login:')" -lt $n ] || break; sleep 0.1; done
 		    "$KENNEL" exec box -- systemctl is-active multi-user.target
-		    [ $how = kill ] || "$KENNEL" freeze box
-		    [ $how = kill ] || "$KENNEL" list | grep frozen
-		    "$KENNEL" stop $([ $how = stop ] || echo --kill) box
+		    case $how in
+		    stop)
+		        "$KENNEL" freeze box
+		        "$KENNEL" list | grep frozen
+		        "$KENNEL" stop box
+		        ;;
+		    kill) "$KENNEL" stop --kill box ;;
+		    murder) kill -KILL "$("$KENNEL" list --json | grep -o '"pid": [0-9]*' | grep -o '[0-9]*')" ;;
+		    esac
 		    "$KENNEL" wait -P "$store" -t 20 box
+		    # Groups that systemd has given to its own users are out of the user's reach: gc joins their namespace.
+		    [ $how != murder ] || "$KENNEL" gc
 		done
 		"$KENNEL" rm -P "$store" box
 	END
