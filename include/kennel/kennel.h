@@ -3,6 +3,7 @@
 #ifndef KENNEL_KENNEL_H
 #define KENNEL_KENNEL_H
 
+#include <kennel/cg.h>
 #include <kennel/commit.h>
 #include <kennel/container.h>
 #include <kennel/delta.h>

@@ -55,9 +55,14 @@ int cgroup_freeze(const char *of_text, bool freeze, struct kennel_error **err)
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED, "it has no control group that could be frozen"),
 			    NO_GROUP_HINT);
+	return cgroup_freeze_dir(dir_fd, v2, freeze, err);
+}
+
+int cgroup_freeze_dir(int dir_fd, bool v2, bool freeze, struct kennel_error **err)
+{
 	if (cgroup_write(dir_fd, v2 ? "cgroup.freeze" : "freezer.state",
 			 v2 ? (freeze ? "1" : "0") : (freeze ? "FROZEN" : "THAWED")) < 0)
-		return fail_errno(err, "write to the sandbox's control group");
+		return fail_errno(err, "write to the freezer of the control group");
 	for (unsigned i = 0; i < STEPS; i++) {
 		if (freeze ? stands_still(dir_fd, v2) : runs(dir_fd, v2))
 			return 0;

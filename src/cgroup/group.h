@@ -83,6 +83,10 @@ int cgroup_read(int dir_fd, const char *file, char *text, size_t size);
 /* Writes those limits of a wish that are wished for and that this directory serves. */
 int cgroup_set_numbers(const struct cgroup_dir *d, const struct cgroup_wish *w, struct kennel_error **err)
 	MUST_CHECK;
+/* cgroup_freeze() of one directory. */
+int cgroup_freeze_dir(int dir_fd, bool v2, bool freeze, struct kennel_error **err) MUST_CHECK;
+/* Ends all processes of it and of those in it, and leaves the groups; patient. Return: none is left. */
+bool cgroup_kill_dir(int dir_fd, bool v2);
 /* cgroup_limits_read() of one directory. */
 int cgroup_dir_limits(const struct cgroup_dir *d, int (*say)(void *data, const char *name, const char *value),
 		      void *data);

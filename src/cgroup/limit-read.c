@@ -164,7 +164,7 @@ static void put_disk(struct buf *b, const char *dev)
 {
 	char path[64], target[256];
 
-	(void)!snprintf(path, sizeof(path), "/sys/dev/block/%s", dev);
+	(void)!snprintf(path, sizeof(path), "/sys/dev/block/%.24s", dev);
 	ssize_t n = readlink(path, target, sizeof(target) - 1);
 	target[MAX(n, (ssize_t)0)] = '\0';
 	const char *name = strrchr(target, '/');

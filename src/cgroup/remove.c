@@ -162,6 +162,39 @@ static void sweep(int top_fd, uint64_t deadline_ms)
 	}
 }
 
+static size_t kill_tree(int dir_fd, unsigned depth)
+{
+	size_t seen = kill_members(dir_fd);
+	_cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 || depth == 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		return seen;
+	fd = -EBADF; /* the stream has it */
+	for (const struct dirent *e; (e = readdir(dir));) {
+		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		_cleanup_close_ int child_fd =
+			openat(dir_fd, e->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		seen += child_fd < 0 ? 0 : kill_tree(child_fd, depth - 1);
+	}
+	return seen;
+}
+
+bool cgroup_kill_dir(int dir_fd, bool v2)
+{
+	const uint64_t deadline_ms = now_ms() + PATIENCE_MS;
+
+	if (v2)
+		(void)!cgroup_write(dir_fd, "cgroup.kill", "1");
+	while (kill_tree(dir_fd, GC_DEPTH)) {
+		if (now_ms() >= deadline_ms)
+			return false;
+		pause_ms(1);
+	}
+	return true;
+}
+
 /* The same where nothing lives any more; one that will not go is the end of it. Return: is it empty now? */
 static bool remove_below(int top_fd)
 {
