@@ -156,7 +156,7 @@ told() {
 	done
 	# the janitor waits for the one that runs, and goes on behind it
 	mkfifo "$T/go"
-	create --hook-post-stop "/bin/sh -c 'echo begun >$T/begun; cat $T/go >/dev/null; echo done >>$T/begun'" \
+	create --hook-post-stop "/bin/sh -c 'echo begun >$T/begun; read line <$T/go; echo done >>$T/begun'" \
 		--hook-post-stop "/bin/sh -c 'cat $T/begun >$T/after; echo \$KENNEL_END >>$T/after'" box
 	start -q box
 	monitor=$("$KENNEL" list --json -P "$T/store" | jq -r '.[] | select(.name == "box") | .pid')
