@@ -11,13 +11,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_free_ char *text = strndup((const char *)data, size);
+	_cleanup_free_ char *text = malloc(size + 1); /* the bytes have no NUL, so no strndup() */
 	struct template_header h;
 	struct template_step s;
 	enum template_kind kind;
 	const char *rest;
 
-	if (template_header_parse((const char *)data, size, &h, NULL) == 0) {
+	if (!text)
+		return 0;
+	memcpy(text, data, size);
+	text[size] = '\0';
+	if (template_header_parse(text, size, &h, NULL) == 0) {
 		/* it is shown on terminals */
 		for (const char *p = h.summary; p && *p; p++)
 			if ((unsigned char)*p < ' ')
