@@ -95,9 +95,9 @@ ended() {
 @test "stop: words that make no sense stop nothing" {
 	start 'echo up; exec sleep 300'
 	run_kennel stop
-	refused yes "either sandboxes or --all"
+	refused yes "either sandboxes, or --all or --auto"
 	run_kennel stop --all "$ID"
-	refused yes "either sandboxes or --all"
+	refused yes "either sandboxes, or --all or --auto"
 	run_kennel stop --timeout soon "$ID"
 	refused yes '"soon" is not a time'
 	run_kennel stop --signal NOVA "$ID"
