@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <kennel/kennel.h>
 
 #include "api-list.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cgroup/cgroup.h"
 #include "container/container.h"
 #include "run/registry.h"
@@ -40,14 +40,6 @@ const char *kennel_state_name(enum kennel_state state)
 		return "stopping";
 	}
 	return NULL;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 struct watched {
@@ -148,7 +140,7 @@ int kennel_wait(const char *store, const char *id, unsigned states, int timeout_
 	_cleanup_watched_ struct watched w = {
 		.id = id, .store = STORE_NONE, .c = CONTAINER_NONE, .inotify_fd = -EBADF
 	};
-	const int64_t end = now_ms() + timeout_ms;
+	const int64_t end = clock_ms() + timeout_ms;
 	enum kennel_state state;
 	bool runs;
 
@@ -163,7 +155,7 @@ int kennel_wait(const char *store, const char *id, unsigned states, int timeout_
 			 "\"kennel list\" shows those that are");
 	while (r == 0) {
 		struct pollfd fd = { .fd = w.inotify_fd, .events = POLLIN };
-		int64_t left = timeout_ms < 0 ? LOOK_AGAIN_MS : end - now_ms();
+		int64_t left = timeout_ms < 0 ? LOOK_AGAIN_MS : end - clock_ms();
 
 		if (ret_state)
 			*ret_state = state;

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "cgroup/group.h"
 #include "sys/sys.h"
 
@@ -30,14 +31,6 @@
 #define BATCH 64
 #define GC_DEPTH 16
 #define REMOVE_TRIES 10000 /* steps, for a tree that somebody goes on making */
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)!clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void pause_ms(unsigned ms)
 {
@@ -139,12 +132,12 @@ static int remove_children(int dir_fd)
 }
 
 /* Ends and removes all below a group, deepest first; gives up at the deadline. */
-static void sweep(int top_fd, uint64_t deadline_ms)
+static void sweep(int top_fd, int64_t deadline_ms)
 {
 	_cleanup_close_ int cur_fd = fcntl(top_fd, F_DUPFD_CLOEXEC, 3);
 	size_t depth = 0;
 
-	while (cur_fd >= 0 && now_ms() < deadline_ms) {
+	while (cur_fd >= 0 && clock_ms() < deadline_ms) {
 		size_t seen = kill_members(cur_fd);
 		int child_fd = remove_children(cur_fd);
 
@@ -183,12 +176,12 @@ static size_t kill_tree(int dir_fd, unsigned depth)
 
 bool cgroup_kill_dir(int dir_fd, bool v2)
 {
-	const uint64_t deadline_ms = now_ms() + PATIENCE_MS;
+	const int64_t deadline_ms = clock_ms() + PATIENCE_MS;
 
 	if (v2)
 		(void)!cgroup_write(dir_fd, "cgroup.kill", "1");
 	while (kill_tree(dir_fd, GC_DEPTH)) {
-		if (now_ms() >= deadline_ms)
+		if (clock_ms() >= deadline_ms)
 			return false;
 		pause_ms(1);
 	}
@@ -278,7 +271,7 @@ static unsigned remove_dirs(struct cgroup *cg)
 	return left;
 }
 
-static void kill_all(struct cgroup *cg, uint64_t deadline_ms)
+static void kill_all(struct cgroup *cg, int64_t deadline_ms)
 {
 	for (unsigned i = 0; i < cg->n; i++) {
 		const struct cgroup_dir *d = &cg->dirs[i];
@@ -296,7 +289,7 @@ static void kill_all(struct cgroup *cg, uint64_t deadline_ms)
 
 int cgroup_destroy(struct cgroup *cg, struct kennel_error **err)
 {
-	const uint64_t deadline_ms = now_ms() + PATIENCE_MS;
+	const int64_t deadline_ms = clock_ms() + PATIENCE_MS;
 	unsigned wait_ms = 1;
 
 	if (!cg || !remove_dirs(cg))
@@ -305,7 +298,7 @@ int cgroup_destroy(struct cgroup *cg, struct kennel_error **err)
 		kill_all(cg, deadline_ms);
 		if (!remove_dirs(cg))
 			return 0;
-		if (now_ms() >= deadline_ms)
+		if (clock_ms() >= deadline_ms)
 			break;
 		pause_ms(wait_ms);
 		wait_ms = MIN(wait_ms * 2, 16u);

@@ -8,10 +8,10 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "monitor/backlog.h"
 #include "monitor/console-log.h"
 #include "monitor/peer.h"
@@ -50,14 +50,6 @@ struct server {
 enum { WATCH_INIT, WATCH_SIGNALS, WATCH_MASTER, WATCH_SOCKET, WATCH_CLIENTS };
 
 static const int taken[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGWINCH };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 int server_new(int log_dir_fd, struct server **ret, struct kennel_error **err)
 {
@@ -137,7 +129,7 @@ static bool make_room(struct server *s)
 void server_lead(struct server *s, int fd)
 {
 	s->clients[s->n_clients++] =
-		(struct client){ .fd = fd, .attached = true, .leads = true, .heard_ms = now_ms() };
+		(struct client){ .fd = fd, .attached = true, .leads = true, .heard_ms = clock_ms() };
 }
 
 static void take_client(struct server *s)
@@ -157,7 +149,7 @@ static void take_client(struct server *s)
 		close_fd(fd);
 		return;
 	}
-	s->clients[s->n_clients++] = (struct client){ .fd = fd, .heard_ms = now_ms() };
+	s->clients[s->n_clients++] = (struct client){ .fd = fd, .heard_ms = clock_ms() };
 }
 
 static void resize(struct server *s, const void *data)
@@ -180,7 +172,7 @@ static void attach(struct server *s, struct client *c, const void *data)
 		return;
 	c->attached = true;
 	c->place = a.flags & PROTOCOL_BACKLOG ? backlog_oldest(&s->backlog) : s->backlog.written;
-	c->heard_ms = now_ms();
+	c->heard_ms = clock_ms();
 }
 
 /* Return: 0, or a code for which the client is refused. */
@@ -268,7 +260,7 @@ static bool feed(struct server *s, unsigned i)
 			return false;
 		}
 		c->place += n;
-		c->heard_ms = now_ms();
+		c->heard_ms = clock_ms();
 		c->lags = false;
 	}
 	return true;
@@ -306,7 +298,7 @@ static bool read_master(struct server *s)
 static void read_some(struct server *s)
 {
 	/* no more than keeps what clients have not got yet */
-	for (unsigned i = 0; i < 8 && !must_wait(s, now_ms()) && read_master(s); i++)
+	for (unsigned i = 0; i < 8 && !must_wait(s, clock_ms()) && read_master(s); i++)
 		;
 	for (unsigned i = s->n_clients; i-- > 0;)
 		(void)feed(s, i);
@@ -323,7 +315,7 @@ static void hand_on(struct server *s, const struct sandbox *sb)
 
 static unsigned watch(struct server *s, const struct sandbox *sb, struct pollfd *fds, int *ret_timeout_ms)
 {
-	const bool wait = must_wait(s, now_ms()), full = s->input_n > 0;
+	const bool wait = must_wait(s, clock_ms()), full = s->input_n > 0;
 
 	fds[WATCH_INIT] = (struct pollfd){ .fd = sb->init_pidfd, .events = POLLIN };
 	fds[WATCH_SIGNALS] = (struct pollfd){ .fd = s->signal_fd, .events = POLLIN };
@@ -363,7 +355,7 @@ static void serve_clients(struct server *s, const struct pollfd *fds, unsigned n
 /* Once more all that was shown, to all who take it. */
 static void finish(struct server *s)
 {
-	const int64_t end = now_ms() + FAREWELL_MS;
+	const int64_t end = clock_ms() + FAREWELL_MS;
 
 	while (read_master(s))
 		for (unsigned i = s->n_clients; i-- > 0;)
@@ -376,7 +368,7 @@ static void finish(struct server *s)
 			if (feed(s, i) && s->clients[i].attached && !s->clients[i].lags &&
 			    s->clients[i].place < s->backlog.written)
 				fds[n++] = (struct pollfd){ .fd = s->clients[i].fd, .events = POLLOUT };
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_ms();
 		if (!n || left <= 0 || poll(fds, n, (int)left) == 0)
 			return;
 	}

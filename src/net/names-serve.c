@@ -20,10 +20,10 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "sys/sys.h"
 
 #define NOBODY_ID 65534u
@@ -48,14 +48,6 @@ struct server {
 	size_t n_servers, current;
 	struct waiting waiting[WAITING_MAX];
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* An entry whose monitor lives: nobody else gets the lock. */
 static bool read_live(const char *name, char text[ENTRY_READ])
@@ -116,7 +108,7 @@ static struct waiting *find_place(struct server *s)
 
 static void hand_on(struct server *s, uint8_t *query, size_t size, const struct sockaddr_in *client)
 {
-	struct waiting w = { .client = *client, .since = now_ms() };
+	struct waiting w = { .client = *client, .since = clock_ms() };
 
 	if (!s->n_servers || getrandom(w.sent, sizeof(w.sent), 0) != sizeof(w.sent))
 		return;
@@ -178,7 +170,7 @@ static void take_question(struct server *s)
 /* Those that nobody answers; the next question goes to the next server. */
 static void drop_old(struct server *s)
 {
-	const int64_t now = now_ms();
+	const int64_t now = clock_ms();
 
 	for (size_t i = 0; i < WAITING_MAX; i++)
 		if (s->waiting[i].fd >= 0 && now - s->waiting[i].since > PATIENCE_MS) {

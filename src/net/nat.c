@@ -36,10 +36,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "net/hand.h"
 #include "net/tap.h"
 #include "path/path.h"
@@ -396,14 +396,6 @@ int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct 
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* The pid file: a line of digits alone. All else on the pipe is pasta talking, in lines too. */
 static bool words_say_ready(const char *words)
 {
@@ -527,13 +519,13 @@ static int nat_hand(struct net_nat *nat, struct kennel_error **err)
 
 int net_nat_wait(struct net_nat *nat, int timeout_ms, struct kennel_error **err)
 {
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = clock_ms() + timeout_ms;
 	const bool made = nat->tap_fd >= 0;
 
 	if (nat->words_fd < 0)
 		return 0;
 	for (;;) {
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_ms();
 		struct pollfd p[2] = {
 			{ .fd = nat->words_fd, .events = POLLIN },
 			{ .fd = nat->hand_fd, .events = POLLIN },

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/strv.h"
 #include "run/report.h"
 #include "run/sandbox.h"
@@ -189,21 +190,13 @@ static int open_output(const struct hooks *h)
 	return fd < 0 ? -1 : open_beyond(fd);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static bool ends_in_time(int pidfd, int timeout_ms)
 {
-	const int64_t end = now_ms() + timeout_ms;
+	const int64_t end = clock_ms() + timeout_ms;
 	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
 
 	for (;;) {
-		const int64_t left = end - now_ms();
+		const int64_t left = end - clock_ms();
 
 		if (sys_poll(&fd, 1, (int)MAX(left, (int64_t)0)) > 0)
 			return true;

@@ -16,12 +16,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/prctl.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "run/sandbox.h"
 #include "ship/template.h"
 #include "ship/oci.h"
@@ -300,14 +300,6 @@ static bool take_bytes(struct told *t, struct lines *l, int fd, void (*take)(str
 	return n > 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* To the end of both streams. *ret_stopped: step said stop. */
 static void listen_to(struct told *t, struct pipes *p, pid_t pid, bool *ret_stopped)
 {
@@ -317,7 +309,7 @@ static void listen_to(struct told *t, struct pipes *p, pid_t pid, bool *ret_stop
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
 		int n = sys_poll(fds, 2, TICK_MS);
-		uint64_t now = now_ms();
+		uint64_t now = clock_ms();
 
 		if (n > 0 && fds[0].revents && !take_bytes(t, &t->step_lines, p->step[0], take_step))
 			fds[0].fd = -1;

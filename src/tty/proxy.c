@@ -18,10 +18,10 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "path/path.h"
 #include "sys/sys.h"
 #include "tty/tty.h"
@@ -347,21 +347,13 @@ void tty_proxy_resize(struct tty_proxy *p)
 		set_raw(p);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 void tty_proxy_drain(struct tty_proxy *p)
 {
-	const int64_t end_ms = now_ms() + DRAIN_MS;
+	const int64_t end_ms = clock_ms() + DRAIN_MS;
 
 	for (;;) {
 		struct pollfd out = { .fd = out_side(p), .events = POLLOUT };
-		int64_t left_ms = end_ms - now_ms();
+		int64_t left_ms = end_ms - clock_ms();
 
 		/* Nobody is left to hear of an error: what can't be shown is lost, as with any terminal. */
 		if (read_master(p, NULL) < 0 || !queue_used(&p->to_terminal) || left_ms <= 0)
