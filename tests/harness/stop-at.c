@@ -2,9 +2,11 @@
 /*
  * harness/stop-at.c - run a command and stop it in one of its system calls: see lib_each_point in lib.bash
  *
- *   stop-at [-f] [-A] [-r DIR] list FILE COMMAND...   run it whole; a line of FILE per point: N NAME WHAT
- *   stop-at [-f] [-A] [-r DIR] kill N COMMAND...      SIGKILL before the call of point N is made
- *   stop-at [-f] [-A] [-o] [-r DIR] ERROR N COMMAND... the call of N is not made, and fails: EIO, ENOSPC
+ *   stop-at [OPTION]... list FILE COMMAND...    run it whole; a line of FILE per point: N NAME WHAT
+ *   stop-at [OPTION]... kill N COMMAND...       SIGKILL before the call of point N is made
+ *   stop-at [OPTION]... ERROR N COMMAND...      the call of N is not made, and fails: EIO, ENOSPC
+ *
+ * Options: -f, -A, -c NAME, -o, -r DIR.
  *
  * A point is a call that changes something outside of its process. Killed before one that changes
  * nothing, a program leaves the very state that it leaves when it is killed before the next one that
@@ -14,6 +16,9 @@
  * there already; these are points too because they can be made to fail. So are calls that only read,
  * where -r says on which file system, that of DIR: "read". What programs load from /usr and /etc is left
  * out. With -A every call is a point. Memory that is shared and mapped is changed without a call.
+ *
+ * With -c only calls of that name are points, and counted: several processes do not come to their calls in
+ * the same order twice, and the Nth of all would be another one each time.
  *
  * With -o the same call of that process fails from then on, too.
  *
@@ -131,6 +136,7 @@ struct point {
 
 static struct {
 	bool follow, every, on, live, killing;
+	const char *only;     /* with -c */
 	pid_t failed;         /* with -o: whose */
 	const char *failed_name;
 	int error;            /* 0: kill */
@@ -394,7 +400,7 @@ static enum next at_call(struct tracee *t, const struct __ptrace_syscall_info *i
 	if (s.every && !what)
 		what = "well";
 	t->point = 0;
-	if (!what)
+	if (!what || (s.only && strcmp(c->name, s.only) != 0))
 		return GO_ON;
 	add_point(c->name, what);
 	t->point = s.count;
@@ -524,11 +530,13 @@ int main(int argc, char **argv)
 	struct stat st;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "+fAor:")) != -1) {
+	while ((opt = getopt(argc, argv, "+fAc:or:")) != -1) {
 		if (opt == 'f')
 			s.follow = true;
 		else if (opt == 'A')
 			s.every = true;
+		else if (opt == 'c')
+			s.only = optarg;
 		else if (opt == 'o')
 			s.on = true;
 		else if (opt == 'r' && stat(optarg, &st) == 0)

@@ -343,7 +343,7 @@ lib_each_point() {
 	kill) grep ' well$' "$LIB_STATE/calls" ;;
 	1kill) cat "$LIB_STATE/calls" ;;
 	*) grep -v ' exit' "$LIB_STATE/calls" ;;
-	esac | awk -v "call=${POINT_CALL-}" '!call || $2 == call' >"$LIB_STATE/all-points"
+	esac >"$LIB_STATE/all-points"
 	lib_sample
 	if [ ${#SCENE[@]} -gt 0 ]; then
 		lib_other_scene "$@" >"$LIB_STATE/worker" 2>&1 3>&- &
@@ -437,6 +437,7 @@ lib_stop_at() {
 	LIB_STOP_AT=("$program")
 	[ -z "${POINT_FOLLOW-}" ] || LIB_STOP_AT+=(-f)
 	[ -z "${POINT_ON-}" ] || LIB_STOP_AT+=(-o)
+	[ -z "${POINT_CALL-}" ] || LIB_STOP_AT+=(-c "$POINT_CALL")
 	[ -z "${POINT_READS-}" ] || LIB_STOP_AT+=(-r "$POINT_READS")
 	[ "${KENNEL_TEST_EVERY_CALL-}$1" != 1kill ] || LIB_STOP_AT+=(-A)
 }
