@@ -10,6 +10,7 @@ setup() {
 	need_root "hands control groups to the ordinary user"
 	need_commands runuser
 	kennel_setup
+	install -d -m 0700 -o "$KENNEL_TEST_USER" "$T/runtime-of-user"
 	install -d -o "$KENNEL_TEST_USER" -g "$KENNEL_TEST_USER" "$T/of-user"
 	GROUPS_MADE=()
 	delegate pids
@@ -48,7 +49,7 @@ limited() {
 	status=0
 	# shellcheck disable=SC2016
 	bash -c 'for dir in $1; do echo $$ >"$dir/cgroup.procs" || exit 99; done; shift; exec "$@"' bash "${GROUPS_MADE[*]}" \
-		runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$KENNEL_STAGE/user/run" \
+		runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$T/runtime-of-user" \
 		"$KENNEL" run --net none "$@" </dev/null >"$LIB_STATE/stdout" 2>"$LIB_STATE/stderr" 3>&- || status=$?
 	stdout=$(<"$LIB_STATE/stdout")
 	stderr=$(<"$LIB_STATE/stderr")
@@ -89,7 +90,7 @@ nothing_left() {
 @test "limits of a user: kennel killed, and nothing is left of the groups" {
 	# shellcheck disable=SC2016
 	background bash -c 'for dir in $1; do echo $$ >"$dir/cgroup.procs" || exit 99; done; shift; exec "$@"' bash "${GROUPS_MADE[*]}" \
-		runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$KENNEL_STAGE/user/run" \
+		runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$T/runtime-of-user" \
 		"$KENNEL" run --net none --pids 50 --memory 100M -- sh -c 'echo up; sleep 300'
 	wait_for 20 says "$T/out.$LIB_STARTED" up
 	[ -n "$(left)" ]

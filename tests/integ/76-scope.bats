@@ -11,6 +11,7 @@ setup() {
 	need_commands runuser busybox jq /usr/bin/python3
 	[ -e /usr/include/systemd/sd-bus.h ] || skip "needs libsystemd"
 	kennel_setup
+	install -d -m 0700 -o "$KENNEL_TEST_USER" "$T/runtime-of-user"
 	TOP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	[ -n "$TOP" ] || skip "no cgroup v2 is mounted here"
 	GROUP=$TOP/scopes-$$
@@ -37,7 +38,7 @@ manager() {
 # of_user ARG...: kennel of the user, with that bus.
 of_user() {
 	status=0
-	runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$KENNEL_STAGE/user/run" \
+	runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$T/runtime-of-user" \
 		DBUS_SESSION_BUS_ADDRESS="unix:path=$T/bus" "$KENNEL" "$@" </dev/null >"$LIB_STATE/stdout" 2>"$LIB_STATE/stderr" 3>&- || status=$?
 	stdout=$(<"$LIB_STATE/stdout")
 	stderr=$(<"$LIB_STATE/stderr")

@@ -101,15 +101,13 @@ run_kennel() {
 
 # as_user COMMAND [ARG]...: as the ordinary test user, with a runtime directory and a home of its own.
 as_user() {
-	local runtime=${KENNEL_STAGE:-/tmp}/user/run
+	# not that of the user's own stream, whose tests look for what is left there
+	local runtime=$T/runtime-of-user
 	if [ "$EUID" -ne 0 ]; then
 		"$@"
 		return
 	fi
-	if [ ! -d "$runtime" ]; then
-		runtime=$T/runtime-of-user
-		[ -d "$runtime" ] || install -d -m 0700 -o "$KENNEL_TEST_USER" "$runtime"
-	fi
+	[ -d "$runtime" ] || install -d -m 0700 -o "$KENNEL_TEST_USER" "$runtime"
 	[ -n "${LIB_USER_GID-}" ] || LIB_USER_GID=$(id -g "$KENNEL_TEST_USER")
 	setpriv --reuid "$KENNEL_TEST_USER" --regid "$LIB_USER_GID" --init-groups env HOME="/home/$KENNEL_TEST_USER" USER="$KENNEL_TEST_USER" \
 		XDG_RUNTIME_DIR="$runtime" "$@"
