@@ -420,7 +420,7 @@ static void apply_live(const struct place *p, const char *const *unset, const st
 	    config_parse("", buf_str(config), config->len, &c, NULL) == 0 &&
 	    config_apply("", &c, now, NULL) == 0) {
 		limits_follow(h.id, p->c.dir_fd, spec, unset, now);
-		set_live_places(h.id, before, config, &log);
+		set_live(h.id, before, config, &log);
 	}
 	spec_free(now);
 }

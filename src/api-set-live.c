@@ -100,7 +100,7 @@ static void change_devices(const struct change *c)
 		_cleanup_error_ struct kennel_error *why = NULL;
 		const struct spec_device *d = &c->before->devices[i];
 
-		if (!has_device(c->after, d)) {
+		if (!has_device(c->after, d) && !device_is_default(d->path)) {
 			int r = remove_device(c, d, &why);
 
 			tell(c, r, "that it has no device", d->path, why);
@@ -110,7 +110,7 @@ static void change_devices(const struct change *c)
 		_cleanup_error_ struct kennel_error *why = NULL;
 		const struct spec_device *d = &c->after->devices[i];
 
-		if (!has_device(c->before, d)) {
+		if (!has_device(c->before, d) && !device_is_default(d->path)) {
 			int r = add_device(c, d, &why);
 
 			tell(c, r, "the device", d->path, why);
@@ -126,7 +126,7 @@ static void change_mounts(const struct change *c)
 		const struct spec_mount *m = &c->before->mounts[i - 1];
 
 		if (!has_mount(c->after, m)) {
-			int r = graft_unmount(&c->graft, m->target, &why);
+			int r = graft_unmount(&c->graft, m, &why);
 
 			tell(c, r, "that nothing is at", m->target, why);
 		}
@@ -182,24 +182,39 @@ static bool has_interface(const struct spec_interface *all, size_t n, const stru
 	return false;
 }
 
-/* Between networks of the sandbox's own; the other kinds are what it was born into. */
-static bool is_own_net(const struct spec *s)
+/*
+ * What it was started with: the configuration may have said something else since, and another kind of network
+ * is not the sandbox's to change, or even the machine's.
+ */
+static bool has_own_net(const struct kennel_list *running)
 {
-	return s->net == SPEC_NET_NONE || s->net == SPEC_NET_INTERFACES;
+	const char *net = kennel_list_value(running, 0, "net");
+
+	return kennel_list_detail(running, 0, "interface", 0) || (net && strcmp(net, "none") == 0);
 }
 
-static void change_interfaces(const struct change *c)
+static bool same_interfaces(const struct spec_interface *a, size_t n_a, const struct spec_interface *b,
+			    size_t n_b)
+{
+	for (size_t i = 0; i < n_a && n_a == n_b; i++)
+		if (!has_interface(b, n_b, &a[i]))
+			return false;
+	return n_a == n_b;
+}
+
+static void change_interfaces(const struct change *c, const struct kennel_list *running)
 {
 	const size_t n_before = c->before->n_interfaces, n_after = c->after->n_interfaces;
 	_cleanup_free_ struct spec_interface *before = name_all(c->before), *after = name_all(c->after);
+	const enum spec_net net = c->after->net;
 
-	if (!is_own_net(c->before) || !is_own_net(c->after)) {
-		if (c->before->net != c->after->net)
-			log_warn(&c->graft.log, "net \"%s\" holds from the next start on",
-				 spec_net_name(c->after->net));
+	if (!before || !after || (net == c->before->net && same_interfaces(before, n_before, after, n_after)))
+		return;
+	if (!has_own_net(running) || (net != SPEC_NET_NONE && net != SPEC_NET_INTERFACES)) {
+		log_warn(&c->graft.log, "net \"%s\" holds from the next start on", spec_net_name(net));
 		return;
 	}
-	for (size_t i = 0; before && after && i < n_before; i++) {
+	for (size_t i = 0; i < n_before; i++) {
 		_cleanup_error_ struct kennel_error *why = NULL;
 
 		if (!has_interface(after, n_after, &before[i])) {
@@ -208,7 +223,7 @@ static void change_interfaces(const struct change *c)
 			tell(c, r, "that it has no interface", before[i].name, why);
 		}
 	}
-	for (size_t i = 0; before && after && i < n_after; i++) {
+	for (size_t i = 0; i < n_after; i++) {
 		_cleanup_error_ struct kennel_error *why = NULL;
 
 		if (!has_interface(before, n_before, &after[i])) {
@@ -219,21 +234,22 @@ static void change_interfaces(const struct change *c)
 	}
 }
 
-void set_live_places(const char *id, const struct buf *before, const struct buf *after,
-		     const struct log_sink *log)
+void set_live(const char *id, const struct buf *before, const struct buf *after, const struct log_sink *log)
 {
 	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
+	struct kennel_list *running = NULL;
 	struct copy_sandbox sb;
 	struct change c = { .graft = { .sb = &sb, .id = id, .log = *log } };
 
 	if (parse(before, &c.before) == 0 && parse(after, &c.after) == 0 &&
-	    running_open(id, &sb, &pidfd, &root_fd, NULL, NULL) == 0 &&
+	    running_open(id, &sb, &pidfd, &root_fd, &running, NULL) == 0 &&
 	    running_cgroup(&sb, pidfd, &c.cgroups, NULL) == 0) {
 		c.graft.init_pidfd = pidfd;
 		change_mounts(&c);
 		change_devices(&c);
-		change_interfaces(&c);
+		change_interfaces(&c, running);
 	}
+	kennel_list_free(running);
 	buf_done(&c.cgroups);
 	spec_free(c.before);
 	spec_free(c.after);

@@ -7,11 +7,11 @@
 #include "base/log.h"
 
 /*
- * Mounts, shares and devices that are new are put in, those that are gone are taken out. id: of the running
+ * Mounts, shares, devices and interfaces that are new are put in, those that are gone are taken out; limits
+ * are limits_follow()'s (api-limits.h). id: of the running
  * sandbox; before, after: both configurations. What can't be done is told as a warning: it then holds from
  * the next start on.
  */
-void set_live_places(const char *id, const struct buf *before, const struct buf *after,
-		     const struct log_sink *log);
+void set_live(const char *id, const struct buf *before, const struct buf *after, const struct log_sink *log);
 
 #endif

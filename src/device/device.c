@@ -10,16 +10,26 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "base/pathname.h"
 
 const struct device_node device_nodes[] = {
 	{ "null", 1, 3 },   { "zero", 1, 5 },	 { "full", 1, 7 },
 	{ "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
 };
 const size_t device_nodes_n = ARRAY_SIZE(device_nodes);
+
+bool device_is_default(const char *path)
+{
+	for (size_t i = 0; i < device_nodes_n; i++)
+		if (path_is_below(path, "/dev") && strcmp(path + strlen("/dev/"), device_nodes[i].name) == 0)
+			return true;
+	return false;
+}
 
 static const struct device_rule more_rules[] = {
 	{ .type = 'c', .any_major = true, .any_minor = true, .make = true },

@@ -34,6 +34,8 @@ struct device_node {
 };
 extern const struct device_node device_nodes[];
 extern const size_t device_nodes_n;
+/* Is it one of those, by its path on the host? */
+bool device_is_default(const char *path);
 
 /*
  * The default policy: those nodes, ptmx, pts and console. Any character device may be made, as with LXC,

@@ -43,14 +43,6 @@ static int make_node(int dev_fd, const char *name, mode_t type, dev_t rdev, mode
 	return 1;
 }
 
-static bool is_default_node(const char *path)
-{
-	for (size_t i = 0; i < device_nodes_n; i++)
-		if (path_is_below(path, "/dev") && strcmp(path + strlen("/dev/"), device_nodes[i].name) == 0)
-			return true;
-	return false;
-}
-
 /* What the host's nodes are bound over. */
 static int make_node_targets(int dev_fd, struct kennel_error **err)
 {
@@ -81,9 +73,9 @@ static int make_devices(struct launch *l, int dev_fd, struct kennel_error **err)
 			return fail_errno(err, "look at the device \"%s\"", d->path);
 		if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
 			return fail(err, KENNEL_E_TYPE, "\"%s\" is not a device", d->path);
-		if (is_default_node(d->path) && d->read && d->write)
+		if (device_is_default(d->path) && d->read && d->write)
 			continue;
-		if (is_default_node(d->path))
+		if (device_is_default(d->path))
 			return fail(err, KENNEL_E_INVALID, "every sandbox may read and write \"%s\"",
 				    d->path);
 		if (!path_is_below(d->path, "/dev"))

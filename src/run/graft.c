@@ -11,6 +11,7 @@
 #include "run/graft.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/prctl.h>
 #include <poll.h>
 #include <sched.h>
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "mount/mount.h"
@@ -210,6 +211,25 @@ static int enter(const struct work *w, struct kennel_error **err)
 }
 
 /*
+ * A mount of the source has its root for its root. A view of an ordinary user has numbers of its own; there is
+ * no other file system of that kind at a place of its configuration.
+ */
+static bool is_of_source(const struct work *w, int dir_fd, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+	struct statx stx;
+	struct stat st;
+
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, 0, &stx) < 0 || fstat(fd, &st) < 0 ||
+	    fstatfs(fd, &fs) < 0 || !(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return false;
+	if (w->as_user && w->mount && w->mount->read_only)
+		return fs.f_type == FUSE_SUPER_MAGIC;
+	return st.st_dev == w->st.st_dev && st.st_ino == w->st.st_ino;
+}
+
+/*
  * Looked at and then taken away by name in a pinned directory: between the two only root inside could put
  * another mount there, and that would be its own.
  */
@@ -217,7 +237,6 @@ static int do_unmount(struct work *w, struct kennel_error **err)
 {
 	const char *slash = strrchr(w->target, '/');
 	_cleanup_free_ char *dir = strndup(w->target, (size_t)(slash - w->target));
-	struct statx stx;
 
 	int r = dir ? enter(w, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (r < 0)
@@ -228,10 +247,8 @@ static int do_unmount(struct work *w, struct kennel_error **err)
 	_cleanup_close_ int dir_fd = path_pin_plain(root_fd, *dir ? dir : "/", O_DIRECTORY, err);
 	if (dir_fd < 0)
 		return dir_fd;
-	if (statx(dir_fd, slash + 1, AT_SYMLINK_NOFOLLOW, 0, &stx) < 0)
-		return fail_errno(err, "look at \"%s\" inside", w->target);
-	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return fail(err, KENNEL_E_NOTFOUND, "nothing is mounted at \"%s\" any more", w->target);
+	if (!is_of_source(w, dir_fd, slash + 1))
+		return fail(err, KENNEL_E_NOTFOUND, "it is not mounted at \"%s\" any more", w->target);
 	if (fchdir(dir_fd) < 0 || sys_umount2(slash + 1, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 		return fail_errno(err, "take the mount at \"%s\" away", w->target);
 	return 0;
@@ -297,8 +314,8 @@ static int do_remove_device(struct work *w, struct kennel_error **err)
 	if (dir_fd < 0)
 		return dir_fd;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)))
-		return fail(err, KENNEL_E_NOTFOUND, "\"%s\" is no device inside any more", w->target);
+	    (st.st_mode & S_IFMT) != (w->st.st_mode & S_IFMT) || st.st_rdev != w->st.st_rdev)
+		return fail(err, KENNEL_E_NOTFOUND, "\"%s\" is not that device inside any more", w->target);
 	if (unlinkat(dir_fd, name, 0) < 0)
 		return fail_errno(err, "remove \"%s\" inside", w->target);
 	return 0;
@@ -345,10 +362,12 @@ int graft_mount(const struct graft *g, const struct spec_mount *m, struct kennel
 	return in_process(&w, do_mount, err);
 }
 
-int graft_unmount(const struct graft *g, const char *target, struct kennel_error **err)
+int graft_unmount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err)
 {
-	struct work w = { .g = g, .target = target };
+	struct work w = { .g = g, .mount = m, .target = m->target };
 
+	if (stat(m->source, &w.st) < 0)
+		return fail_errno(err, "look at \"%s\"", m->source);
 	return in_process(&w, do_unmount, err);
 }
 
@@ -378,7 +397,8 @@ int graft_remove_device(const struct graft *g, const struct spec_device *d, stru
 {
 	struct work w = { .g = g, .device = d, .target = d->path };
 
-	return in_process(&w, geteuid() != 0 ? do_unmount : do_remove_device, err);
+	int r = look_at_device(&w, err);
+	return r < 0 ? r : in_process(&w, geteuid() != 0 ? do_unmount : do_remove_device, err);
 }
 
 struct net_work {
@@ -401,6 +421,7 @@ static int change_net(const struct graft *g, const struct spec_interface *in, bo
 		      struct kennel_error **err)
 {
 	struct pollfd ended = { .fd = g->init_pidfd, .events = POLLIN };
+	struct stat theirs, ours;
 	char path[32];
 
 	if (geteuid() != 0)
@@ -409,6 +430,10 @@ static int change_net(const struct graft *g, const struct spec_interface *in, bo
 	_cleanup_close_ int netns_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (netns_fd < 0 || poll(&ended, 1, 0) != 0)
 		return fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended");
+	if (fstat(netns_fd, &theirs) < 0 || stat("/proc/self/ns/net", &ours) < 0)
+		return fail_errno(err, "compare the sandbox's network with ours");
+	if (theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev)
+		return fail(err, KENNEL_E_PERM, "its network is this machine's");
 	struct net_work w = { .g = g, .in = in, .netns_fd = netns_fd, .add = add };
 	return errand_run(-EBADF, run_net_work, &w, NULL, err);
 }

@@ -28,8 +28,11 @@ struct graft {
  * give: a read-only one to an ordinary user; or another code.
  */
 int graft_mount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err) MUST_CHECK;
-/* Takes the uppermost mount at target away, for everybody who has not got a file of it open. */
-int graft_unmount(const struct graft *g, const char *target, struct kennel_error **err) MUST_CHECK;
+/*
+ * Takes it away again, for everybody who has not got a file of it open. Return: as graft_mount(); NOTFOUND
+ * what lies uppermost at its place is something else.
+ */
+int graft_unmount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err) MUST_CHECK;
 
 /*
  * The device of the machine, at the same path inside. Its control group, where it has one for devices, is the

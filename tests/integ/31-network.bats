@@ -195,3 +195,17 @@ nothing_of_ours() {
 	on set -P "$T/store" box --net nat
 	has 'net "nat" holds from the next start on' "$stderr"
 }
+
+@test "network: one that is not the container's own is left alone, whatever its configuration has said since" {
+	at_end "${ON[@]}" "$KENNEL" rm --force -P "$T/store" box
+	on create -P "$T/store" --isolate ns --net host box
+	on start -P "$T/store" box
+	on set -P "$T/store" box --net private,name=br0
+	has 'net "interfaces" holds from the next start on' "$stderr"
+	for net in veth:wire none bridge:br0; do
+		on set -P "$T/store" box --net "$net"
+		is_status 0
+		has 'holds from the next start on' "$stderr"
+		is_equal "$(links)" "br0 lo "
+	done
+}

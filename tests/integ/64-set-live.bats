@@ -118,7 +118,35 @@ sub"
 	# Somebody inside was quicker.
 	inside 'umount /mnt/good'
 	change --unset mount
-	has 'nothing is mounted at "/mnt/good" any more' "$stderr"
+	has 'it is not mounted at "/mnt/good" any more' "$stderr"
+}
+
+@test "set live: what lies at the place of a share that is gone already stays" {
+	need_root "a mount of its own"
+	mkdir "$T/mnt"
+	mount -t tmpfs none "$T/mnt"
+	at_end umount "$T/mnt"
+	echo machine >"$T/mnt/file"
+	begin
+	inside "echo copy >$T/mnt/file"
+	change --share "$T/mnt"
+	is_equal "$stderr" ""
+	inside "cat $T/mnt/file; umount $T/mnt"
+	is_equal "$stdout" machine
+	change --unset share
+	has "it is not mounted at \"$T/mnt\" any more" "$stderr"
+	inside "cat $T/mnt/file"
+	is_equal "$stdout" copy
+}
+
+@test "set live: a device that every sandbox has stays" {
+	begin
+	change --device /dev/null
+	is_equal "$stderr" ""
+	change --unset device
+	is_equal "$stderr" ""
+	inside 'echo gone >/dev/null && test -c /dev/null'
+	is_status 0
 }
 
 @test "set live: a device comes and goes" {
