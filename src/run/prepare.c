@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -23,6 +24,8 @@
 
 /* a single file that is mounted on a file is copied in up to this size */
 #define FILE_MOUNT_MAX (16u << 20)
+#define SHIFT_PAUSE_NS 1000000
+#define SHIFT_TRIES 2000u /* two seconds */
 
 int prepare_layers(struct launch *l, struct kennel_error **err)
 {
@@ -275,7 +278,7 @@ static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 	int *fds = l->shared->lower_fds + l->child_overlays[i].first_lower;
 	unsigned n = 0;
 
-	for (size_t k = i == 0 ? l->spec->layers.n : 0; k > 0; k--)     /* given lowest first */
+	for (size_t k = i == 0 ? l->spec->layers.n : 0; k > 0; k--) /* given lowest first */
 		fds[n++] = take_fd(&l->layer_fds[k - 1]);
 	if (!po->from_host) {
 		fds[n] = take_fd(&l->base_fd);
@@ -329,7 +332,7 @@ static int prepare_overlay(struct launch *l, size_t i, int delta_fd, struct kenn
 	if (fstat(lower_fds[o->n_lowers - 1], &st) < 0)
 		return fail_errno(err, "look at \"%s\"", l->sb->plan->overlays[i].target);
 	if (S_ISREG(st.st_mode) && i > 0)
-		return 0;               /* plant_file_mounts() */
+		return 0; /* plant_file_mounts() */
 	if (!S_ISDIR(st.st_mode) && i > 0)
 		return leave_out(l, i, "a mounted device or socket", err);
 	r = delta_add_mount(delta_fd, l->delta_index[i], &st, &l->shared->upper_fds[i],
@@ -436,6 +439,22 @@ static int plant_file_mounts(struct launch *l, struct kennel_error **err)
 	return r;
 }
 
+/*
+ * The kernel gives no map to a mount with a file open for writing. All of ours are closed; but what another
+ * thread of the caller has just forked has them too, until it executes something or closes them.
+ */
+static int shift_written(int fd, const struct sys_mount_attr *attr)
+{
+	const struct timespec pause = { .tv_nsec = SHIFT_PAUSE_NS };
+
+	for (unsigned i = 0; sys_mount_setattr(fd, "", AT_EMPTY_PATH, attr) < 0; i++) {
+		if (errno != EBUSY || i == SHIFT_TRIES)
+			return -1;
+		(void)!nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 static int shift_delta(struct launch *l, int scratch_fd, struct kennel_error **err)
 {
 	const struct sandbox *sb = l->sb;
@@ -446,12 +465,12 @@ static int shift_delta(struct launch *l, int scratch_fd, struct kennel_error **e
 
 	if (!sb->shifted)
 		return 0;
-	if (sys_mount_setattr(scratch_fd, "", AT_EMPTY_PATH, &attr) < 0) {
+	if (shift_written(scratch_fd, &attr) < 0) {
 		l->level_refused = true;
 		return hint(err, fail_errno(err, "show the delta in memory with shifted ids"),
 			    "Linux 6.3 or later can; or use --isolate ns");
 	}
-	if (sb->keep && sys_mount_setattr(sb->delta_fd, "", AT_EMPTY_PATH, &attr) < 0) {
+	if (sb->keep && shift_written(sb->delta_fd, &attr) < 0) {
 		l->level_refused = true;
 		return hint(err,
 			    fail_errno(err, "show the changes in \"%s\" with shifted ids", sb->keep->c.path),
