@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* api-auto.c - which containers of a store start by themselves, and in which order. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,11 +65,12 @@ static int compare(const void *a, const void *b)
 	return i != k ? (i < k) - (i > k) : strcmp(x->id, y->id);
 }
 
-static int put(struct registry_entry *e, const char *key, uint64_t n, struct kennel_error **err)
+static int put_number(struct registry_entry *e, const char *key, uint64_t n, struct kennel_error **err)
 {
-	int r = strv_add(&e->keys, key, err);
+	char text[24];
 
-	return r < 0 ? r : strv_addf(&e->values, err, "%llu", (unsigned long long)n);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	return list_put(e, key, text, err);
 }
 
 static int put_facts(struct registry_entry *e, struct kennel_error **err)
@@ -78,14 +80,11 @@ static int put_facts(struct registry_entry *e, struct kennel_error **err)
 
 	if (text && parse_duration_ms(text, &delay_ms) < 0)
 		delay_ms = 0;
-	int r = put(e, "order", order_of(e), err);
+	int r = put_number(e, "order", order_of(e), err);
 	if (r == 0)
-		r = put(e, "delay-ms", delay_ms, err);
-	for (size_t i = 0; r == 0 && (group = configured(e, "start-group", i)); i++) {
-		r = strv_add(&e->keys, "group", err);
-		if (r == 0)
-			r = strv_add(&e->values, group, err);
-	}
+		r = put_number(e, "delay-ms", delay_ms, err);
+	for (size_t i = 0; r == 0 && (group = configured(e, "start-group", i)); i++)
+		r = list_put(e, "group", group, err);
 	return r;
 }
 

@@ -74,10 +74,7 @@ int kennel_cg_change(enum kennel_cg what, const char *path, const char *word, st
 
 static int put(void *data, const char *key, const char *value)
 {
-	struct registry_entry *e = data;
-	int r = strv_add(&e->keys, key, NULL);
-
-	return r < 0 ? r : strv_add(&e->values, value, NULL);
+	return list_put(data, key, value, NULL);
 }
 
 static int put_all(struct registry_entry *e, const char *key, const struct strv *lines,

@@ -158,13 +158,6 @@ int kennel_container_create(const char *path, const char *name, const struct ken
 	return r < 0 ? wrap(err, r, "make the container \"%s\"", name) : 0;
 }
 
-static int put(struct registry_entry *e, const char *key, const char *value, struct kennel_error **err)
-{
-	int r = strv_add(&e->keys, key, err);
-
-	return r < 0 ? r : strv_add(&e->values, value, err);
-}
-
 static int put_config(struct registry_entry *e, const struct container *c, struct kennel_error **err)
 {
 	_cleanup_error_ struct kennel_error *why = NULL;
@@ -180,9 +173,9 @@ static int put_config(struct registry_entry *e, const struct container *c, struc
 	if (r >= 0)
 		r = config_parse(file, buf_str(&text), text.len, &config, &why);
 	if (r < 0)
-		return put(e, "damage", kennel_error_message(why), err);
+		return list_put(e, "damage", kennel_error_message(why), err);
 	const char *base = config_get(&config, "base");
-	r = put(e, "base", base ? base : "system", err);
+	r = list_put(e, "base", base ? base : "system", err);
 	for (size_t i = 0; i < config.n && r == 0; i++) {
 		r = strv_add(&e->keys, "config", err);
 		if (r == 0)
@@ -209,7 +202,7 @@ static int put_last(struct registry_entry *e, const struct container *c, struct 
 		const char *value = registry_get(&last, keys[i], 0);
 
 		if (value && parse_u64(value, &number) == 0)
-			r = put(e, keys[i], value, err);
+			r = list_put(e, keys[i], value, err);
 	}
 	strv_done(&last.keys);
 	strv_done(&last.values);
@@ -223,16 +216,16 @@ static int put_container(struct registry_entry *e, const struct container *c, st
 	struct stat st;
 
 	bool runs = container_is_held(c, &h) && h.id[0];
-	int r = put(e, "name", c->name, err);
+	int r = list_put(e, "name", c->name, err);
 	if (r == 0)
-		r = put(e, "path", c->path, err);
+		r = list_put(e, "path", c->path, err);
 	if (r == 0)
-		r = put(e, "state", runs ? "running" : "stopped", err);
+		r = list_put(e, "state", runs ? "running" : "stopped", err);
 	if (r == 0 && runs)
-		r = put(e, "id", h.id, err);
+		r = list_put(e, "id", h.id, err);
 	if (r == 0 && fstatat(c->dir_fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		snprintf(used, sizeof(used), "%lld", (long long)st.st_mtim.tv_sec);
-		r = put(e, "used", used, err);
+		r = list_put(e, "used", used, err);
 	}
 	if (r == 0 && !runs)
 		r = put_last(e, c, err);
@@ -277,7 +270,7 @@ static int put_size(struct registry_entry *e, const struct container *c, struct 
 	if (keep_measure(c->dir_fd, &n, NULL) < 0)
 		return 0;
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)n);
-	return put(e, "bytes", bytes, err);
+	return list_put(e, "bytes", bytes, err);
 }
 
 static int add_one(struct kennel_list *l, const char *path, const char *name, struct kennel_error **err)

@@ -104,16 +104,16 @@ static int set_one(const struct target *t, const char *key, const struct spec *n
 	return r < 0 ? r : 1;
 }
 
-static void follow_one(const struct target *t, const char *key, const struct spec *now,
+/* what: a key, or what was unset: "KEY=VALUE". */
+static void follow_one(const struct target *t, const char *what, const struct spec *now,
 		       const struct kennel_spec *spec)
 {
+	_cleanup_free_ char *key = strndup(what, strcspn(what, "="));
 	_cleanup_error_ struct kennel_error *why = NULL;
-	_cleanup_buf_ struct buf b = { 0 };
+	const struct log_sink log = spec_sink(spec);
 
-	if (set_one(t, key, now, &why) >= 0 || !spec->write)
-		return;
-	buf_printf(&b, "holds from the next start on: %s", kennel_error_message(why));
-	spec->write(spec->data, KENNEL_LOG_WARN, buf_str(&b));
+	if (key && set_one(t, key, now, &why) < 0)
+		log_warn(&log, "%s holds from the next start on: %s", key, kennel_error_message(why));
 }
 
 void limits_follow(const char *id, int dir_fd, const struct kennel_spec *spec, const char *const *unset,
@@ -195,10 +195,7 @@ int kennel_limits_set(const char *id, const char *const *unset, const struct ken
 
 static int put_value(void *data, const char *name, const char *value)
 {
-	struct registry_entry *e = data;
-	int r = strv_add(&e->keys, name, NULL);
-
-	return r < 0 ? r : strv_add(&e->values, value, NULL);
+	return list_put(data, name, value, NULL);
 }
 
 static int put_disk(const struct target *t, struct registry_entry *e, struct kennel_error **err)

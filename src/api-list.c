@@ -79,10 +79,22 @@ static int put_state(struct registry_entry *e, struct kennel_error **err)
 		frozen = fd >= 0 && buf_read_fd(&text, fd, 1u << 20, NULL) == 0 &&
 			 cgroup_is_frozen(buf_str(&text)) > 0;
 	}
-	int r = strv_add(&e->keys, "state", err);
-	return r < 0 ? r :
-		       strv_add(&e->values,
-				kennel_state_name(frozen ? KENNEL_STATE_FROZEN : KENNEL_STATE_RUNNING), err);
+	return list_put(e, "state", kennel_state_name(frozen ? KENNEL_STATE_FROZEN : KENNEL_STATE_RUNNING),
+			err);
+}
+
+int list_put(struct registry_entry *e, const char *key, const char *value, struct kennel_error **err)
+{
+	int r = strv_add(&e->keys, key, err);
+
+	if (r < 0)
+		return r;
+	r = strv_add(&e->values, value, err);
+	if (r < 0) {
+		free(e->keys.items[--e->keys.n]);
+		e->keys.items[e->keys.n] = NULL;
+	}
+	return r;
 }
 
 int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_error **err)

@@ -13,9 +13,12 @@
 struct kennel_list {
 	struct registry_entry *entries; /* of malloc, as the ids are */
 	size_t n;
-	bool id_is_value;               /* "id" is a fact like others: the entry's own id is something else */
+	bool id_is_value; /* "id" is a fact like others: the entry's own id is something else */
 };
 
+/* Both or neither of the two, which are read in pairs: 0, or NOMEM. */
+int list_put(struct registry_entry *e, const char *key, const char *value, struct kennel_error **err)
+	MUST_CHECK;
 /* Of what runs: running or frozen, as it was when the list was read. */
 enum kennel_state list_state(const struct kennel_list *list, size_t i);
 

@@ -112,28 +112,21 @@ int kennel_template_create(const char *template_word, const char *name, const st
 	return r < 0 ? wrap(err, r, "make the container \"%s\"", name) : 0;
 }
 
-static int put(struct registry_entry *e, const char *key, const char *value, struct kennel_error **err)
-{
-	int r = strv_add(&e->keys, key, err);
-
-	return r < 0 ? r : strv_add(&e->values, value, err);
-}
-
 /* One that can't be looked at is listed all the same, with the reason. */
 static int describe(struct registry_entry *e, const char *name, struct kennel_error **err)
 {
 	_cleanup_template_ struct template t = { 0 };
 	_cleanup_error_ struct kennel_error *why = NULL;
 
-	int r = put(e, "name", name, err);
+	int r = list_put(e, "name", name, err);
 	if (r < 0)
 		return r;
 	if (template_open(name, &t, &why) < 0)
-		return put(e, "damage", kennel_error_message(why), err);
-	r = put(e, "summary", t.header.summary ? t.header.summary : "", err);
+		return list_put(e, "damage", kennel_error_message(why), err);
+	r = list_put(e, "summary", t.header.summary ? t.header.summary : "", err);
 	if (r == 0)
-		r = put(e, "path", t.path, err);
-	return r < 0 ? r : put(e, "network", t.header.network ? "host" : "none", err);
+		r = list_put(e, "path", t.path, err);
+	return r < 0 ? r : list_put(e, "network", t.header.network ? "host" : "none", err);
 }
 
 static int add(struct kennel_list *l, const char *name, struct kennel_error **err)

@@ -16,16 +16,6 @@ setup() {
 	at_end stop_all
 }
 
-stop_all() {
-	local name
-	for name in $("$KENNEL" list -kq -P "$T/store" 2>/dev/null); do
-		"$KENNEL" stop --kill "$name" >/dev/null 2>&1 || :
-		"$KENNEL" wait -P "$T/store" -t 10 "$name"
-		"$KENNEL" rm -P "$T/store" "$name"
-	done
-	"$KENNEL" gc >/dev/null
-}
-
 # create NAME [ARG]...
 create() {
 	"$KENNEL" create -P "$T/store" --base "$T/base" --net none "$@"
@@ -292,7 +282,12 @@ type_in() {
 	run_kennel exec box -- sh -c 'n=0; for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & n=$((n + 1)); done; echo $n'
 	has "fork" "$stderr"
 	pkill -P "$("$KENNEL" list --json | jq '.[0].init')" || :
-	"$KENNEL" set -P "$T/store" --pids 100 --unset memory box
+	run_kennel info --json -P "$T/store" box
+	has '"memory": 67108864' "$stdout"
+	"$KENNEL" set -P "$T/store" --pids 100 --unset memory=64M box
+	run_kennel info --json -P "$T/store" box
+	lacks '"memory": 67108864' "$stdout"
+	has '"pids": 100' "$stdout"
 	run_kennel exec box -- sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1 & done; wait; echo all'
 	is_equal "$stdout" all
 	"$KENNEL" stop box

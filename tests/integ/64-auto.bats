@@ -16,16 +16,6 @@ setup() {
 	at_end stop_all
 }
 
-stop_all() {
-	local name
-	for name in $("$KENNEL" list -kq -P "$T/store" 2>/dev/null); do
-		"$KENNEL" stop --kill "$name" >/dev/null 2>&1 || :
-		"$KENNEL" wait -P "$T/store" -t 10 "$name"
-		"$KENNEL" rm -P "$T/store" "$name"
-	done
-	"$KENNEL" gc >/dev/null
-}
-
 # create NAME [ARG]...
 create() {
 	"$KENNEL" create -P "$T/store" --base "$T/base" --net none "$@"

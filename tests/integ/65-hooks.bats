@@ -31,16 +31,6 @@ setup() {
 	chmod 755 "$T/hook"
 }
 
-stop_all() {
-	local name
-	for name in $("$KENNEL" list -kq -P "$T/store" 2>/dev/null); do
-		"$KENNEL" stop --kill "$name" >/dev/null 2>&1 || :
-		"$KENNEL" wait -P "$T/store" -t 20 "$name"
-		"$KENNEL" rm -P "$T/store" "$name"
-	done
-	"$KENNEL" gc >/dev/null
-}
-
 # create [ARG]...
 create() {
 	"$KENNEL" create -P "$T/store" --base "$T/base" --net none "$@"

@@ -296,6 +296,17 @@ sandbox_ids() {
 	"$KENNEL" list --json | jq -r '.[].id // empty'
 }
 
+# stop_all: ends and removes the containers of $T/store, for at_end.
+stop_all() {
+	local name
+	for name in $("$KENNEL" list -kq -P "$T/store" 2>/dev/null); do
+		"$KENNEL" stop --kill "$name" >/dev/null 2>&1 || :
+		"$KENNEL" wait -P "$T/store" -t 20 "$name"
+		"$KENNEL" rm -P "$T/store" "$name"
+	done
+	"$KENNEL" gc >/dev/null
+}
+
 # kill_points PREPARE CHECK COMMAND [ARG]...: runs the command once whole, then again and again, killed with SIGKILL before each call in
 # turn that changes something outside of its process, its exit included (tests/harness/stop-at.c says what that is, and why there is
 # nothing to be learned from the others; with KENNEL_TEST_EVERY_CALL=1 it is each call that there is). PREPARE sets the scene anew each
