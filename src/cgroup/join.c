@@ -64,16 +64,6 @@ static bool is_out_of_sight(const char *of_text)
 	return above && strstr(above, "/" CGROUP_PREFIX);
 }
 
-/* Later mounts of a hierarchy lie on top of earlier ones, so its last visible one is taken. */
-static bool is_last_of_its_kind(const struct cgroup_layout *l, unsigned i)
-{
-	for (unsigned k = i + 1; k < l->n; k++)
-		if (l->mounts[k].v2 == l->mounts[i].v2 && l->mounts[k].ctls == l->mounts[i].ctls &&
-		    l->mounts[k].visible)
-			return false;
-	return true;
-}
-
 static int open_place(const struct cgroup_mount *m, struct cgroup_join *j, struct kennel_error **err)
 {
 	_cleanup_close_ int root_fd = cgroup_mount_open(m);
@@ -142,7 +132,7 @@ int cgroup_join_open(const char *of_text, struct cgroup_join *ret, struct kennel
 		const struct cgroup_mount *m = &theirs->mounts[i];
 
 		if (m->visible && is_made_by_us(m->own) && !is_our_place(ours, i, m) &&
-		    is_last_of_its_kind(theirs, i))
+		    !cgroup_layout_is_hidden(theirs, i))
 			r = open_place(m, ret, err);
 	}
 	if (r < 0)

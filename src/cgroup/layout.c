@@ -236,3 +236,12 @@ void cgroup_layout_parse(const char *mountinfo, const char *self_cgroup, struct 
 			ret->n++;
 	}
 }
+
+bool cgroup_layout_is_hidden(const struct cgroup_layout *l, unsigned i)
+{
+	for (unsigned k = i + 1; k < l->n; k++)
+		if (l->mounts[k].v2 == l->mounts[i].v2 && l->mounts[k].ctls == l->mounts[i].ctls &&
+		    l->mounts[k].visible)
+			return true;
+	return false;
+}

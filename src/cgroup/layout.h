@@ -55,6 +55,9 @@ struct cgroup_layout {
  */
 void cgroup_layout_parse(const char *mountinfo, const char *self_cgroup, struct cgroup_layout *ret);
 
+/* Does a later mount of the same hierarchy lie on top of the i-th one? */
+bool cgroup_layout_is_hidden(const struct cgroup_layout *l, unsigned i);
+
 /* Writes a slice as a string, taking mountinfo's \ooo back. -1 where size is too small. */
 int cgroup_unescape(struct cgroup_slice s, char *text, size_t size) MUST_CHECK;
 /* Writes a slice as it is; an empty one as ".". -1 where size is too small. */

@@ -46,15 +46,6 @@ static int check_path(const char *path, bool own_too, struct kennel_error **err)
 	return 0;
 }
 
-static bool is_hidden(const struct cgroup_layout *l, unsigned i)
-{
-	for (unsigned k = i + 1; k < l->n; k++)
-		if (l->mounts[k].v2 == l->mounts[i].v2 && l->mounts[k].ctls == l->mounts[i].ctls &&
-		    l->mounts[k].visible)
-			return true;
-	return false;
-}
-
 /* The own group in each hierarchy, or what path names below it; those without it are left out. */
 static int open_places(const char *path, bool own_too, struct places *ret, struct kennel_error **err)
 {
@@ -67,7 +58,7 @@ static int open_places(const char *path, bool own_too, struct places *ret, struc
 	for (unsigned i = 0; r == 0 && i < l.n && ret->n < CGROUP_DIRS_MAX; i++) {
 		_cleanup_close_ int root_fd = -EBADF, own_fd = -EBADF;
 
-		if (!l.mounts[i].visible || is_hidden(&l, i))
+		if (!l.mounts[i].visible || cgroup_layout_is_hidden(&l, i))
 			continue;
 		root_fd = cgroup_mount_open(&l.mounts[i]);
 		own_fd = root_fd < 0 ? -1 : cgroup_open_below(root_fd, l.mounts[i].own);

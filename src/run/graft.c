@@ -27,6 +27,7 @@
 #include "path/path.h"
 #include "run/errand.h"
 #include "run/interfaces.h"
+#include "run/sandbox.h"
 #include "sys/sys.h"
 
 #ifndef STATX_ATTR_MOUNT_ROOT
@@ -77,34 +78,12 @@ static int own_mounts(struct kennel_error **err)
 	return 0;
 }
 
-/* The tree at source with its submounts where they can all be prepared alike, else it alone. */
 static int clone_tree(struct work *w, int user_ns_fd, struct kennel_error **err)
 {
-	const struct sys_mount_attr attr = {
-		.attr_set = SYS_MOUNT_ATTR_NOSUID |
-			    (w->device ? SYS_MOUNT_ATTR_NOEXEC : SYS_MOUNT_ATTR_NODEV) |
-			    (w->mount && w->mount->read_only ? SYS_MOUNT_ATTR_RDONLY : 0) |
-			    (user_ns_fd >= 0 ? SYS_MOUNT_ATTR_IDMAP : 0),
-		.userns_fd = user_ns_fd >= 0 ? (uint64_t)user_ns_fd : 0,
-	};
-	const struct sys_mount_attr plain = { .attr_set = attr.attr_set & ~(uint64_t)SYS_MOUNT_ATTR_IDMAP };
-	const struct {
-		unsigned flags;
-		const struct sys_mount_attr *attr;
-	} tries[] = { { SYS_AT_RECURSIVE, &attr }, { 0, &attr }, { 0, &plain } };
-	const char *source = w->mount ? w->mount->source : w->device->path;
+	const uint64_t of_device = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NOEXEC;
 
-	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
-		_cleanup_close_ int fd =
-			sys_open_tree(AT_FDCWD, source, SYS_OPEN_TREE_CLONE | tries[i].flags);
-
-		if (fd < 0)
-			break;
-		w->plain = tries[i].attr == &plain && user_ns_fd >= 0;
-		if (sys_mount_setattr(fd, "", AT_EMPTY_PATH | tries[i].flags, tries[i].attr) == 0)
-			return take_fd(&fd);
-	}
-	return fail_errno(err, "share \"%s\"", source);
+	return stage_clone(w->mount ? w->mount->source : w->device->path,
+			   w->mount ? stage_flags(w->mount) : of_device, user_ns_fd, &w->plain, err);
 }
 
 /* A clone of tree_fd with its flags locked, in the user namespace of the sandbox. */
@@ -211,8 +190,8 @@ static int enter(const struct work *w, struct kennel_error **err)
 }
 
 /*
- * A mount of the source has its root for its root. A view of an ordinary user has numbers of its own; there is
- * no other file system of that kind at a place of its configuration.
+ * A mount of the source has its root for its root. A view of an ordinary user has numbers of its own; there
+ * is no other file system of that kind at a place of its configuration.
  */
 static bool is_of_source(const struct work *w, int dir_fd, const char *name)
 {
@@ -344,9 +323,7 @@ static int in_process(struct work *w, work_fn fn, struct kennel_error **err)
 	w->as_user = geteuid() != 0;
 	int r = errand_run(-EBADF, run_work, w, &bytes, err);
 	if (r == 0 && bytes.len)
-		log_warn(&w->g->log,
-			 "\"%s\" lies on a file system without shifted ids: its owners are nobody inside",
-			 w->mount ? w->mount->source : w->target);
+		stage_say_plain(&w->g->log, w->mount ? w->mount->source : w->target);
 	return r;
 }
 

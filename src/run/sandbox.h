@@ -165,6 +165,16 @@ int stage_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int stage_leave(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
 /*
+ * The tree at source with its submounts, where they can all be prepared alike, else it alone; where it can't
+ * have the id map of the user namespace, without (*ret_plain): what others may read, nothing more.
+ * user_ns_fd: below 0 for no map. Return: the detached mount, or a code.
+ */
+int stage_clone(const char *source, uint64_t flags, int user_ns_fd, bool *ret_plain,
+		struct kennel_error **err) MUST_CHECK;
+uint64_t stage_flags(const struct spec_mount *m); /* SYS_MOUNT_ATTR_* of what is shared */
+void stage_say_plain(const struct log_sink *log, const char *source);
+
+/*
  * network.c: before the clone, at level ns; once the namespace is there; before the go. started is what
  * network_start() returned.
  */

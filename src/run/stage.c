@@ -36,7 +36,7 @@ static void take_masks_off(void)
 		char path[128] = "/";
 
 		strncat(path, masks[i].path, sizeof(path) - 2);
-		(void)!sys_umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);        /* not masked: nothing to do */
+		(void)!sys_umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW); /* not masked: nothing to do */
 	}
 }
 
@@ -50,7 +50,7 @@ int stage_enter(struct launch *l, struct kennel_error **err)
 	if (r == 0 && sys_unshare(CLONE_NEWNS) < 0)
 		r = hint(err, fail_errno(err, "make a mount namespace"),
 			 "a limit may be reached: sysctl fs.mount-max, or one of those in /proc/sys/user");
-	if (r < 0) {            /* still in the old one: nothing to go back to */
+	if (r < 0) { /* still in the old one: nothing to go back to */
 		replace_fd(&l->old_ns_fd, -EBADF);
 		replace_fd(&l->old_cwd_fd, -EBADF);
 		return r;
@@ -75,34 +75,51 @@ int stage_leave(struct launch *l, struct kennel_error **err)
 	return result;
 }
 
-/* The tree at source with its submounts where they can all be prepared alike, else it alone. */
-static int open_share(struct launch *l, const struct spec_mount *m, struct kennel_error **err)
+int stage_clone(const char *source, uint64_t flags, int user_ns_fd, bool *ret_plain,
+		struct kennel_error **err)
 {
-	const struct sys_mount_attr attr = {
-		.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV |
-			    (m->read_only ? SYS_MOUNT_ATTR_RDONLY : 0) |
-			    (l->sb->shifted ? SYS_MOUNT_ATTR_IDMAP : 0),
-		.userns_fd = l->sb->shifted ? (uint64_t)l->user_ns_fd : 0,
-	};
-	const unsigned tries[] = { SYS_AT_RECURSIVE, 0 };
+	const struct sys_mount_attr plain = { .attr_set = flags };
+	const struct sys_mount_attr mapped = { .attr_set = flags | SYS_MOUNT_ATTR_IDMAP,
+					       .userns_fd = (uint64_t)user_ns_fd };
+	const struct sys_mount_attr *wanted = user_ns_fd >= 0 ? &mapped : &plain;
+	const struct {
+		unsigned recursive;
+		const struct sys_mount_attr *attr;
+	} tries[] = { { SYS_AT_RECURSIVE, wanted }, { 0, wanted }, { 0, &plain } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
-		_cleanup_close_ int fd = sys_open_tree(AT_FDCWD, m->source, SYS_OPEN_TREE_CLONE | tries[i]);
+		_cleanup_close_ int fd =
+			sys_open_tree(AT_FDCWD, source, SYS_OPEN_TREE_CLONE | tries[i].recursive);
 
 		if (fd < 0)
-			return fail_errno(err, "share \"%s\"", m->source);
-		if (sys_mount_setattr(fd, "", AT_EMPTY_PATH | tries[i], &attr) == 0)
+			break;
+		*ret_plain = tries[i].attr != wanted;
+		if (sys_mount_setattr(fd, "", AT_EMPTY_PATH | tries[i].recursive, tries[i].attr) == 0)
 			return take_fd(&fd);
 	}
-	/* A file system without id maps: what others may read, nothing more. It is still the real thing. */
-	const struct sys_mount_attr plain = { .attr_set = attr.attr_set & ~(uint64_t)SYS_MOUNT_ATTR_IDMAP };
-	_cleanup_close_ int fd = sys_open_tree(AT_FDCWD, m->source, SYS_OPEN_TREE_CLONE);
-	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &plain) < 0)
-		return fail_errno(err, "share \"%s\"", m->source);
-	log_warn(&l->sb->log,
+	return fail_errno(err, "share \"%s\"", source);
+}
+
+uint64_t stage_flags(const struct spec_mount *m)
+{
+	return SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV | (m->read_only ? SYS_MOUNT_ATTR_RDONLY : 0);
+}
+
+void stage_say_plain(const struct log_sink *log, const char *source)
+{
+	log_warn(log,
 		 "\"%s\" lies on a file system that can't show shifted ids: its owners are nobody inside",
-		 m->source);
-	return take_fd(&fd);
+		 source);
+}
+
+static int open_share(struct launch *l, const struct spec_mount *m, struct kennel_error **err)
+{
+	bool plain = false;
+	int fd = stage_clone(m->source, stage_flags(m), l->sb->shifted ? l->user_ns_fd : -EBADF, &plain, err);
+
+	if (fd >= 0 && plain)
+		stage_say_plain(&l->sb->log, m->source);
+	return fd;
 }
 
 int stage_mounts(struct launch *l, struct kennel_error **err)
@@ -111,7 +128,7 @@ int stage_mounts(struct launch *l, struct kennel_error **err)
 
 	if (!spec->n_mounts)
 		return 0;
-	int *fds = l->share_fds;        /* closed with the launch */
+	int *fds = l->share_fds; /* closed with the launch */
 	/* all sources first: the stage may cover one */
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		fds[i] = open_share(l, &spec->mounts[i], err);

@@ -60,10 +60,30 @@ static void test_ends_where_an_entry_is_cut_off(void **state)
 	assert_int_equal(sockets_x_keys("\1\0\xff\xff", 4, "7", &none), 0);
 }
 
+/* Names that the spec takes, and that nobody finds, would be refused at the start alone. */
+static void test_knows_all_names_of_the_spec(void **state)
+{
+	static const char *const names[] = { "wayland", "x11", "pipewire", "pulseaudio", "ssh-auth" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_error_ struct kennel_error *err = NULL;
+		struct spec *spec = spec_new(NULL);
+		struct sockets found;
+
+		assert_int_equal(spec_set(spec, "socket", names[i], NULL), 0);
+		int r = sockets_find(spec, &found, &err);
+		assert_int_not_equal(r, -KENNEL_E_INVALID);
+		if (r == 0)
+			sockets_done(&found);
+		spec_free(spec);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_takes_local_keys_of_the_display),
+		cmocka_unit_test(test_knows_all_names_of_the_spec),
 		cmocka_unit_test(test_ends_where_an_entry_is_cut_off),
 	};
 
