@@ -242,6 +242,20 @@ static void add_json_details(struct buf *b, const struct kennel_list *list)
 	fact_json_lines(b, list, 0, "replaced", "replaced");
 }
 
+/* What it ran into the last time. */
+static void add_hits(struct buf *b, const struct kennel_list *list)
+{
+	const unsigned hits = fact_hits(list);
+	_cleanup_buf_ struct buf text = { 0 };
+
+	if (fact_killed(hits)) {
+		buf_printf(&text, "some of its processes, for %s", fact_killed(hits));
+		add_label(b, "killed", buf_str(&text));
+	}
+	if (hits & KENNEL_HIT_PIDS)
+		add_label(b, "was full", "--pids was reached");
+}
+
 /* A container, running or not: what it is, what it is run with. */
 static void add_container(struct buf *b, const struct facts *f)
 {
@@ -256,8 +270,7 @@ static void add_container(struct buf *b, const struct facts *f)
 	add_time(b, list, "last used", "used");
 	if (kennel_list_value(list, 0, "status"))
 		add_label(b, "last exit", fact_text(list, 0, "status"));
-	if (kennel_list_value(list, 0, "oom-kills"))
-		add_label(b, "killed", "some of its processes, for --memory was not enough");
+	add_hits(b, list);
 	if (size->known)
 		text_size(&text, size->bytes);
 	add_label(b, "on disk", size->known ? buf_str(&text) : "-");

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
+#include "cli/facts.h"
 #include "cli/leave.h"
 #include "cli/spec-opt.h"
 
@@ -114,16 +115,19 @@ static void say_farewell(struct cli *cli, struct kennel_sandbox *sb, const struc
 	cli_say(cli, buf_str(&b), "\n");
 }
 
-static void say_killed(struct cli *cli, const struct kennel_sandbox *sb)
+static void say_limits(struct cli *cli, const struct kennel_sandbox *sb)
 {
 	const uint64_t n = kennel_sandbox_count_oom_kills(sb);
+	const unsigned hits = kennel_sandbox_limits_hit(sb);
 	_cleanup_buf_ struct buf b = { 0 };
 
-	if (!n)
-		return;
-	buf_printf(&b, "%llu %s killed, for --memory was not enough", (unsigned long long)n,
-		   n == 1 ? "process was" : "processes were");
-	cli_say(cli, buf_str(&b), "\n");
+	if (n && fact_killed(hits)) {
+		buf_printf(&b, "%llu %s killed, for %s", (unsigned long long)n,
+			   n == 1 ? "process was" : "processes were", fact_killed(hits));
+		cli_say(cli, buf_str(&b), "\n");
+	}
+	if (hits & KENNEL_HIT_PIDS)
+		cli_say(cli, "--pids was reached: no more processes could be made", "\n");
 }
 
 static int follow(struct cli *cli, struct kennel_sandbox *sb, const struct kennel_spec *spec,
@@ -135,7 +139,7 @@ static int follow(struct cli *cli, struct kennel_sandbox *sb, const struct kenne
 	int r = kennel_sandbox_run(sb, ret_status, err);
 	log->raw = false;
 	if (r == 0 && !log->args->quiet)
-		say_killed(cli, sb);
+		say_limits(cli, sb);
 	if (r == 0 && interactive && !log->args->quiet)
 		say_farewell(cli, sb, spec);
 	return r;

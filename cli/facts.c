@@ -62,6 +62,30 @@ void fact_json_lines(struct buf *b, const struct kennel_list *list, size_t i, co
 	buf_puts(b, "]");
 }
 
+const char *fact_killed(unsigned hits)
+{
+	if (hits & KENNEL_HIT_SWAP)
+		return "--memory and --swap together were not enough";
+	if (hits & KENNEL_HIT_MEMORY)
+		return "--memory was not enough";
+	if (hits & KENNEL_HIT_INNER)
+		return "a limit of memory that was set inside was not enough";
+	return hits & KENNEL_HIT_OUTER ? "the machine, or a control group around it, had no more memory" :
+					 NULL;
+}
+
+unsigned fact_hits(const struct kennel_list *list)
+{
+	const char *word, *name;
+	unsigned hits = 0;
+
+	for (size_t n = 0; (word = kennel_list_detail(list, 0, "limit-hit", n)); n++)
+		for (unsigned bit = 1; (name = kennel_limit_hit_name((enum kennel_limit_hit)bit)); bit <<= 1)
+			if (strcmp(name, word) == 0)
+				hits |= bit;
+	return hits;
+}
+
 /* The words of a text between blanks. */
 static void json_words(struct buf *b, char *text)
 {
@@ -103,6 +127,7 @@ void fact_json(struct buf *b, const struct kennel_list *list, size_t i)
 		json_member(b, facts[f].key, value_of(list, i, facts[f].key), facts[f].numeric);
 	json_interfaces(b, list, i);
 	fact_json_lines(b, list, i, "publish", "publish");
+	fact_json_lines(b, list, i, "limits-hit", "limit-hit");
 }
 
 void interface_line_done(struct interface_line *in)

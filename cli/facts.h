@@ -27,6 +27,11 @@ struct mount_line {
 void fact_json_lines(struct buf *b, const struct kennel_list *list, size_t i, const char *name,
 		     const char *key);
 
+/* Of the limits that were hit (enum kennel_limit_hit): why processes were killed; NULL where none was. */
+const char *fact_killed(unsigned hits);
+/* The same as the details "limit-hit" have it. */
+unsigned fact_hits(const struct kennel_list *list);
+
 /* A detail "interface": name inside, kind, what it hangs on outside, addresses with blanks between. */
 struct interface_line {
 	char *text;

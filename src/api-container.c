@@ -184,7 +184,22 @@ static int put_config(struct registry_entry *e, const struct container *c, struc
 	return r;
 }
 
-/* How it ended the last time, where it was in the background: "ended" and "status". */
+/* One value for each limit that was hit. */
+static int put_hits(struct registry_entry *e, const struct registry_entry *last, struct kennel_error **err)
+{
+	const char *value = registry_get(last, "limits-hit", 0);
+	uint64_t hits;
+	int r = 0;
+
+	if (!value || parse_u64(value, &hits) < 0)
+		return 0;
+	for (unsigned bit = 1; kennel_limit_hit_name((enum kennel_limit_hit)bit) && r == 0; bit <<= 1)
+		if (hits & bit)
+			r = list_put(e, "limit-hit", kennel_limit_hit_name((enum kennel_limit_hit)bit), err);
+	return r;
+}
+
+/* How it ended the last time, where it was in the background. */
 static int put_last(struct registry_entry *e, const struct container *c, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -204,6 +219,8 @@ static int put_last(struct registry_entry *e, const struct container *c, struct 
 		if (value && parse_u64(value, &number) == 0)
 			r = list_put(e, keys[i], value, err);
 	}
+	if (whole && r == 0)
+		r = put_hits(e, &last, err);
 	strv_done(&last.keys);
 	strv_done(&last.values);
 	return r;

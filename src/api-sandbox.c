@@ -133,6 +133,36 @@ uint64_t kennel_sandbox_count_oom_kills(const struct kennel_sandbox *sb)
 	return cgroup_oom_kills(sb->sb->cgroup);
 }
 
+/* What a monitor noted is read by whoever asks later: the numbers of both are the same. */
+_Static_assert((int)KENNEL_HIT_MEMORY == (int)CGROUP_HIT_MEMORY &&
+		       (int)KENNEL_HIT_SWAP == (int)CGROUP_HIT_SWAP &&
+		       (int)KENNEL_HIT_INNER == (int)CGROUP_HIT_INNER &&
+		       (int)KENNEL_HIT_OUTER == (int)CGROUP_HIT_OUTER &&
+		       (int)KENNEL_HIT_PIDS == (int)CGROUP_HIT_PIDS,
+	       "the limits that were hit");
+
+unsigned kennel_sandbox_limits_hit(const struct kennel_sandbox *sb)
+{
+	return cgroup_limits_hit(sb->sb->cgroup);
+}
+
+const char *kennel_limit_hit_name(enum kennel_limit_hit hit)
+{
+	switch (hit) {
+	case KENNEL_HIT_MEMORY:
+		return "memory";
+	case KENNEL_HIT_SWAP:
+		return "memory+swap";
+	case KENNEL_HIT_INNER:
+		return "inner-memory";
+	case KENNEL_HIT_OUTER:
+		return "outer-memory";
+	case KENNEL_HIT_PIDS:
+		return "pids";
+	}
+	return NULL;
+}
+
 int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files, struct kennel_error **err)
 {
 	if (sb->sb->rootless)

@@ -191,6 +191,40 @@ KENNEL_PUBLIC int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64
 KENNEL_PUBLIC uint64_t kennel_sandbox_count_oom_kills(const struct kennel_sandbox *sb);
 
 /**
+ * enum kennel_limit_hit - limits that a sandbox has run into
+ * @KENNEL_HIT_MEMORY: processes were killed: "memory" was not enough
+ * @KENNEL_HIT_SWAP:   processes were killed: "memory" and "swap" together were not enough
+ * @KENNEL_HIT_INNER:  processes were killed for a limit that was set inside
+ * @KENNEL_HIT_OUTER:  processes were killed: the memory of the machine, or of a group around, was not enough
+ * @KENNEL_HIT_PIDS:   no further process could be made: "pids"
+ */
+enum kennel_limit_hit {
+	KENNEL_HIT_MEMORY = 1 << 0,
+	KENNEL_HIT_SWAP = 1 << 1,
+	KENNEL_HIT_INNER = 1 << 2,
+	KENNEL_HIT_OUTER = 1 << 3,
+	KENNEL_HIT_PIDS = 1 << 4,
+};
+
+/**
+ * kennel_limit_hit_name() - "memory", "memory+swap", "inner-memory", "outer-memory", "pids"
+ * @hit: one of them
+ *
+ * Return: static text, or NULL. Since 0.1.
+ */
+KENNEL_PUBLIC const char *kennel_limit_hit_name(enum kennel_limit_hit hit);
+
+/**
+ * kennel_sandbox_limits_hit() - which limits it has run into
+ * @sb: sandbox, running or ended, not yet left; borrowed
+ *
+ * A limit that was not asked for is not looked at, but for memory: a kill counts wherever there is a group.
+ *
+ * Return: enum kennel_limit_hit, any of them; 0 none, or the kernel does not count them. Since 0.1.
+ */
+KENNEL_PUBLIC unsigned kennel_sandbox_limits_hit(const struct kennel_sandbox *sb);
+
+/**
  * kennel_sandbox_keep() - make a container of a throwaway that has ended
  * @sb:   sandbox, ended and not yet freed; borrowed. It stays what it was
  * @spec: what it was started with: the container's configuration; borrowed

@@ -129,6 +129,15 @@ int cgroup_limits_read(const char *of_text, int (*say)(void *data, const char *n
  * unknown.
  */
 uint64_t cgroup_oom_kills(const struct cgroup *cg);
+/* Which limits that was for, and others that something has run into, as far as the kernel counts. */
+enum cgroup_hit {
+	CGROUP_HIT_MEMORY = 1 << 0, /* killed: memory_bytes */
+	CGROUP_HIT_SWAP = 1 << 1, /* killed: memory_bytes and swap_bytes together */
+	CGROUP_HIT_INNER = 1 << 2, /* killed: of a group that was made inside */
+	CGROUP_HIT_OUTER = 1 << 3, /* killed: of a group around it, or all memory of the machine */
+	CGROUP_HIT_PIDS = 1 << 4, /* no process could be made */
+};
+unsigned cgroup_limits_hit(const struct cgroup *cg);
 /*
  * v1: a file in which "THAWED" lets the group run again, for who has to end it; -EBADF where v2 needs none.
  */

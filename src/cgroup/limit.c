@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cgroup/limit.c - the limits of a group as numbers in its files: at the start, and while it runs; and what
- * became of them.
+ * cgroup/limit.c - the limits of a group as numbers in its files: at the start, and while it runs.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -175,33 +174,4 @@ int cgroup_limit(const char *of_text, unsigned ctl, const struct cgroup_wish *wi
 	r = limit_anew(&d, wish, err);
 	close_fd(d.fd);
 	return r;
-}
-
-/* "KEY N" among the lines of a file. */
-static uint64_t read_count(int dir_fd, const char *file, const char *key)
-{
-	_cleanup_close_ int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	char text[512];
-	uint64_t v = 0;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	text[MAX(n, (ssize_t)0)] = '\0';
-	for (const char *line = text; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), " %" SCNu64, &v) == 1)
-			return v;
-	}
-	return 0;
-}
-
-uint64_t cgroup_oom_kills(const struct cgroup *cg)
-{
-	for (unsigned i = 0; cg && i < cg->n; i++) {
-		const struct cgroup_dir *d = &cg->dirs[i];
-
-		if (d->fd >= 0 && (d->ctls & CGROUP_MEMORY))
-			return d->v2 ? read_count(d->fd, "memory.events", "oom_kill") :
-				       read_count(d->fd, "memory.oom_control", "oom_kill");
-	}
-	return 0;
 }

@@ -71,6 +71,9 @@ static void note_end(const struct sandbox *sb, int status)
 	const uint64_t kills = cgroup_oom_kills(sb->cgroup);
 	if (kills)
 		buf_printf(&b, "oom-kills\t%llu\n", (unsigned long long)kills);
+	const unsigned hit = cgroup_limits_hit(sb->cgroup);
+	if (hit)
+		buf_printf(&b, "limits-hit\t%u\n", hit);
 	(void)!container_write(&sb->keep->c, BACKGROUND_LAST, &b, NULL);
 }
 

@@ -296,9 +296,11 @@ type_in() {
 	start -q box -- sh -c 'x=x; while :; do x=$x$x; done'
 	is_state box stopped 30
 	run_kennel info --json -P "$T/store" box
-	is_equal "$(jq '."oom-kills" > 0' <<<"$stdout")" true
+	is_equal "$(jq -c '[."oom-kills" > 0, ."limits-hit"]' <<<"$stdout")" '[true,["memory"]]'
 	run_kennel run --memory 16M --base "$T/base" --net none -- sh -c 'x=x; while :; do x=$x$x; done'
 	has "for --memory was not enough" "$stderr"
+	run_kennel run --pids 3 --base "$T/base" --net none -- sh -c '(sleep 60 & sleep 60 & sleep 60 & sleep 60)'
+	has "--pids was reached" "$stderr"
 }
 
 @test "live: top shows what is used, by all that runs inside" {

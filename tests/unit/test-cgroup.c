@@ -262,7 +262,9 @@ static void test_pids_limit_holds(void **state)
 {
 	struct cgroup *cg = make("test-pids", &(struct cgroup_wish){ .pids = 8 });
 
+	assert_int_equal(cgroup_limits_hit(cg), 0);
 	assert_int_equal(run(cg, fork_until_refused, 20), 7);
+	assert_int_equal(cgroup_limits_hit(cg), CGROUP_HIT_PIDS);
 	destroy(cg);
 	reap_all();
 }
@@ -284,7 +286,9 @@ static void test_memory_limit_kills(void **state)
 	struct cgroup *cg = make("test-memory", &(struct cgroup_wish){ .memory_bytes = 32u << 20 });
 
 	assert_int_equal(run(cg, touch_memory, 8 << 20), 0);
+	assert_int_equal(cgroup_limits_hit(cg), 0);
 	assert_int_equal(run(cg, touch_memory, 96 << 20), 128 + SIGKILL);
+	assert_int_equal(cgroup_limits_hit(cg), CGROUP_HIT_MEMORY);
 	destroy(cg);
 }
 

@@ -50,6 +50,9 @@ static void test_enter_runs_a_command_in_a_sandbox_and_tells_when_that_has_ended
 		fail_msg("%s", kennel_error_message(err));
 	assert_int_equal(status, 7);
 	assert_int_equal(kennel_sandbox_count_oom_kills(sb), 0); /* none where nothing is counted */
+	assert_int_equal(kennel_sandbox_limits_hit(sb), 0);
+	assert_string_equal(kennel_limit_hit_name(KENNEL_HIT_SWAP), "memory+swap");
+	assert_null(kennel_limit_hit_name((enum kennel_limit_hit)0));
 	/* only the sandbox itself is a child of ours: nobody is left to be waited for */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), 0);
 	assert_int_equal(kennel_stop(id, 0, 20000, &status, &err), 0);
