@@ -5,12 +5,13 @@
 
 #include <kennel/kennel.h>
 
+#include "base/parse.h"
 #include "cli/cmd.h"
 
 #define ESCAPE_DEFAULT 0x1d /* ^], as of telnet and virsh */
 
 struct console_args {
-	const char *escape;
+	const char *escape, *tty;
 	bool no_backlog, quiet;
 };
 
@@ -29,11 +30,25 @@ static int parse_key(const char *text, int *ret, struct kennel_error **err)
 	return 0;
 }
 
-static void say_connected(struct cli *cli, const char *name, int key)
+/* 0: the console itself. */
+static int parse_tty(const char *text, unsigned *ret, struct kennel_error **err)
+{
+	uint64_t n = 0;
+
+	if (text && (parse_u64(text, &n) < 0 || !n || n > UINT32_MAX))
+		return hint(err, fail(err, KENNEL_E_INVALID, "tty: \"%s\" is no number of a terminal", text),
+			    "they are counted from 1; without --tty it is the console");
+	*ret = (unsigned)n;
+	return 0;
+}
+
+static void say_connected(struct cli *cli, const char *name, unsigned tty, int key)
 {
 	_cleanup_buf_ struct buf b = { 0 };
 
 	buf_printf(&b, "connected to \"%s\"", name);
+	if (tty)
+		buf_printf(&b, ", terminal %u", tty);
 	if (key == 0x7f)
 		buf_puts(&b, "; ^? leaves it");
 	else if (key >= 0)
@@ -46,14 +61,15 @@ static int console_run(struct cli *cli, const void *p, const struct opt_input *i
 	const struct console_args *args = p;
 	_cleanup_error_ struct kennel_error *err = NULL;
 	int key = ESCAPE_DEFAULT, status = 0;
+	unsigned tty = 0;
 
-	if (args->escape && parse_key(args->escape, &key, &err) < 0)
+	if ((args->escape && parse_key(args->escape, &key, &err) < 0) || parse_tty(args->tty, &tty, &err) < 0)
 		return cli_error(cli, err);
 	bool person = isatty(STDIN_FILENO) && isatty(cli->err_fd) && !args->quiet;
 	if (person)
-		say_connected(cli, in->operands[0], key);
-	int r = kennel_console(in->operands[0], key, args->no_backlog ? 0 : KENNEL_CONSOLE_BACKLOG, &status,
-			       &err);
+		say_connected(cli, in->operands[0], tty, key);
+	int r = kennel_console_tty(in->operands[0], tty, key, args->no_backlog ? 0 : KENNEL_CONSOLE_BACKLOG,
+				   &status, &err);
 	if (person && r >= 0)
 		cli_say(cli, r > 0 ? "it has ended" : "left; it goes on", "\n");
 	return r < 0 ? cli_error(cli, err) : r > 0 ? status : 0;
@@ -63,6 +79,8 @@ static int console_run(struct cli *cli, const void *p, const struct opt_input *i
 static const struct opt console_opts[] = {
 	{ 'e', "escape", "KEY", OPT_STRING, ARG(escape),
 	  "the key that leaves, such as ^a, or none (default: ^])", NULL },
+	{ 't', "tty", "N", OPT_STRING, ARG(tty), "a further terminal, see --ttys, instead of the console",
+	  NULL },
 	{ 0, "no-backlog", NULL, OPT_FLAG, ARG(no_backlog), "don't begin with what it has shown lately",
 	  NULL },
 	{ 'q', "quiet", NULL, OPT_FLAG, ARG(quiet), "errors only", NULL },

@@ -70,6 +70,8 @@
 	{ 0, "disk", "SIZE", OPT_SETTING, 0, "room for its changes, e.g. 2G", NULL }, \
 	SPEC_OPT_HEADING("The command"), \
 	{ 0, "boot", NULL, OPT_SETTING, 0, "its own init runs as process 1, instead of a command", NULL }, \
+	{ 0, "ttys", "N", OPT_SETTING, 0, "in the background, further terminals for \"kennel console -t\"", \
+	  NULL }, \
 	{ 'u', "user", "USER[:GROUP]", OPT_SETTING, 0, "run as this user of the inside (default: root)", \
 	  NULL }, \
 	{ 'w', "workdir", "PATH", OPT_SETTING, 0, "start in this directory (default: where you are)", \

@@ -102,6 +102,12 @@ static int connect_to(const char *id, int *ret_fd, struct kennel_error **err)
 
 int kennel_console(const char *id, int escape, unsigned flags, int *ret_status, struct kennel_error **err)
 {
+	return kennel_console_tty(id, 0, escape, flags, ret_status, err);
+}
+
+int kennel_console_tty(const char *id, unsigned tty, int escape, unsigned flags, int *ret_status,
+		       struct kennel_error **err)
+{
 	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF, socket_fd = -EBADF;
 	struct kennel_list *list = NULL;
 	struct copy_sandbox sb;
@@ -122,6 +128,7 @@ int kennel_console(const char *id, int escape, unsigned flags, int *ret_status, 
 		.in_fd = STDIN_FILENO,
 		.out_fd = STDOUT_FILENO,
 		.escape = escape,
+		.tty = tty,
 		.backlog = flags & KENNEL_CONSOLE_BACKLOG,
 		.init_pidfd = -EBADF,
 	};

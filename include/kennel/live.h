@@ -86,6 +86,22 @@ KENNEL_PUBLIC int kennel_console(const char *id, int escape, unsigned flags, int
 				 struct kennel_error **err);
 
 /**
+ * kennel_console_tty() - the same for a further terminal (the setting "ttys")
+ * @id:         which
+ * @tty:        from 1 on; 0 is kennel_console()
+ * @escape:     as for kennel_console()
+ * @flags:      as for kennel_console(); what a further terminal has shown is not kept
+ * @ret_status: exit status of the sandbox, if it ended; may be NULL
+ * @err:        error out, owned by the caller, or NULL
+ *
+ * One caller at a time.
+ * Return: as kennel_console(); -KENNEL_E_PERM the monitor refuses: there is no such terminal, or somebody is
+ * at it. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_console_tty(const char *id, unsigned tty, int escape, unsigned flags,
+				     int *ret_status, struct kennel_error **err);
+
+/**
  * kennel_log() - what a container's console has shown, this time and before
  * @store:  directory, or NULL
  * @name:   container

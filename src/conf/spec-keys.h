@@ -45,6 +45,7 @@ int spec_set_hostname(struct spec *s, const struct spec_key *k, const char *valu
 	MUST_CHECK;
 int spec_set_user(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 	MUST_CHECK;
+int spec_set_ttys(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err);
 int spec_set_time(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 	MUST_CHECK;
 int spec_add_name(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)

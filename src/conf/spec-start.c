@@ -14,6 +14,19 @@ int spec_set_time(struct spec *s, const struct spec_key *k, const char *value, s
 	return 0;
 }
 
+int spec_set_ttys(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+{
+	uint64_t n;
+
+	(void)k;
+	if (parse_u64(value, &n) < 0)
+		return fail(err, KENNEL_E_INVALID, "\"%s\" is not a whole number", value);
+	if (n > SPEC_TTYS_MAX)
+		return fail(err, KENNEL_E_INVALID, "\"%s\" are more than %u", value, SPEC_TTYS_MAX);
+	s->ttys = n;
+	return 0;
+}
+
 int spec_add_name(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 {
 	int r = name_check(value, err);

@@ -286,6 +286,7 @@ static const struct spec_key keys[] = {
 	  "it is a number of bytes, such as 512M or 2G; 0 is no limit" },
 	{ "command", set_command, 0, NULL, "it is the words of a command, quoted as for a shell" },
 	{ "boot", set_flag, AT(boot), NULL, "it is yes or no" },
+	{ "ttys", spec_set_ttys, 0, NULL, "it is a number of terminals, 12 at most" },
 	{ "quiet", set_flag, AT(quiet), NULL, "it is yes or no" },
 	{ "autostart", set_flag, AT(autostart), NULL, "it is yes or no" },
 	{ "start-group", spec_add_name, AT(start_groups), NULL,

@@ -70,6 +70,7 @@ struct spec {
 	struct limits limits; /* the other ones */
 	bool quiet;
 	struct strv command;            /* empty: the user's shell, as found inside */
+	uint64_t ttys; /* further terminals of one in the background, at most SPEC_TTYS_MAX */
 	bool boot; /* the inside's own init as pid 1, instead of kennel's and a command */
 	/* It lives on behind its caller; without a command it runs nothing but what enters it later. */
 	bool background;
@@ -94,6 +95,8 @@ struct spec {
 	bool net_configured;            /* an interface takes the place of what there is */
 	uint64_t configured_caps;
 };
+
+#define SPEC_TTYS_MAX 12u
 
 enum spec_use {
 	SPEC_USE_UNKNOWN, /* no such key */

@@ -40,6 +40,7 @@ static const struct {
 	{ "swap", NULL },
 	{ "tty", "auto" }, /* without one of its own it has the caller's, and could type into it */
 	{ "tty", "yes" },
+	{ "ttys", NULL },
 	{ "user", NULL },
 	{ "without", NULL },
 	{ "workdir", NULL },

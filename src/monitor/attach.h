@@ -11,6 +11,7 @@ struct attach {
 	int socket_fd;
 	int in_fd, out_fd;
 	int escape; /* the key that leaves, typed on a terminal; negative: none */
+	unsigned tty; /* a further terminal, from 1 on; 0: the console */
 	bool backlog; /* show first what was shown lately */
 	int init_pidfd; /* signals that ask us to end are handed on to it; or -EBADF: we leave */
 };

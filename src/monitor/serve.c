@@ -28,6 +28,7 @@
 struct client {
 	int fd;
 	bool attached, lags, leads;
+	unsigned tty; /* the further terminal that is its, from 1 on; 0: none */
 	uint64_t place; /* in the backlog: what it has not been sent begins there */
 	uint64_t lost;
 	int64_t heard_ms; /* when it last took something */
@@ -37,6 +38,8 @@ struct server {
 	int listen_fd, signal_fd;
 	int log_dir_fd;
 	int master_fd, slave_fd;
+	const int *tty_fds; /* of the sandbox: SPEC_TTYS_MAX, or NULL */
+	int tty_slave_fds[SPEC_TTYS_MAX];
 	struct console_log log;
 	struct client clients[CLIENTS_MAX];
 	unsigned n_clients;
@@ -59,6 +62,8 @@ int server_new(int log_dir_fd, struct server **ret, struct kennel_error **err)
 	if (!s)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	s->listen_fd = s->signal_fd = s->master_fd = s->slave_fd = s->log.fd = -EBADF;
+	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
+		s->tty_slave_fds[i] = -EBADF;
 	s->log_dir_fd = fcntl(log_dir_fd, F_DUPFD_CLOEXEC, 3);
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
@@ -76,21 +81,53 @@ int server_new(int log_dir_fd, struct server **ret, struct kennel_error **err)
 }
 
 /* One slave stays open, or a terminal whose last user closed it would report a hangup for ever. */
-static int take_terminal(struct server *s, const struct sandbox *sb, struct kennel_error **err)
+static int take_one(int master_fd, int *slave_fd)
 {
-	int flags = fcntl(sb->master_fd, F_GETFL);
+	int flags = fcntl(master_fd, F_GETFL);
+
+	close_fd(*slave_fd);
+	*slave_fd = sys_ioctl_int(master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	return flags < 0 || *slave_fd < 0 || fcntl(master_fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -1 : 0;
+}
+
+static int take_terminals(struct server *s, const struct sandbox *sb, struct kennel_error **err)
+{
+	int r = take_one(sb->master_fd, &s->slave_fd);
 
 	s->master_fd = sb->master_fd;
-	close_fd(s->slave_fd);
-	s->slave_fd = sys_ioctl_int(sb->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (flags < 0 || s->slave_fd < 0 || fcntl(sb->master_fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return fail_errno(err, "prepare the sandbox's terminal");
-	return 0;
+	s->tty_fds = sb->tty_fds;
+	for (unsigned i = 0; i < SPEC_TTYS_MAX && r == 0; i++)
+		if (sb->tty_fds[i] >= 0)
+			r = take_one(sb->tty_fds[i], &s->tty_slave_fds[i]);
+	return r < 0 ? fail_errno(err, "prepare the sandbox's terminals") : 0;
+}
+
+static void drop_client(struct server *s, unsigned i)
+{
+	s->leader_left |= s->clients[i].leads;
+	close_fd(s->clients[i].fd);
+	s->clients[i] = s->clients[--s->n_clients];
+}
+
+static int hand_over(const struct server *s, const struct client *c)
+{
+	const uint32_t index = c->tty;
+
+	return protocol_send_fd(c->fd, PROTOCOL_MASTER, &index, sizeof(index), s->tty_fds[c->tty - 1]);
+}
+
+/* After a reboot the terminals are other ones. */
+static void hand_over_again(struct server *s)
+{
+	for (unsigned i = s->n_clients; i-- > 0;)
+		if (s->clients[i].tty &&
+		    (s->tty_fds[s->clients[i].tty - 1] < 0 || hand_over(s, &s->clients[i]) < 0))
+			drop_client(s, i);
 }
 
 int server_listen(struct server *s, struct sandbox *sb, struct kennel_error **err)
 {
-	int r = take_terminal(s, sb, err);
+	int r = take_terminals(s, sb, err);
 
 	if (r < 0)
 		return r;
@@ -99,14 +136,8 @@ int server_listen(struct server *s, struct sandbox *sb, struct kennel_error **er
 	/* before it is there: killed in between, the janitor would not know of it */
 	registry_beside(sb->id, REGISTRY_SOCKET, sb->work.beside[0]);
 	s->listen_fd = peer_listen(sb->registry_fd, sb->work.beside[0], err);
+	hand_over_again(s);
 	return MIN(s->listen_fd, 0);
-}
-
-static void drop_client(struct server *s, unsigned i)
-{
-	s->leader_left |= s->clients[i].leads;
-	close_fd(s->clients[i].fd);
-	s->clients[i] = s->clients[--s->n_clients];
 }
 
 static void refuse(struct server *s, unsigned i, const struct kennel_error *err)
@@ -121,7 +152,7 @@ static void refuse(struct server *s, unsigned i, const struct kennel_error *err)
 static bool make_room(struct server *s)
 {
 	for (unsigned i = 0; s->n_clients == CLIENTS_MAX && i < s->n_clients; i++)
-		if (!s->clients[i].attached)
+		if (!s->clients[i].attached && !s->clients[i].tty)
 			drop_client(s, i);
 	return s->n_clients < CLIENTS_MAX;
 }
@@ -175,20 +206,42 @@ static void attach(struct server *s, struct client *c, const void *data)
 	c->heard_ms = clock_ms();
 }
 
+/* One client at a time: two that read from one terminal would each get a part. */
+static int give_tty(struct server *s, struct client *c, const void *data, struct kennel_error **err)
+{
+	uint32_t index;
+	unsigned n = 0;
+
+	memcpy(&index, data, sizeof(index));
+	while (n < SPEC_TTYS_MAX && s->tty_fds[n] >= 0)
+		n++;
+	if (!index || index > n)
+		return fail(err, KENNEL_E_NOTFOUND, "it has %u further terminals; \"kennel set --ttys\"", n);
+	for (unsigned i = 0; i < s->n_clients; i++)
+		if (s->clients[i].tty == index)
+			return fail(err, KENNEL_E_BUSY, "somebody else is at terminal %u", index);
+	c->tty = index;
+	return hand_over(s, c) < 0 ? fail_errno(err, "hand over the terminal") : 0;
+}
+
 /* Return: 0, or a code for which the client is refused. */
 static int obey(struct server *s, struct client *c, const struct protocol_message *m,
 		struct kennel_error **err)
 {
-	if (m->type == PROTOCOL_ATTACH) {
+	if (m->type == PROTOCOL_ATTACH && !c->tty) {
 		attach(s, c, m->data);
 		return 0;
 	}
+	if (m->type == PROTOCOL_TTY && !c->attached && !c->tty)
+		return give_tty(s, c, m->data, err);
 	if (!c->attached)
 		return fail(err, KENNEL_E_INVALID, "attach first");
 	if (m->type == PROTOCOL_SIZE) {
 		resize(s, m->data);
 		return 0;
 	}
+	if (m->type != PROTOCOL_INPUT)
+		return fail(err, KENNEL_E_INVALID, "it is attached already");
 	memcpy(s->input, m->data, m->size);
 	s->input_n = m->size;
 	s->input_done = 0;
@@ -406,6 +459,7 @@ int server_run(struct server *s, struct sandbox *sb, int *ret_status, struct ken
 	sb->ended |= r == 0;
 	*ret_status = sb->status;
 	s->master_fd = -EBADF;
+	s->tty_fds = NULL;
 	return r;
 }
 
@@ -428,6 +482,8 @@ struct server *server_free(struct server *s)
 	close_fd(s->log_dir_fd);
 	close_fd(s->signal_fd);
 	close_fd(s->slave_fd);
+	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
+		close_fd(s->tty_slave_fds[i]);
 	free(s);
 	return NULL;
 }

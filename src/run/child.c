@@ -415,6 +415,15 @@ static void bind_device(struct child_at *at, int root_fd, int index, const char 
 	close(target_fd);
 }
 
+static int make_master(struct child_at *at)
+{
+	int unlock = 0, fd = openat(at->p->shared->pts_fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 || sys_ioctl(fd, TIOCSPTLCK, &unlock) < 0)
+		die(at, CHILD_STEP_PTY);
+	return fd;
+}
+
 /*
  * The parent needs the terminal's master, so this is the last thing that is opened in the shared table. The
  * devpts itself is attached later.
@@ -422,16 +431,16 @@ static void bind_device(struct child_at *at, int root_fd, int index, const char 
 static void make_terminals(struct child_at *at)
 {
 	struct child_shared *s = at->p->shared;
-	int unlock = 0;
 
 	s->pts_fd = mount_new_devpts(PTY_MAX);
 	if (s->pts_fd < 0)
 		die(at, CHILD_STEP_DEVPTS);
 	if (!at->p->tty)
 		return;
-	s->master_fd = openat(s->pts_fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (s->master_fd < 0 || sys_ioctl(s->master_fd, TIOCSPTLCK, &unlock) < 0)
-		die(at, CHILD_STEP_PTY);
+	/* In this order: the numbers of a new devpts begin with 0. */
+	s->master_fd = make_master(at);
+	for (unsigned i = 0; i < at->p->n_ttys; i++)
+		s->tty_fds[i] = make_master(at);
 	const struct tty_start *t = &at->p->tty_start;
 	if (t->has_size)        /* only cosmetics are lost */
 		(void)!sys_ioctl(s->master_fd, TIOCSWINSZ, (void *)&t->size);

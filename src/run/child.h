@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "conf/spec.h"
 #include "tty/tty.h"
 
 struct sock_fprog;
@@ -110,6 +111,7 @@ struct child_shared {
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
+	int tty_fds[SPEC_TTYS_MAX]; /* the same of further ones, which are pts/1 and so on */
 	int tap_fd;             /* the tap device for pasta, of an ordinary user; or negative */
 	int tap_errno;          /* from the child of an ordinary user: why there is no tap device, or 0 */
 	int mount_ns_fd;        /* from the child: its mount namespace, or -EBADF */
@@ -163,6 +165,7 @@ struct child_plan {
 	const char *const *read_only;
 	unsigned n_read_only;
 	bool tty;
+	unsigned n_ttys;
 	struct tty_start tty_start;
 
 	bool set_caps;

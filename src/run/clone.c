@@ -37,6 +37,8 @@ int clone_pipes(struct launch *l, struct kennel_error **err)
 	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->pts_fd =
 		l->shared->tap_fd = -EBADF;
 	l->shared->mount_ns_fd = l->shared->init_fd = -EBADF;
+	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
+		l->shared->tty_fds[i] = -EBADF;
 	l->shared->user_xattr = true;
 	l->child.shared = l->shared;
 	return 0;

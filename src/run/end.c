@@ -78,6 +78,8 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	close_fd(sb->scratch_fd);
 	close_fd(sb->init_pidfd);
 	close_fd(sb->master_fd);
+	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
+		close_fd(sb->tty_fds[i]);
 	close_fd(sb->user_ns_fd);
 	close_fd(sb->mount_ns_fd);
 	close_fd(sb->work.monitor_pidfd);

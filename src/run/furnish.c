@@ -101,6 +101,20 @@ static int make_devices(struct launch *l, int dev_fd, struct kennel_error **err)
 	return 0;
 }
 
+/* tty1 and so on: so do inittab(5) and people call them. */
+static int make_tty_links(const struct launch *l, int dev_fd, struct kennel_error **err)
+{
+	for (unsigned i = 1; i <= l->sb->plan->n_ttys; i++) {
+		char name[16], to[16];
+
+		snprintf(name, sizeof(name), "tty%u", i);
+		snprintf(to, sizeof(to), "pts/%u", i);
+		if (symlinkat(to, dev_fd, name) < 0)
+			return fail_errno(err, "make /dev/%s", name);
+	}
+	return 0;
+}
+
 static int make_dev(struct launch *l, int scratch_fd, struct kennel_error **err)
 {
 	static const char *const links[][2] = {
@@ -123,6 +137,8 @@ static int make_dev(struct launch *l, int scratch_fd, struct kennel_error **err)
 			r = fail_errno(err, "make /dev/%s", links[i][1]);
 	if (r == 0 && l->sb->plan->tty && mknodat(dev_fd, "console", S_IFREG | 0600, 0) < 0)
 		r = fail_errno(err, "make /dev/console");
+	if (r == 0)
+		r = make_tty_links(l, dev_fd, err);
 	return r < 0 ? r : make_devices(l, dev_fd, err);
 }
 

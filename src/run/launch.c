@@ -348,6 +348,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->read_only = read_only_paths;
 	c->n_read_only = p->isolate == SPEC_ISOLATE_NS ? read_only_paths_n : 0;
 	c->tty = p->tty;
+	c->n_ttys = p->n_ttys;
 	if (p->tty)
 		tty_start_read(&c->tty_start, STDIN_FILENO, STDOUT_FILENO);
 	c->set_caps = p->set_caps;
@@ -576,6 +577,7 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = left;
 	if (l->shared) {
 		sb->master_fd = l->shared->master_fd;
+		memcpy(sb->tty_fds, l->shared->tty_fds, sizeof(sb->tty_fds));
 		sb->mount_ns_fd = l->shared->mount_ns_fd;
 		close_fd(l->shared->pts_fd);
 	}
@@ -593,6 +595,8 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	sb->log = log ? *log : (struct log_sink){ 0 };
 	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
 	sb->scratch_fd = sb->names_pidfd = -EBADF;
+	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
+		sb->tty_fds[i] = -EBADF;
 	sb->user_ns_fd = sb->mount_ns_fd = sb->view_hold_fd = -EBADF;
 	sb->work.monitor_pidfd = sb->work.init_pidfd = sb->work.nat_pidfd = -EBADF;
 	sb->work.lock_fd = sb->work.thaw_fd = -EBADF;

@@ -368,6 +368,18 @@ static int plan_argv(struct plan *p, const struct spec *spec, const struct plan_
 	return plan_make_argv(&p->argv, spec, &w, err);
 }
 
+/* As systemd's "Container Interface" has it: it starts a getty on each. */
+static int name_ttys(struct plan *p, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+
+	buf_puts(&b, "container_ttys=");
+	for (unsigned i = 1; i <= p->n_ttys; i++)
+		buf_printf(&b, "%spts/%u", i > 1 ? " " : "", i);
+	int r = buf_check(&b, err);
+	return r < 0 ? r : plan_set_env(&p->env, buf_str(&b), err);
+}
+
 int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_isolate level,
 	     struct plan **ret, struct kennel_error **err)
 {
@@ -375,6 +387,7 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 
 	if (!p)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	p->n_ttys = spec->background ? (unsigned)spec->ttys : 0;
 	p->tty = spec->tty == SPEC_TTY_YES || (spec->tty == SPEC_TTY_AUTO && facts->stdin_is_tty);
 	p->view = !facts->privileged;
 	p->size_bytes = run_limits_room(spec, facts->total_memory);
@@ -391,6 +404,8 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 	if (r == 0)
 		r = plan_make_env(&p->env, facts->id, p->tty ? facts->term : NULL, facts->lang, &spec->env,
 				  err);
+	if (r == 0 && p->n_ttys)
+		r = name_ttys(p, err);
 	if (r == 0)
 		r = plan_argv(p, spec, facts, err);
 	if (r < 0)

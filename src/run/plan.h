@@ -46,6 +46,7 @@ struct plan {
 	unsigned long clone_flags;
 	bool new_net, new_sys;
 	bool tty;
+	unsigned n_ttys; /* further ones, of a container in the background */
 	bool view;                      /* an ordinary user's: one overlay over a view of all mounts */
 	struct strv view_without;       /* what the view does not show: empty directories there */
 

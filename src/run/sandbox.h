@@ -65,6 +65,7 @@ struct sandbox {
 	pid_t init_pid;                 /* as seen here */
 	int init_pidfd;
 	int master_fd;                  /* of its terminal, or -EBADF */
+	int tty_fds[SPEC_TTYS_MAX]; /* of its further ones, or -EBADF */
 	bool ended;
 	int status;                     /* exit code, once ended */
 };

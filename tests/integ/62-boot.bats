@@ -79,11 +79,11 @@ busybox_base() {
 @test "boot: a copy of the running system, with its systemd, to a login; services, reboot, stop" {
 	[ -e /lib/systemd/systemd ] || skip "no systemd here"
 	[ "$(id -u)" -eq 0 ] || skip "needs root: nobody delegates a control group here"
-	"$KENNEL" create -P "$T/store" --net none --boot box
+	"$KENNEL" create -P "$T/store" --net none --boot --ttys 1 box
 	"$KENNEL" start -q -P "$T/store" box
 	wait_for 60 shown 'box login:'
-	run_kennel exec box -- systemctl is-active dbus.service multi-user.target
-	is_equal "$stdout" $'active\nactive'
+	run_kennel exec box -- systemctl is-active dbus.service multi-user.target container-getty@1.service
+	is_equal "$stdout" $'active\nactive\nactive'
 	run_kennel exec box -- cat /proc/1/comm
 	is_equal "$stdout" systemd
 	"$KENNEL" exec box -- systemctl reboot

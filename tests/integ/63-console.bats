@@ -56,3 +56,60 @@ box() {
 	"$KENNEL" stop --kill box
 	expect '  stopped   box'
 }
+
+has_id() {
+	ID=$("$KENNEL" list -q)
+	[ -n "$ID" ]
+}
+
+# rebooted: another sandbox than $FIRST, whose shell has asked for something.
+rebooted() {
+	has_id && [ "$ID" != "$FIRST" ] && [ "$(tmux -S "$SOCKET" capture-pane -p | grep -c '^at /dev/pts/2> *$')" -ge 1 ]
+}
+
+@test "console: further terminals, one person at each; again after a reboot, and to the end" {
+	need_sandbox
+	need_commands busybox
+	mkdir -p "$T/base/bin" "$T/base/sbin" "$T/base/etc"
+	cp "$(command -v busybox)" "$T/base/bin/busybox"
+	for applet in sh echo cat sleep stty tty; do ln -s busybox "$T/base/bin/$applet"; done
+	for applet in init reboot poweroff halt; do ln -s ../bin/busybox "$T/base/sbin/$applet"; done
+	printf '%s\n' '::respawn:/bin/cat' 'tty1::respawn:-/bin/sh' 'tty2::respawn:-/bin/sh' >"$T/base/etc/inittab"
+	at_end "$KENNEL" rm --force -P "$T/store" box
+	"$KENNEL" create -P "$T/store" --base "$T/base" --net none --boot --ttys 2 -e 'PS1=at $(tty)> ' box
+	"$KENNEL" start -q -P "$T/store" box
+	wait_for 20 has_id
+	has 'container_ttys=pts/1 pts/2' "$("$KENNEL" exec box -- cat /proc/1/environ | tr '\0' '\n')"
+	FIRST=$ID
+	screen "$KENNEL" console --tty 2 box
+	expect 'connected to "box", terminal 2; ^] leaves it'
+	keys Enter
+	expect '^at /dev/pts/2>'
+	keys 'stty size; a=kept' Enter
+	expect '^30 90'
+	run_kennel console --tty 2 box
+	is_status 125
+	has "somebody else is at terminal 2" "$stderr"
+	run_kennel console --tty 3 box
+	is_status 125
+	has "it has 2 further terminals" "$stderr"
+	run_kennel console --tty 0 box
+	refused yes "no number of a terminal"
+	keys 'echo after $a' Enter
+	expect '^after kept'
+	keys 'reboot' Enter
+	wait_for 20 rebooted
+	keys 'echo anew $a.' Enter
+	expect '^anew \.'
+	keys C-]
+	expect 'left; it goes on'
+	expect '^code 0'
+	expect '^ icanon'
+	end_screen
+	screen "$KENNEL" console -t 1 box
+	keys Enter
+	expect '^at /dev/pts/1>'
+	keys 'poweroff' Enter
+	expect 'it has ended'
+	expect '^code 0'
+}

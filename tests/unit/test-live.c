@@ -93,6 +93,7 @@ static void test_start_wait_freeze_thaw_stop(void **state)
 	assert_int_equal(kennel_wait(store, "nobody", KENNEL_STATE_STOPPED, 0, NULL, NULL),
 			 -KENNEL_E_NOTFOUND);
 	assert_int_equal(kennel_console(id, -1, 0, NULL, NULL), -KENNEL_E_NOTFOUND);
+	assert_int_equal(kennel_console_tty(id, 1, -1, 0, NULL, NULL), -KENNEL_E_NOTFOUND);
 	assert_int_equal(kennel_freeze(id, NULL), -KENNEL_E_NOTFOUND);
 	kennel_spec_free(spec);
 	spec = wish("nobody", NULL);

@@ -75,6 +75,40 @@ static void what_is_sent_is_what_is_parsed(void **state)
 	close(fds[0]);
 }
 
+static void a_descriptor_comes_with_a_message_or_is_closed(void **state)
+{
+	const uint32_t index = 3;
+	struct protocol_message got;
+	char room[PROTOCOL_ROOM];
+	int fds[2], ends[2], came_fd;
+	char c;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(protocol_send_fd(fds[0], PROTOCOL_MASTER, &index, sizeof(index), ends[1]), 0);
+	assert_int_equal(protocol_receive_fd(fds[1], room, false, &got, &came_fd, NULL), 1);
+	assert_int_equal(got.type, PROTOCOL_MASTER);
+	assert_true(came_fd >= 0 && fcntl(came_fd, F_GETFD) == FD_CLOEXEC);
+	assert_int_equal(write(came_fd, "x", 1), 1);
+	close(came_fd);
+	/* one without, then one that nobody asked for, and one with a message that is refused */
+	assert_int_equal(protocol_send(fds[0], PROTOCOL_MASTER, &index, sizeof(index)), 0);
+	assert_int_equal(protocol_receive_fd(fds[1], room, false, &got, &came_fd, NULL), 1);
+	assert_true(came_fd < 0);
+	assert_int_equal(protocol_send_fd(fds[0], PROTOCOL_MASTER, &index, sizeof(index), ends[1]), 0);
+	assert_int_equal(protocol_receive(fds[1], room, false, &got, NULL), 1);
+	assert_int_equal(protocol_send_fd(fds[0], PROTOCOL_MASTER, &index, 1, ends[1]), 0);
+	assert_int_equal(protocol_receive_fd(fds[1], room, false, &got, &came_fd, NULL), -KENNEL_E_CORRUPT);
+	assert_true(came_fd < 0);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &c, 1), 1);
+	assert_int_equal(read(ends[0], &c, 1), 0); /* nobody has the other end */
+	close(ends[0]);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void a_backlog_keeps_what_came_last(void **state)
 {
 	struct backlog *b = calloc(1, sizeof(*b));
@@ -162,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_have_exact_sizes),
 		cmocka_unit_test(what_is_sent_is_what_is_parsed),
+		cmocka_unit_test(a_descriptor_comes_with_a_message_or_is_closed),
 		cmocka_unit_test(a_backlog_keeps_what_came_last),
 		cmocka_unit_test(a_log_is_turned_over),
 		cmocka_unit_test(sequences_are_left_out),

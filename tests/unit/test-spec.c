@@ -100,6 +100,8 @@ static void test_spec_set_numbers(void **state)
 	assert_int_equal(s->pids, 500);
 	set(s, "cpus", "1.5");
 	assert_int_equal(s->cpus_milli, 1500);
+	set(s, "ttys", "12");
+	assert_int_equal(s->ttys, 12);
 }
 
 static void test_spec_set_base(void **state)
@@ -305,6 +307,8 @@ static const struct {
 	{ "io", "fast", "\"fast\" is neither KEY=RATE nor a full path", "read=10M" },
 	{ "disk", "x", "\"x\" is not a size", "0 is no limit" },
 	{ "pids", "1.5", "\"1.5\" is not a whole number", "500" },
+	{ "ttys", "x", "\"x\" is not a whole number", "12 at most" },
+	{ "ttys", "13", "\"13\" are more than 12", "12 at most" },
 	{ "cpus", "two", "\"two\" is not a number", "1.5" },
 	{ "autostart", "soon", "\"soon\" is neither yes nor no", "yes or no" },
 	{ "start-order", "-1", "\"-1\" is not a whole number", "higher ones" },
