@@ -4,7 +4,7 @@
  *
  * Layers are handed to overlay one by one and by descriptor ("lowerdir+" with FSCONFIG_SET_FD, Linux 6.13),
  * so no name can be mistaken for an option. Older kernels get the same descriptors as /proc/self/fd/N, still
- * one by one (6.7), and the oldest as one colon-separated string of such names: user text never stands in it.
+ * one by one (6.7), and older ones as one colon-separated string of such names: user text never stands in it.
  */
 #include "mount/mount.h"
 
@@ -175,7 +175,12 @@ static int set_layer(int fs_fd, const char *key, int fd)
 
 	if (sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FD, key, NULL, fd) == 0)
 		return 0;
-	if (errno != EINVAL && errno != EBADF)
+	/*
+	 * Before 6.5 overlay was not of this interface: EOPNOTSUPP, and any word would be taken as a
+	 * string and refused at the end.
+	 */
+	bool is_list = errno == EOPNOTSUPP && strcmp(key, "lowerdir+") == 0;
+	if (is_list || (errno != EINVAL && errno != EBADF && errno != EOPNOTSUPP))
 		return -1;
 	fd_name(name, fd);
 	return sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, key, name, 0);
@@ -203,7 +208,9 @@ static int set_lowers(int fs_fd, const struct mount_overlay *o)
 	for (unsigned i = 0; i < o->n_lowers; i++) {
 		if (set_layer(fs_fd, "lowerdir+", o->lower_fds[i]) == 0)
 			continue;
-		return i == 0 && errno == EINVAL ? set_all_lowers(fs_fd, o) : -1;
+		if (i == 0 && (errno == EINVAL || errno == EOPNOTSUPP))
+			return set_all_lowers(fs_fd, o);
+		return -1;
 	}
 	return 0;
 }

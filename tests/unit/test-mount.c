@@ -4,7 +4,8 @@
  * real ones.
  *
  * The wrapped calls play a kernel of a given age: one that takes layers by descriptor (6.13), one that takes
- * them one by one by name (6.6), one that knows only "lowerdir".
+ * them one by one by name (6.6), one that knows only "lowerdir" (6.5), and one before overlay learned of this
+ * interface, which swallows any string and refuses descriptors in another way.
  */
 #include "unit.h"
 
@@ -23,7 +24,7 @@
 #include "mount/mount.h"
 #include "sys/sys.h"
 
-enum kernel { KERNEL_REAL, KERNEL_6_13, KERNEL_6_7, KERNEL_5_12 };
+enum kernel { KERNEL_REAL, KERNEL_6_13, KERNEL_6_7, KERNEL_6_5, KERNEL_5_12 };
 
 static enum kernel kernel;
 static const char *refused_key; /* this option is refused with refused_errno */
@@ -63,10 +64,10 @@ int __wrap_sys_fsconfig(int fs_fd, enum sys_fsconfig_cmd cmd, const char *key, c
 	errno = refused_errno;
 	if (refused_key && strcmp(key, refused_key) == 0)
 		return -1;
-	errno = EINVAL;
+	errno = kernel == KERNEL_5_12 ? EOPNOTSUPP : EINVAL;
 	if (cmd == SYS_FSCONFIG_SET_FD && kernel != KERNEL_6_13)
 		return -1;
-	if (strcmp(key, "lowerdir+") == 0 && kernel == KERNEL_5_12)
+	if (strcmp(key, "lowerdir+") == 0 && kernel == KERNEL_6_5)
 		return -1;
 	if (cmd == SYS_FSCONFIG_SET_FD)
 		buf_printf(&calls, "%s#%d;", key, aux);
@@ -118,10 +119,13 @@ static const struct {
 	{ KERNEL_6_7, 2, true,
 	  "lowerdir+=/proc/self/fd/50;lowerdir+=/proc/self/fd/123;upperdir=/proc/self/fd/60;workdir=/proc/self/fd/61;"
 	  "userxattr=;create;mount 4;" },
+	{ KERNEL_6_5, 3, true,
+	  "lowerdir=/proc/self/fd/50:/proc/self/fd/123:/proc/self/fd/9;upperdir=/proc/self/fd/60;workdir=/proc/self/fd/61;"
+	  "userxattr=;create;mount 4;" },
 	{ KERNEL_5_12, 3, true,
 	  "lowerdir=/proc/self/fd/50:/proc/self/fd/123:/proc/self/fd/9;upperdir=/proc/self/fd/60;workdir=/proc/self/fd/61;"
 	  "userxattr=;create;mount 4;" },
-	{ KERNEL_5_12, 1, false,
+	{ KERNEL_6_5, 1, false,
 	  "lowerdir=/proc/self/fd/50;upperdir=/proc/self/fd/60;workdir=/proc/self/fd/61;create;mount 4;" },
 };
 
@@ -158,7 +162,7 @@ static void test_mount_overlay_more_lowers_than_one_option_holds(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
 		many[i] = 100000 + (int)i;
-	kernel = KERNEL_5_12;
+	kernel = KERNEL_6_5;
 	unsigned before = count_fds();
 	assert_int_equal(mount_overlay(&o), -1);
 	assert_int_equal(errno, E2BIG);
