@@ -106,7 +106,29 @@ static void become_root(const struct enter_plan *p)
 		die(p, ENTER_STEP_IDS);
 }
 
-_Noreturn void enter_guide(const struct enter_plan *p)
+static int become_command_main(void *plan)
+{
+	become_command(plan);
+}
+
+/* With a copy of our memory where this processor can't do without. */
+static int start(struct clone_args *args, const struct enter_plan *p, unsigned stack, int (*main)(void *plan))
+{
+	args->flags |= CLONE_VM;
+	args->stack = (uintptr_t)p->stacks + (uintptr_t)stack * ENTER_STACK_SIZE;
+	args->stack_size = ENTER_STACK_SIZE;
+	int pid = sys_clone3_on_stack(args, sizeof(*args), main, (void *)p);
+	if (pid >= 0 || errno != ENOSYS)
+		return pid;
+	args->flags &= ~(uint64_t)CLONE_VM;
+	args->stack = args->stack_size = 0;
+	pid = sys_clone3(args, sizeof(*args));
+	if (pid == 0)
+		main((void *)p);
+	return pid;
+}
+
+static _Noreturn void guide(const struct enter_plan *p)
 {
 	struct clone_args args = {
 		.flags = CLONE_PARENT | CLONE_FILES | CLONE_PIDFD,
@@ -131,11 +153,19 @@ _Noreturn void enter_guide(const struct enter_plan *p)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)p->cgroup_clone_fd;
 	}
-	int pid = sys_clone3(&args, sizeof(args));
+	int pid = start(&args, p, 1, become_command_main);
 	if (pid < 0)
 		die(p, ENTER_STEP_START);
-	if (pid == 0)
-		become_command(p);
 	p->shared->pid = pid;
 	_exit(0);
+}
+
+static int guide_main(void *plan)
+{
+	guide(plan);
+}
+
+int enter_start_guide(const struct enter_plan *p, struct clone_args *args)
+{
+	return start(args, p, 0, guide_main);
 }

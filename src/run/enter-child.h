@@ -9,7 +9,9 @@
  * sealed file in memory, which finds the command by the files of the inside. Until then nobody inside may
  * look at it: it is not dumpable, and its memory belongs to the user namespace that it came from.
  *
- * Caller and guide share one table of descriptors; the second one takes a copy.
+ * Caller and guide share one table of descriptors; the second one takes a copy. All three share memory,
+ * each with a stack of its own, for copies of it cost more than all that is done: the caller waits meanwhile,
+ * and is not dumpable either.
  */
 #ifndef KENNEL_RUN_ENTER_CHILD_H
 #define KENNEL_RUN_ENTER_CHILD_H
@@ -19,6 +21,7 @@
 
 #include "tty/tty.h"
 
+struct clone_args;
 struct sock_fprog;
 
 /* In the order in which they happen; init's own steps follow (run/init.h). */
@@ -44,7 +47,10 @@ struct enter_shared {
 	int master_fd; /* of its terminal, or -EBADF */
 };
 
+#define ENTER_STACK_SIZE (64u << 10)
+
 struct enter_plan {
+	void *stacks; /* of both, in turn */
 	struct enter_shared *shared;
 	int init_pidfd; /* the sandbox's first process, whose namespaces are joined */
 	unsigned long namespaces; /* CLONE_NEW*: those that are not ours */
@@ -63,6 +69,7 @@ struct enter_plan {
 	char *const *argv, *const *envp; /* of the program */
 };
 
-_Noreturn void enter_guide(const struct enter_plan *p);
+/* Flags and group of args; the pid, or -1 and errno. */
+int enter_start_guide(const struct enter_plan *p, struct clone_args *args);
 
 #endif

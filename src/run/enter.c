@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -36,6 +37,7 @@ struct enter {
 	struct cgroup_join cgroup;
 	struct strv argv, env;
 	int proc_fd, report_fd, write_fd, program_fd;
+	int dumpable; /* before */
 };
 
 static void enter_done(struct enter *e)
@@ -47,6 +49,10 @@ static void enter_done(struct enter *e)
 	close_fd(e->report_fd);
 	close_fd(e->write_fd);
 	close_fd(e->program_fd);
+	if (e->plan.stacks)
+		munmap(e->plan.stacks, 2 * ENTER_STACK_SIZE);
+	if (e->dumpable == 1)
+		(void)!sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	if (e->shared) {
 		close_fd(e->shared->pidfd);
 		close_fd(e->shared->master_fd);
@@ -202,6 +208,12 @@ static int prepare(struct enter *e, struct kennel_error **err)
 		e->shared = NULL;
 		return fail_errno(err, "make shared memory");
 	}
+	e->plan.stacks = mmap(NULL, 2 * ENTER_STACK_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (e->plan.stacks == MAP_FAILED) {
+		e->plan.stacks = NULL;
+		return fail_errno(err, "make a stack");
+	}
 	*e->shared = (struct enter_shared){ .pidfd = -EBADF, .master_fd = -EBADF };
 	e->plan.tty = e->q->spec->tty == SPEC_TTY_YES ||
 		      (e->q->spec->tty == SPEC_TTY_AUTO && tty_is_terminal(STDIN_FILENO));
@@ -271,8 +283,7 @@ static int next_report(const struct enter *e, int pidfd, struct init_report *ret
 				 { .fd = pidfd, .events = POLLIN } };
 
 	while (poll(fds, 2, -1) < 0)
-		if (errno != EINTR)
-			return fail_errno(err, "wait for the sandbox");
+		; /* a signal; errno may be that of those who share our memory */
 	/* Whoever is dead has written before. */
 	if (!fds[0].revents && poll(fds, 1, 0) <= 0)
 		return fail(err, KENNEL_E_IO, "the process in the sandbox was killed before its command ran");
@@ -284,7 +295,7 @@ static int next_report(const struct enter *e, int pidfd, struct init_report *ret
 	return n > 0;
 }
 
-static int start_guide(const struct enter *e, int *ret_pidfd, struct kennel_error **err)
+static int start_guide(struct enter *e, int *ret_pidfd, struct kennel_error **err)
 {
 	struct clone_args args = { .flags = CLONE_FILES | CLONE_PIDFD, .pidfd = (uintptr_t)ret_pidfd };
 	sigset_t all, old;
@@ -294,11 +305,10 @@ static int start_guide(const struct enter *e, int *ret_pidfd, struct kennel_erro
 		args.cgroup = (uint64_t)e->cgroup.clone_fd;
 	}
 
+	e->dumpable = sys_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* no handler of the caller's may run in the child */
-	int pid = sys_clone3(&args, sizeof(args));
-	if (pid == 0)
-		enter_guide(&e->plan);
+	int pid = enter_start_guide(&e->plan, &args);
 	int saved = errno;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	errno = saved;

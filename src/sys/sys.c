@@ -43,6 +43,61 @@ int sys_clone_on_stack(int (*main)(void *data), void *stack_top, int flags, void
 	return clone(main, stack_top, flags, data, ret_pidfd);
 }
 
+#if defined(__x86_64__) && !defined(__ILP32__)
+/* Between the call and main nothing may touch the stack, which is another one then. */
+int sys_clone3_on_stack(struct clone_args *args, size_t size, int (*main)(void *data), void *data)
+{
+	register int (*r8)(void *data) __asm__("r8") = main;
+	register void *r9 __asm__("r9") = data;
+	long r = SYS_clone3;
+
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "mov %%r9, %%rdi\n\t"
+			 "call *%%r8\n\t"
+			 "hlt\n"
+			 "1:"
+			 : "+a"(r)
+			 : "D"(args), "S"(size), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory", "cc");
+	if (r < 0)
+		errno = (int)-r;
+	return r < 0 ? -1 : (int)r;
+}
+#elif defined(__aarch64__)
+int sys_clone3_on_stack(struct clone_args *args, size_t size, int (*main)(void *data), void *data)
+{
+	register long x8 __asm__("x8") = SYS_clone3;
+	register long x0 __asm__("x0") = (long)args;
+	register size_t x1 __asm__("x1") = size;
+	register int (*x2)(void *data) __asm__("x2") = main;
+	register void *x3 __asm__("x3") = data;
+
+	__asm__ volatile("svc #0\n\t"
+			 "cbnz x0, 1f\n\t"
+			 "mov x29, xzr\n\t"
+			 "mov x0, x3\n\t"
+			 "blr x2\n\t"
+			 "brk #0\n"
+			 "1:"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3)
+			 : "memory", "cc");
+	if (x0 < 0)
+		errno = (int)-x0;
+	return x0 < 0 ? -1 : (int)x0;
+}
+#else
+int sys_clone3_on_stack(struct clone_args *args, size_t size, int (*main)(void *data), void *data)
+{
+	(void)args, (void)size, (void)main, (void)data;
+	errno = ENOSYS;
+	return -1;
+}
+#endif
+
 int sys_unshare(unsigned long flags)
 {
 	return (int)syscall(SYS_unshare, flags);

@@ -69,6 +69,11 @@ struct sys_cap_data {           /* struct __user_cap_data_struct, version 3: two
 int sys_clone3(struct clone_args *args, size_t size);
 /* libc's clone(): a task that shares our memory needs a stack of its own. ret_pidfd: with CLONE_PIDFD. */
 int sys_clone_on_stack(int (*main)(void *data), void *stack_top, int flags, void *data, int *ret_pidfd);
+/*
+ * A task that shares our memory (CLONE_VM in args) runs main on the stack that args names; main must not
+ * return. ENOSYS on processors that nobody has written it for. It shares our errno, too.
+ */
+int sys_clone3_on_stack(struct clone_args *args, size_t size, int (*main)(void *data), void *data);
 int sys_unshare(unsigned long flags);
 int sys_setns(int fd, int nstype);
 int sys_pidfd_open(pid_t pid, unsigned flags);
