@@ -13,6 +13,7 @@
 
 #include "caps/caps.h"
 #include "run/init.h"
+#include "run/label.h"
 #include "sys/sys.h"
 
 #ifndef TIOCGPTPEER
@@ -86,6 +87,9 @@ static void keep_few_files(const struct enter_plan *p)
 static _Noreturn void become_command(const struct enter_plan *p)
 {
 	keep_few_files(p);
+	/* by the machine's /proc: the one of the inside may be anything; for the program, not for us */
+	if (labels_write(p->labels, p->proc_fd) < 0)
+		die(p, ENTER_STEP_LABEL);
 	(void)!sys_keyctl_join_session(NULL); /* the caller's keys stay outside; a kernel may have none */
 	if (p->no_new_privs && sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die(p, ENTER_STEP_NO_NEW_PRIVS);

@@ -22,6 +22,7 @@
 #include "tty/tty.h"
 
 struct clone_args;
+struct labels;
 struct sock_fprog;
 
 /* In the order in which they happen; init's own steps follow (run/init.h). */
@@ -32,6 +33,7 @@ enum enter_step {
 	ENTER_STEP_PTY,
 	ENTER_STEP_START,
 	ENTER_STEP_FILES,
+	ENTER_STEP_LABEL,
 	ENTER_STEP_NO_NEW_PRIVS,
 	ENTER_STEP_SECCOMP,
 	ENTER_STEP_CAPS,
@@ -61,6 +63,8 @@ struct enter_plan {
 	int report_fd, program_fd;
 	bool tty;
 	struct tty_start tty_start;
+	const struct labels *labels; /* what the program is to be called */
+	int proc_fd; /* the machine's /proc */
 	bool no_new_privs;
 	const struct sock_fprog *filter; /* NULL: none */
 	bool set_caps;

@@ -24,6 +24,7 @@
 #include "run/enter-child.h"
 #include "run/follow.h"
 #include "run/init.h"
+#include "run/label.h"
 #include "run/plan.h"
 #include "run/program-file.h"
 #include "run/report.h"
@@ -36,8 +37,10 @@ struct enter {
 	struct enter_shared *shared;
 	struct cgroup_join cgroup;
 	struct strv argv, env;
+	struct labels labels;
 	int proc_fd, report_fd, write_fd, program_fd;
 	int dumpable; /* before */
+	int host_proc_fd;
 };
 
 static void enter_done(struct enter *e)
@@ -46,6 +49,8 @@ static void enter_done(struct enter *e)
 	strv_done(&e->argv);
 	strv_done(&e->env);
 	close_fd(e->proc_fd);
+	close_fd(e->host_proc_fd);
+	labels_done(&e->labels);
 	close_fd(e->report_fd);
 	close_fd(e->write_fd);
 	close_fd(e->program_fd);
@@ -79,6 +84,7 @@ static int open_process(struct enter *e, struct kennel_error **err)
 	e->proc_fd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (poll(&ended, 1, 0) != 0 || e->proc_fd < 0)
 		return has_ended(err);
+	e->host_proc_fd = take_fd(&proc_fd);
 	return 0;
 }
 
@@ -142,6 +148,18 @@ static int find_walls(struct enter *e, struct kennel_error **err)
 	return p->filter ? 0 :
 			   fail(err, KENNEL_E_UNSUPPORTED,
 				"kennel was built without a system call filter for this processor");
+}
+
+static int find_labels(struct enter *e, struct kennel_error **err)
+{
+	_cleanup_close_ int self_fd = openat(e->host_proc_fd, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (self_fd < 0)
+		return fail_errno(err, "look at our own process");
+	int r = labels_read(e->proc_fd, self_fd, &e->labels, err);
+	e->plan.labels = &e->labels;
+	e->plan.proc_fd = e->host_proc_fd;
+	return r;
 }
 
 /*
@@ -225,6 +243,8 @@ static int prepare(struct enter *e, struct kennel_error **err)
 	if (r == 0)
 		r = find_walls(e, err);
 	if (r == 0)
+		r = find_labels(e, err);
+	if (r == 0)
 		r = find_cgroup(e, err); /* what enters a frozen one stands still before it can say a word */
 	if (r == 0)
 		r = make_env(e, err);
@@ -252,6 +272,7 @@ static int failed(const struct enter *e, const struct init_report *r, struct ken
 		[ENTER_STEP_PTY] = "make a terminal in the sandbox",
 		[ENTER_STEP_START] = "start a process in the sandbox",
 		[ENTER_STEP_FILES] = "close descriptors",
+		[ENTER_STEP_LABEL] = "take the security label of the sandbox's first process",
 		[ENTER_STEP_NO_NEW_PRIVS] = "forbid new privileges",
 		[ENTER_STEP_SECCOMP] = "load the system call filter",
 		[ENTER_STEP_CAPS] = "drop capabilities",
@@ -271,6 +292,9 @@ static int failed(const struct enter *e, const struct init_report *r, struct ken
 			    "systemd-run --user --scope kennel enter ...");
 	if (r->step == ENTER_STEP_START && (r->errnum == EAGAIN || r->errnum == ENOMEM))
 		return hint(err, code, "the sandbox is full of processes (--pids), or is just ending");
+	if (r->step == ENTER_STEP_LABEL)
+		return hint(err, code,
+			    "AppArmor or SELinux does not let you: do it with the label that started it");
 	if (r->step == ENTER_STEP_PTY)
 		return hint(err, code, "its /dev/pts is not what it was: try --no-tty");
 	return code;
@@ -355,6 +379,7 @@ int enter_run(const struct enter_request *q, int *ret_status, struct kennel_erro
 			   .plan = { .cgroup_clone_fd = -EBADF },
 			   .cgroup = { .clone_fd = -EBADF },
 			   .proc_fd = -EBADF,
+			   .host_proc_fd = -EBADF,
 			   .report_fd = -EBADF,
 			   .write_fd = -EBADF,
 			   .program_fd = -EBADF };

@@ -117,3 +117,13 @@ usable_inside() {
 	lacks "$SECRET"
 	usable_inside
 }
+
+@test "enter: who enters has the label of the sandbox's first process, also from another one" {
+	read -r label 2>/dev/null </proc/self/attr/current || skip "kernel without labels of a security module"
+	a_sandbox
+	run_kennel exec "$ID" cat /proc/1/attr/current
+	is_status 0
+	label=$(tr -d '\0' <<<"$stdout")
+	run_kennel exec "$ID" cat /proc/self/attr/current
+	is_equal "$(tr -d '\0' <<<"$stdout")" "$label"
+}

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "base/strv.h"
+#include "run/label.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -65,6 +66,16 @@ static void check_split(const char *s)
 			abort();
 }
 
+/* It is a beginning of what there was. */
+static void check_label(const char *s, size_t size)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+
+	(void)label_parse(s, size, &b);
+	if (!b.nomem && (b.len > size || (b.len && memcmp(b.data, s, b.len) != 0)))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_free_ char *s = malloc(size + 1);
@@ -77,5 +88,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_numbers(s);
 	check_text(s);
 	check_split(s);
+	check_label(s, size);
 	return 0;
 }
