@@ -96,7 +96,8 @@ static int make_dirs(struct cgroup *cg, unsigned ctls, const struct cgroup_wish 
 	if (!left && !w->delegate)
 		return 0;
 	r = place_v2(cg, &layout, &plan, ctls, left, left & ctls ? &why : NULL);
-	if (r < 0 && cgroup_can_have_v2(&layout) && (asked = cgroup_scope_enter(cg->name, &refused)) > 0) {
+	if (r < 0 && !w->no_scope && cgroup_can_have_v2(&layout) &&
+	    (asked = cgroup_scope_enter(cg->name, &refused)) > 0) {
 		error_clear(&why);
 		cgroup_texts_done(&texts);
 		texts = (struct cgroup_texts){ 0 };

@@ -44,6 +44,7 @@ struct cgroup_wish {
 	 */
 	bool background;
 	bool delegate; /* a v2 group that cgroup_delegate() can hand over, if there can be one */
+	bool no_scope; /* systemd is not asked for one: it has just been, and did not answer */
 	const char *mountinfo; /* /proc/self/mountinfo where the caller has it; NULL: read here */
 	/*
 	 * Told of each directory before it is made, so that somebody can remove it if we are killed right

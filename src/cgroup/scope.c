@@ -4,6 +4,9 @@
  *
  * The answer to StartTransientUnit comes before the process is in its scope: a job does that. So we look at
  * our own group until it is the scope's, which is also what has to be true before a group is made in it.
+ *
+ * sd-bus would wait for 90 seconds until a bus has let it in, and 25 until that has said hello; so it is
+ * brought to that point step by step, with a clock of ours.
  */
 #include "cgroup/scope.h"
 
@@ -23,10 +26,10 @@
 #include <systemd/sd-bus.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
-#define ANSWER_US (5u * 1000 * 1000) /* a manager that does not answer is as good as none */
+#define PATIENCE_MS 5000 /* for all of it: a manager that does not answer is as good as none */
 #define STEP_NS 1000000
-#define STEPS 5000
 
 struct bus_lib {
 	void *library;
@@ -35,7 +38,10 @@ struct bus_lib {
 	__typeof__(&sd_bus_set_method_call_timeout) set_timeout;
 	__typeof__(&sd_bus_call_method) call_method;
 	__typeof__(&sd_bus_error_free) error_free;
-	__typeof__(&sd_bus_flush_close_unref) end;
+	__typeof__(&sd_bus_is_ready) is_ready;
+	__typeof__(&sd_bus_process) process;
+	__typeof__(&sd_bus_wait) wait;
+	__typeof__(&sd_bus_close_unref) end; /* one that flushed would wait */
 };
 
 static void bus_lib_done(struct bus_lib *l)
@@ -55,8 +61,12 @@ static bool load(struct bus_lib *l)
 	l->set_timeout = dlsym(l->library, "sd_bus_set_method_call_timeout");
 	l->call_method = dlsym(l->library, "sd_bus_call_method");
 	l->error_free = dlsym(l->library, "sd_bus_error_free");
-	l->end = dlsym(l->library, "sd_bus_flush_close_unref");
-	return l->open_user && l->open_system && l->set_timeout && l->call_method && l->error_free && l->end;
+	l->is_ready = dlsym(l->library, "sd_bus_is_ready");
+	l->process = dlsym(l->library, "sd_bus_process");
+	l->wait = dlsym(l->library, "sd_bus_wait");
+	l->end = dlsym(l->library, "sd_bus_close_unref");
+	return l->open_user && l->open_system && l->set_timeout && l->call_method && l->error_free &&
+	       l->is_ready && l->process && l->wait && l->end;
 }
 
 static bool is_in(const char *scope)
@@ -96,8 +106,40 @@ static int ask(const struct bus_lib *l, sd_bus *bus, const char *scope, struct k
 	return r;
 }
 
+static uint64_t left_us(int64_t until)
+{
+	const int64_t left = until - clock_ms();
+
+	return left > 0 ? (uint64_t)left * 1000 : 0;
+}
+
+/* 1 the bus has said hello, 0 it has not in time, or it is gone. */
+static bool is_let_in(const struct bus_lib *l, sd_bus *bus, int64_t until)
+{
+	int r;
+
+	while ((r = l->is_ready(bus)) == 0 && left_us(until)) {
+		r = l->process(bus, NULL);
+		if (r == 0)
+			r = l->wait(bus, left_us(until));
+		if (r < 0 && r != -EINTR)
+			break;
+	}
+	return r > 0;
+}
+
+static int have_scope(const struct bus_lib *l, sd_bus *bus, const char *scope, int64_t until,
+		      struct kennel_error **err)
+{
+	if (!is_let_in(l, bus, until) || !left_us(until))
+		return fail(err, KENNEL_E_BUSY, "the bus of systemd does not answer");
+	(void)!l->set_timeout(bus, left_us(until));
+	return ask(l, bus, scope, err);
+}
+
 int cgroup_scope_enter(const char *name, struct kennel_error **err)
 {
+	const int64_t until = clock_ms() + PATIENCE_MS;
 	_cleanup_bus_lib_ struct bus_lib l = { 0 };
 	sd_bus *bus = NULL;
 	char scope[128];
@@ -105,12 +147,11 @@ int cgroup_scope_enter(const char *name, struct kennel_error **err)
 	if (!load(&l) || (geteuid() == 0 ? l.open_system(&bus) : l.open_user(&bus)) < 0)
 		return 0;
 	(void)!snprintf(scope, sizeof(scope), "%s.scope", name);
-	(void)!l.set_timeout(bus, ANSWER_US);
-	int r = ask(&l, bus, scope, err);
+	int r = have_scope(&l, bus, scope, until, err);
 	l.end(bus);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < STEPS; i++) {
+	while (left_us(until)) {
 		if (is_in(scope))
 			return 1;
 		nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);

@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/parse.h"
 #include "base/strv.h"
 #include "cgroup/cgroup.h"
@@ -39,6 +40,7 @@
 #include "view/view.h"
 
 #define TOOL_MS 2000
+#define SILENT_MS 2000
 #define WORDS_MAX 4096
 #define LABEL_MAX 256
 
@@ -202,13 +204,14 @@ static int lock_registry(const struct check_facts *f)
 }
 
 static int probe_cgroup_ctl(unsigned ctl, const struct device_policy *devices, const char *mountinfo,
-			    struct kennel_error **ret_why)
+			    bool no_scope, struct kennel_error **ret_why)
 {
 	const struct cgroup_wish wish = {
 		.memory_bytes = ctl == CGROUP_MEMORY ? UINT64_C(1) << 30 : 0,
 		.pids = ctl == CGROUP_PIDS ? 1000 : 0,
 		.cpus_milli = ctl == CGROUP_CPU ? 1000 : 0,
 		.devices = ctl == CGROUP_DEVICES ? devices : NULL,
+		.no_scope = no_scope,
 		.mountinfo = mountinfo,
 	};
 	_cleanup_cgroup_ struct cgroup *group = NULL;
@@ -235,10 +238,13 @@ static int probe_cgroups(struct check_facts *f, struct kennel_error **err)
 		f->cgroup_v1 |= !layout.mounts[i].v2;
 		f->cgroup_v2 |= layout.mounts[i].v2;
 	}
+	bool silent = false; /* systemd, or its bus: it is waited for once */
 	for (unsigned i = 0; i < CHECK_CGROUP_CTLS; i++) {
 		if (1u << i == CGROUP_DEVICES && !f->root) /* guards nodes that only root can make */
 			continue;
-		(void)!probe_cgroup_ctl(1u << i, devices, texts.mountinfo, &f->cgroup_err[i]);
+		const int64_t begun = clock_ms();
+		int probed = probe_cgroup_ctl(1u << i, devices, texts.mountinfo, silent, &f->cgroup_err[i]);
+		silent |= probed < 0 && clock_ms() - begun >= SILENT_MS;
 	}
 	return 0;
 }

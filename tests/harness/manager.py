@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-harness/manager.py SOCKET GROUP UID [refuse] - stands for systemd on a private bus: answers StartTransientUnit with a group GROUP/NAME that
-belongs to UID, with the caller in it. What it was asked for goes to stdout.
+harness/manager.py SOCKET GROUP UID [refuse|silent|mute] - stands for systemd on a private bus: answers StartTransientUnit with a group GROUP/NAME that
+belongs to UID, with the caller in it. What it was asked for goes to stdout. "silent" lets nobody in, "mute" everybody, and then says no word.
 """
 import os
 import re
@@ -11,7 +11,7 @@ import struct
 import sys
 
 where, group, uid = sys.argv[1], sys.argv[2], int(sys.argv[3])
-refuse = len(sys.argv) > 4
+mode = sys.argv[4] if len(sys.argv) > 4 else ""
 
 
 def text(s):
@@ -50,6 +50,11 @@ def message(c):
 
 
 def serve(c):
+    if mode == "silent":
+        c.recv(1 << 16)
+        while c.recv(1 << 16):
+            pass
+        return
     pid = struct.unpack("3i", c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
     line = b""
     while line != b"BEGIN\r\n":
@@ -67,14 +72,14 @@ def serve(c):
             c.sendall(b"AGREE_UNIX_FD\r\n")
     while m := message(c):
         kind, serial, rest = m
-        if kind != 1:
+        if kind != 1 or mode == "mute":
             continue
         if b"StartTransientUnit" not in rest:
             c.sendall(answer(serial, 2, "s", text(":1.1")))
             continue
         name = re.search(rb"kennel-[\w.-]+\.scope", rest)[0].decode()
         print(name, "delegated" if b"Delegate\0\x01b\0" in rest else "", flush=True)
-        if refuse:
+        if mode == "refuse":
             c.sendall(answer(serial, 3, "s", text("not today")))
         else:
             put_in_scope(name, pid)

@@ -28,7 +28,7 @@ remove_group() {
 	wait_for 5 rmdir "$GROUP"
 }
 
-# manager [refuse]
+# manager [refuse|silent|mute]
 manager() {
 	background /usr/bin/python3 "$KENNEL_STAGE/tests/harness/manager.py" "$T/bus" "$GROUP" "$(id -u "$KENNEL_TEST_USER")" "$@"
 	MANAGER=$T/out.$LIB_STARTED
@@ -80,4 +80,23 @@ nothing_in() {
 	of_user run --base "$T/base" --net none --pids 20 -- /bin/sh -c 'echo had'
 	is_status 125
 	has "not today" "$stderr"
+}
+
+# sd-bus alone would wait 90 seconds, or 25.
+@test "scope: a bus that lets nobody in, or says no hello, is waited for seconds, and by check once" {
+	local mode pid pids=()
+	for mode in silent mute; do
+		background /usr/bin/python3 "$KENNEL_STAGE/tests/harness/manager.py" "$T/bus-$mode" "$GROUP" 0 $mode
+		wait_for 10 says "$T/out.$LIB_STARTED" up
+		timeout -k 5 20 runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$T/runtime-of-user" \
+			DBUS_SESSION_BUS_ADDRESS="unix:path=$T/bus-$mode" "$KENNEL" check </dev/null >"$T/check-$mode" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		status=0
+		wait "$pid" || status=$?
+		[ "$status" -ne 124 ]
+	done
+	grep -q memory "$T/check-silent"
+	grep -q memory "$T/check-mute"
 }
