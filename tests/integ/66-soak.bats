@@ -3,7 +3,8 @@
 # runs-as: root user
 #
 # The same again and again, ended each time in another way: nothing may grow. KENNEL_TEST_SOAK=300 is the whole of it, to be run with
-# BATS_TEST_TIMEOUT=3000 by who has changed what starts or ends a container; it tells the figures.
+# BATS_TEST_TIMEOUT=3000 by who has changed what starts or ends a container; it tells the figures. With KENNEL_TEST_SOAK_BASE=DIRECTORY, where
+# a distribution with systemd lies, that is booted as often.
 
 load lib
 
@@ -106,4 +107,41 @@ end_in_some_way() {
 		echo "# monitors of the cycles held ${held[small]} and ${held[whole]-no} descriptors each time;"
 		echo "# runtime entries $entries_before and $(entries), processes $ours_before and $(ours)"
 	} >&3
+}
+
+# has_login NAME: of this start, whatever its console showed before.
+has_login() {
+	"$KENNEL" exec "$1" -- sh -c 'systemctl is-active -q multi-user.target && grep -qsx agetty /proc/[0-9]*/comm' 2>/dev/null
+}
+
+# An ordinary user has a control group to hand over only where one is delegated, so there the same runs without its init.
+@test "soak: a whole distribution boots, is entered and ends in each way, over and over" {
+	[ -n "${KENNEL_TEST_SOAK_BASE-}" ] || skip "takes minutes and a distribution: KENNEL_TEST_SOAK_BASE=DIRECTORY"
+	local n status entries_before ours_before mounts_before boot=() held=0 early=0
+	[ "$EUID" -ne 0 ] || boot=(--boot)
+	"$KENNEL" create -P "$T/store" --base "$KENNEL_TEST_SOAK_BASE" --net none "${boot[@]}" debian
+	entries_before=$(entries)
+	ours_before=$(ours)
+	mounts_before=$(wc -l </proc/self/mountinfo)
+	for ((n = 0; n < CYCLES; n++)); do
+		"$KENNEL" start -q -P "$T/store" debian
+		[ "$n" -ne 0 ] || held=$(descriptors "$(number debian pid)")
+		is_equal "$(descriptors "$(number debian pid)")" "$held"
+		# each seventh is ended while it boots
+		if [ "$EUID" -eq 0 ] && [ $((n % 7)) -ne 6 ]; then
+			wait_for 100 has_login debian
+		else
+			early=$((early + 1))
+		fi
+		is_equal "$("$KENNEL" exec debian -- sh -c 'echo in')" in
+		status=0
+		echo 'exit 3' | "$KENNEL" enter debian >/dev/null 2>&1 || status=$?
+		is_equal "$status" 3
+		end_in_some_way "$n" debian
+		"$KENNEL" wait -P "$T/store" -t 60 debian
+		is_equal "$(entries)" "$entries_before"
+	done
+	is_equal "$(wc -l </proc/self/mountinfo)" "$mounts_before"
+	wait_for 20 sh -c "[ \$(pgrep -c -u $EUID '^(kennel|kjanitor|kennel-monitor|kennel-view|pasta)') -le $ours_before ]"
+	echo "# $CYCLES cycles of $KENNEL_TEST_SOAK_BASE, $early of them without waiting for a login: monitors held $held descriptors each time" >&3
 }
