@@ -152,6 +152,75 @@ def measure(bench, ours, peer):
     return figures
 
 
+# --- a whole Debian
+
+class Machines:
+    """The same root twice, booted by kennel and by lxc until a login is on the console."""
+    def __init__(self, bench, directory, root):
+        self.kennel, self.store = bench.kennel, os.path.join(directory, "machines")
+        self.lxc = os.path.join(directory, "lxc-machines")
+        self.console = os.path.join(directory, "console")
+        subprocess.run([self.kennel, "create", "-P", self.store, "--base", root, "--net", "none", "--boot", "debian"],
+                       check=True, stdin=NULL)
+        os.makedirs(os.path.join(self.lxc, "debian/delta"))
+        with open(os.path.join(self.lxc, "debian/config"), "w") as f:
+            f.write(f"lxc.include = /usr/share/lxc/config/common.conf\nlxc.rootfs.path = overlayfs:{root}:{self.lxc}/debian/delta\n"
+                    f"lxc.uts.name = debian\nlxc.net.0.type = empty\nlxc.console.logfile = {self.console}\n"
+                    "lxc.apparmor.profile = unconfined\n")
+        self.where = ("-P", self.lxc, "-n", "debian")
+
+    def log(self, who):
+        """A file in both cases, so that looking costs both the same."""
+        path = (os.path.join(self.store, "debian/console.log"), self.console)[who]
+        with contextlib.suppress(OSError), open(path, "rb") as f:
+            return f.read()
+        return b""
+
+    def boot(self, who, patience=60):
+        """Milliseconds until there is one login more on its console."""
+        seen = self.log(who).count(b"login:")
+        argv = ([self.kennel, "start", "-q", "-P", self.store, "debian"], command("lxc-start", *self.where))[who]
+        begun = time.perf_counter()
+        subprocess.run(argv, check=True, stdin=NULL, stdout=NULL, stderr=NULL)
+        while self.log(who).count(b"login:") <= seen:
+            if time.perf_counter() - begun > patience:
+                raise BenchError("no login came")
+            time.sleep(0.01)
+        return (time.perf_counter() - begun) * 1000
+
+    def end(self, who):
+        argv = ([self.kennel, "stop", "-q", "--kill", "debian"], command("lxc-stop", "-k", *self.where))[who]
+        subprocess.run(argv, check=False, stdin=NULL, stdout=NULL, stderr=NULL)
+
+    def remove(self):
+        self.end(0)
+        self.end(1)
+        subprocess.run([self.kennel, "rm", "--force", "-P", self.store, "debian"], stdin=NULL, stdout=NULL, check=False)
+
+
+def boots(bench, directory, at_end):
+    what = "boot of Debian to a login, against lxc-start"
+    root = os.environ.get("KENNEL_BENCH_DEBIAN")
+    if not root:
+        return Row(what, note="name its directory: KENNEL_BENCH_DEBIAN")
+    if not shutil.which("lxc-start"):
+        return Row(what, note="lxc-start is not installed")
+    machines = Machines(bench, directory, root)
+    at_end.callback(machines.remove)
+    figures = ([], [])
+    for n in range(-1, bench.few(9, 3)):
+        for who in ((0, 1) if n % 2 else (1, 0)):
+            try:
+                ms = machines.boot(who)
+            except (BenchError, subprocess.CalledProcessError) as e:
+                return Row(what, note=f"{('kennel', 'lxc')[who]} does not boot it here: {e}")
+            finally:
+                machines.end(who)
+            if n >= 0:
+                figures[who].append(ms)
+    return paired(what, *figures)
+
+
 def lives(bench):
     if not shutil.which("busybox"):
         return [Row("containers in the background", note="busybox is not installed")]
@@ -171,4 +240,5 @@ def lives(bench):
                      paired(f"stop by killing, against {peer.name}", f[0, "stop"], f[1, "stop"]),
                      paired(f"one command in a running one, against {peer.enter_name}", f[0, "enter"], f[1, "enter"])]
         rows.append(entering(bench, ours))
+        rows.append(boots(bench, d, at_end))
     return rows
