@@ -52,13 +52,17 @@ static int changed_at(int root_fd, const char *path, struct timespec *ret)
 static int put_header(const struct unreadable_query *q, struct buf *b, struct kennel_error **err)
 {
 	gid_t groups[GROUPS_MAX];
-	struct stat st;
+	struct statx st;
 	int n = getgroups(GROUPS_MAX, groups);
 
-	if (fstat(q->root_fd, &st) < 0)
+	if (statx(q->root_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
 		return fail_errno(err, "look at the root");
-	buf_printf(b, "kennel unreadable 1 root %llx:%llx system %d ids %u %u", (unsigned long long)st.st_dev,
-		   (unsigned long long)st.st_ino, q->is_system, geteuid(), getegid());
+	/* A directory that took the number of one that is gone was born at another time. */
+	const struct statx_timestamp born = st.stx_mask & STATX_BTIME ? st.stx_btime : st.stx_ctime;
+
+	buf_printf(b, "kennel unreadable 2 root %x:%x:%llx born %lld.%u system %d ids %u %u",
+		   st.stx_dev_major, st.stx_dev_minor, (unsigned long long)st.stx_ino, (long long)born.tv_sec,
+		   born.tv_nsec, q->is_system, geteuid(), getegid());
 	for (int i = 0; i < n; i++)
 		buf_printf(b, " %u", groups[i]);
 	for (const char *const *s = q->skip; s && *s; s++) {

@@ -383,6 +383,18 @@ for name in sys.argv[1:]:
 	is_equal "$stdout" "closed $me 0"$'\n'"covered $me 644"$'\n'"dir $me 0"$'\n'"other $me 0"$'\nopen\nnew\nclosed\ncovered\ndir2'
 }
 
+@test "user: a layer is looked at anew where another one had its inode number before" {
+	mkdir -p "$T/layer/opt"
+	inside --layer "$T/layer" -- true
+	rm -r "$T/layer"
+	mkdir -p "$T/layer/opt"
+	echo closed >"$T/layer/opt/closed"
+	chmod 0 "$T/layer/opt/closed"
+	inside --layer "$T/layer" -- 'cat /opt/closed; stat -c %s /opt/closed'
+	is_status 0
+	is_equal "$stdout" 0
+}
+
 @test "user: --device is what this user may open" {
 	inside --device /dev/fuse -- '[ -c /dev/fuse ] && exec 3<>/dev/fuse && echo open'
 	is_status 0
