@@ -14,10 +14,12 @@
 #include <fcntl.h>
 #include <linux/btrfs.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -29,6 +31,7 @@
 #define EXT4_SUPER 1024
 #define E2FSCK_MAX_GOOD 1 /* "errors corrected" */
 #define LOCK_STEP_MS 5
+#define LINGER_MS 10000u /* until the mount of one that has ended is gone */
 
 bool disk_has_format(const char *format)
 {
@@ -99,22 +102,43 @@ static int find_loop(const struct stat *st)
 	return number;
 }
 
+/*
+ * Has who took a lock on this file ended? Then only the kernel still holds it, until it has taken the mount
+ * apart, which takes seconds on a busy disk. A process of another pid namespace is 0 there: not known.
+ */
+static bool holder_has_ended(const struct stat *st)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/locks", "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		unsigned major, minor;
+		unsigned long ino;
+		int pid;
+
+		if (sscanf(line, "%*s FLOCK %*s WRITE %d %x:%x:%lu", &pid, &major, &minor, &ino) == 4 &&
+		    makedev(major, minor) == st->st_dev && ino == st->st_ino)
+			return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+	}
+	return false;
+}
+
 int disk_lock(int file_fd, const char *name, unsigned wait_ms, struct kennel_error **err)
 {
 	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 	struct stat st;
 
+	if (fstat(file_fd, &st) < 0)
+		return fail_errno(err, "look at \"%s\"", name);
 	for (unsigned waited = 0; flock(file_fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return fail_errno(err, "lock \"%s\"", name);
-		if (waited >= wait_ms)
+		if (waited >= wait_ms && (waited >= LINGER_MS || !holder_has_ended(&st)))
 			return hint(
 				err, fail(err, KENNEL_E_BUSY, "\"%s\" is in use by another kennel", name),
 				"see \"kennel list\"; a copy of the file can be used at the same time");
 		nanosleep(&step, NULL);
 	}
-	if (fstat(file_fd, &st) < 0)
-		return fail_errno(err, "look at \"%s\"", name);
 	/* One that goes away by itself has no name in /sys any more once our lock is to be had. */
 	int loop = find_loop(&st);
 	if (loop >= 0)

@@ -29,9 +29,8 @@ bool disk_has_format(const char *format);
 int disk_make(int file_fd, const char *format, uint64_t size_bytes, struct kennel_error **err) MUST_CHECK;
 
 /*
- * Takes the lock of file_fd, which is to be the only user. Waits wait_ms for one who is just going. BUSY:
- * it is
- * in use by another kennel, or mounted by other means.
+ * Takes the lock of file_fd, which is to be the only user. Waits wait_ms for one who is just going, longer
+ * where that process has ended already. BUSY: it is in use by another kennel, or mounted by other means.
  */
 int disk_lock(int file_fd, const char *name, unsigned wait_ms, struct kennel_error **err) MUST_CHECK;
 
