@@ -45,6 +45,8 @@
 	  "auto no" }, \
 	{ 0, "cap-add", "CAP", OPT_SETTING, 0, "keep a capability, e.g. NET_ADMIN, or ALL", NULL }, \
 	{ 0, "cap-drop", "CAP", OPT_SETTING, 0, "drop a capability, or ALL", NULL }, \
+	{ 0, "nest", NULL, OPT_SETTING, 0, "other containers can be made inside, by kennel, Podman or LXC", \
+	  NULL }, \
 	{ 0, "no-new-privs", NULL, OPT_SETTING, 0, "setuid programs and file capabilities give nothing", \
 	  NULL }, \
 	{ 0, "device", "PATH[:rwm]", OPT_SETTING, 0, \

@@ -170,7 +170,7 @@ static int read_manifest(struct keeping *k, struct kennel_error **err)
 	if (r == 0 && !k->manifest.base_id)
 		r = keep_base_id(k->spec, false, &k->manifest.base_id, err);
 	/* In memory an ordinary user's ids are those inside; in a directory they are not. */
-	if (r == 0 && k->sb->rootless) {
+	if (r == 0 && k->sb->rootless && !k->sb->deep) {
 		k->manifest.shifted = true;
 		k->manifest.ids = k->sb->user_map;
 	}

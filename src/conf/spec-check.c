@@ -22,6 +22,12 @@ static int check_isolate(const struct spec *s, struct kennel_error **err)
 		return hint(err,
 			    fail(err, KENNEL_E_INVALID, "isolation \"user\" can't go without shifted ids"),
 			    "take --isolate ns, or leave out --idmap no");
+	if (s->nest && (s->isolate == SPEC_ISOLATE_FS || s->isolate == SPEC_ISOLATE_NS))
+		return hint(
+			err,
+			fail(err, KENNEL_E_INVALID, "--nest needs isolation \"user\", not \"%s\"",
+			     spec_isolate_name(s->isolate)),
+			"only there is root of the inside allowed to make namespaces and mounts of its own");
 	if (s->isolate != SPEC_ISOLATE_FS)
 		return 0;
 	if (s->boot)

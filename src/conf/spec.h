@@ -54,6 +54,7 @@ struct spec {
 	uint64_t size_bytes;            /* of the delta in memory; 0: half of the memory */
 	uint64_t cap_add, cap_drop;     /* bit masks of 1 << CAP_*; "ALL" sets all bits */
 	bool no_new_privs;
+	bool nest; /* other containers are to be made inside */
 	enum spec_net net;
 	char *net_where;                /* NS: a path, clean; CONTAINER: a name or an id; else NULL */
 	struct spec_interface *interfaces;      /* iff SPEC_NET_INTERFACES */

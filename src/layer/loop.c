@@ -29,8 +29,7 @@ static int open_control(struct kennel_error **err)
 	int errnum = errno;
 	int r = fail_errno(err, "open \"/dev/loop-control\"");
 	if (errnum == ENOENT || errnum == ENODEV)
-		return hint(err, -KENNEL_E_UNSUPPORTED,
-			    "this kernel has no loop devices here: modprobe loop");
+		return hint(err, -KENNEL_E_UNSUPPORTED, "modprobe loop; inside of a sandbox there are none");
 	if (r == -KENNEL_E_PERM)
 		return hint(err, r, "only root may use loop devices");
 	return r;

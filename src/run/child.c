@@ -35,6 +35,7 @@
 #include "net/nat.h"
 #include "net/tap.h"
 #include "run/init.h"
+#include "run/nest.h"
 #include "sys/sys.h"
 
 #define PTY_MAX "1024"          /* ptys of one sandbox; the machine has 4096 in all (kernel.pty.max) */
@@ -491,6 +492,35 @@ static void make_proc_and_sys(struct child_at *at, int root_fd, int sys_fd)
 	if (at->p->new_sys)
 		sys_fd = mount_new("sysfs", flags | SYS_MOUNT_ATTR_RDONLY);
 	mount_at(at, root_fd, sys_fd, "sys", CHILD_STEP_SYS);
+	if (!at->p->shared->mount_cgroup)
+		return;
+	const bool owns = at->p->shared->handed_over;
+	int fd = mount_new("cgroup2", flags | (owns ? 0 : SYS_MOUNT_ATTR_RDONLY));
+	if (fd >= 0 || owns)
+		mount_at(at, root_fd, fd, "sys/fs/cgroup", CHILD_STEP_CGROUP_MOUNT);
+}
+
+/* One by one: the delta may be anybody's work, and a link in it leads out. */
+static void bind_nest(struct child_at *at, int root_fd)
+{
+	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	const struct sys_mount_attr attr = { .attr_set = SYS_MOUNT_ATTR_NODEV };
+	int nest_fd = openat(at->p->shared->delta_fd, NEST_DIR, flags);
+
+	for (unsigned i = 0; i < at->p->n_nest; i++) {
+		const struct nest_place *n = &at->p->nest[i];
+		int place_fd = openat(nest_fd, n->name, flags);
+		int target_fd = pin_made(root_fd, n->target, true, 0755);
+		int fd = place_fd < 0 ? -1 : sys_open_tree(place_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+
+		if (target_fd < 0 || fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0 ||
+		    mount_attach(fd, target_fd) < 0)
+			die(at, CHILD_STEP_NEST);
+		close(place_fd);
+		close(target_fd);
+		close(fd);
+	}
+	close(nest_fd);
 }
 
 static void cover(struct child_at *at, int root_fd)
@@ -612,6 +642,8 @@ static void build_root(struct child_at *at)
 	make_dev(at, root_fd, first_dev);
 	make_proc_and_sys(at, root_fd, sys_fd);
 	cover(at, root_fd);
+	if (p->n_nest)
+		bind_nest(at, root_fd);
 	attach_binds(at, root_fd, first_bind);
 
 	if (fchdir(root_fd) < 0 || sys_pivot_root(".", ".") < 0 || sys_umount2(".", MNT_DETACH) < 0 ||

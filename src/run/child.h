@@ -20,6 +20,7 @@
 #include "conf/spec.h"
 #include "tty/tty.h"
 
+struct nest_place;
 struct sock_fprog;
 
 /*
@@ -50,6 +51,8 @@ enum child_step {
 	CHILD_STEP_PROC,
 	CHILD_STEP_SYS,
 	CHILD_STEP_MASK,
+	CHILD_STEP_NEST,
+	CHILD_STEP_CGROUP_MOUNT,
 	CHILD_STEP_BIND,
 	CHILD_STEP_PTY,
 	CHILD_STEP_PIVOT,
@@ -109,6 +112,8 @@ struct child_shared {
 	int fuse_fds[CHILD_MAX_FDS], view_fds[CHILD_MAX_FDS];
 	int init_fd;            /* the memory file of init */
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
+	bool mount_cgroup; /* the group that it is in at /sys/fs/cgroup, to be written to if it was handed over */
+	bool handed_over;
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
 	int tty_fds[SPEC_TTYS_MAX]; /* the same of further ones, which are pts/1 and so on */
@@ -164,6 +169,8 @@ struct child_plan {
 	/* directories below the root that get a read-only bind on themselves */
 	const char *const *read_only;
 	unsigned n_read_only;
+	const struct nest_place *nest; /* directories of the delta that are bound as they are, or NULL */
+	unsigned n_nest;
 	bool tty;
 	unsigned n_ttys;
 	struct tty_start tty_start;

@@ -7,10 +7,12 @@
  * only for a container, for a throwaway's base is there as long as it runs.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "path/path.h"
+#include "run/nest.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
@@ -104,7 +106,7 @@ int describe_start(const struct launch *l, bool in_file, struct buf *b, struct k
 	};
 
 	/* In memory the inside's own file system has its ids; on disk they are those of the machine. */
-	m.shifted = sb->rootless && sb->keep && !in_file;
+	m.shifted = sb->rootless && !sb->deep && sb->keep && !in_file;
 	if (m.shifted)
 		m.ids = sb->user_map;
 	if (spec->base_layers.n)
@@ -116,6 +118,12 @@ int describe_start(const struct launch *l, bool in_file, struct buf *b, struct k
 		r = manifest_plants_add(&m.planted, 0, new_places[i], MANIFEST_PLACE, NULL, err);
 	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
 		r = add_places(&m, spec->mounts[i].target, err);
+	for (unsigned i = 0; spec->nest && i < nest_places_n && r == 0; i++) {
+		char target[64];
+
+		snprintf(target, sizeof(target), "/%s", nest_places[i].target);
+		r = add_places(&m, target, err);
+	}
 	if (r == 0 && sb->keep)
 		r = keep_carry_over(sb->keep, &m, err);
 	if (r == 0) {

@@ -315,7 +315,7 @@ int hooks_start_host(struct launch *l, struct kennel_error **err)
 		return r;
 	snprintf(h->pid, sizeof(h->pid), "KENNEL_PID=%d", l->sb->init_pid);
 	/* Before it executes anything the kernel shows the root of another user's process to root alone. */
-	if (!l->sb->rootless)
+	if (!l->sb->rootless || l->sb->deep)
 		snprintf(h->root, sizeof(h->root), "KENNEL_ROOT=/proc/%d/root", l->sb->init_pid);
 	r = run_all(h, SPEC_HOOK_START_HOST, err);
 	h->pid[0] = h->root[0] = '\0';

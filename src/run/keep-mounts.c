@@ -148,7 +148,7 @@ int keep_place_mounts(struct launch *l, struct kennel_error **err)
 {
 	const struct keep *k = l->sb->keep;
 
-	int r = k && !k->box && l->sb->rootless ? check_ids(l, err) : 0;
+	int r = k && !k->box && l->sb->rootless && !l->sb->deep ? check_ids(l, err) : 0;
 	if (r == 0)
 		r = number(l, err);
 	/* An ordinary user's delta has one place for all mounts, and its own ids. */

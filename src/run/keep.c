@@ -330,6 +330,21 @@ int keep_begin(struct launch *l, struct kennel_error **err)
 	return 0;
 }
 
+int keep_again(struct keep *k, struct manifest_plants *planted, struct kennel_error **err)
+{
+	struct manifest_plants *old = &k->manifest.planted, was = *old;
+	int r = 0;
+
+	for (size_t i = 0; i < old->n && r == 0; i++)
+		if (old->items[i].kind == MANIFEST_PLACE)
+			r = manifest_plants_add(planted, old->items[i].mount, old->items[i].rel,
+						MANIFEST_PLACE, NULL, err);
+	*old = *planted;
+	*planted = was;
+	manifest_plants_sort(old);
+	return r;
+}
+
 int keep_fail_xattr(const struct keep *k, struct kennel_error **err)
 {
 	return hint(err,

@@ -31,6 +31,7 @@
 #include "run/init.h"
 #include "run/limits.h"
 #include "run/masks.h"
+#include "run/nest.h"
 #include "run/report.h"
 #include "run/rootless.h"
 #include "run/sandbox.h"
@@ -135,6 +136,7 @@ static int plan_facts_read(struct launch *l, struct plan_facts *f, char *cwd, si
 		.lang = getenv("LANG"),
 		.initial_user_ns = sb->initial_user_ns,
 		.privileged = geteuid() == 0,
+		.view = sb->rootless,
 		.stdin_is_tty = isatty(STDIN_FILENO),
 		.total_memory = (uint64_t)info.totalram * info.mem_unit,
 		.all_caps = caps_all(),
@@ -269,7 +271,8 @@ static int plan_devices(struct launch *l, struct kennel_error **err)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++)
 		l->dev_binds[i] = device_nodes[i].name;
-	for (size_t i = 0; l->sb->rootless && i < l->spec->n_devices; i++) {
+	const bool binds = l->sb->rootless || !l->sb->initial_user_ns;
+	for (size_t i = 0; binds && i < l->spec->n_devices; i++) {
 		const char *path = l->spec->devices[i].path;
 		struct stat st;
 
@@ -328,7 +331,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 			c->own_view = i;
 		}
 	c->keep_fd = sb->rootless && sb->keep ? sb->keep->c.dir_fd : -EBADF;
-	c->tap = sb->rootless && p->net == SPEC_NET_NAT && net_nat_available();
+	c->tap = sb->rootless && !sb->deep && p->net == SPEC_NET_NAT && net_nat_available();
 	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);
 	snprintf(l->delta_inodes, sizeof(l->delta_inodes), "%llu", (unsigned long long)p->inodes);
 	c->delta_size = l->delta_size;
@@ -344,7 +347,9 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 		return r;
 	c->new_sys = p->new_sys;
 	c->masks = masks;
-	c->n_masks = walled ? masks_n : 0;
+	c->n_masks = walled && !l->spec->nest ? masks_n : 0;
+	c->nest = nest_places;
+	c->n_nest = l->spec->nest ? nest_places_n : 0;
 	c->read_only = read_only_paths;
 	c->n_read_only = p->isolate == SPEC_ISOLATE_NS ? read_only_paths_n : 0;
 	c->tty = p->tty;
@@ -388,7 +393,7 @@ static bool wants_cgroup(const struct launch *l)
 {
 	const struct spec *s = l->spec;
 
-	return run_limits_any(s) || s->background || s->boot || l->sb->plan->device_policy;
+	return run_limits_any(s) || s->background || s->boot || s->nest || l->sb->plan->device_policy;
 }
 
 /* The janitor removes it after us, also if we are killed before we know that it is there. */
@@ -417,7 +422,7 @@ static int make_cgroup(struct launch *l, struct kennel_error **err)
 	struct cgroup_wish wish = {
 		.devices = devices,
 		.background = l->spec->background,
-		.delegate = l->spec->boot,
+		.delegate = l->spec->boot || l->spec->nest,
 		.note = note_group,
 		.note_data = &sb->work,
 	};
@@ -446,8 +451,12 @@ static int delegate(struct launch *l, struct kennel_error **err)
 
 	int r = cgroup_delegate(sb->cgroup, uid, own ? getegid() : uid, err);
 	if (r == 0)
-		log_warn(&sb->log,
-			 "no control group could be delegated: systemd will not boot inside, others may");
+		log_warn(&sb->log, "no control group could be delegated: %s",
+			 l->spec->boot ? "systemd will not boot inside, others may" :
+					 "containers inside have none");
+	/* A system that boots mounts it by itself, at the place and in the way that it wants. */
+	l->shared->mount_cgroup = l->spec->nest && !l->spec->boot;
+	l->shared->handed_over = r > 0;
 	return MIN(r, 0);
 }
 
@@ -484,7 +493,7 @@ static int equip(struct launch *l, struct kennel_error **err)
 		if (l->user_ns_fd < 0)
 			return fail_errno(err, "open the user namespace");
 	}
-	if (l->spec->boot) {
+	if (l->spec->boot || l->spec->nest) {
 		int r = delegate(l, err);
 		if (r < 0)
 			return r;
@@ -523,7 +532,7 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	struct sandbox *sb = l->sb;
 
 	choose_map(l);
-	int r = sb->rootless && !l->mapping ? idmap_pick_user(&sb->user_map, err) : 0;
+	int r = sb->rootless && !l->mapping ? rootless_pick_ids(l, err) : 0;
 	if (r == 0 && sb->rootless)
 		r = rootless_check(l, err);
 	if (r == 0)
@@ -603,8 +612,10 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	return sb;
 }
 
+enum refusal { REFUSED_LEVEL = 1 << 0, REFUSED_STACK = 1 << 1 };
+
 static int start_at(const struct spec *spec, const struct log_sink *log, struct keep *keep,
-		    enum spec_isolate level, bool *ret_refused, struct sandbox **ret,
+		    enum spec_isolate level, bool deep, unsigned *ret_refused, struct sandbox **ret,
 		    struct kennel_error **err)
 {
 	char cwd[4096];
@@ -637,7 +648,8 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 		keep_say(keep, sb->id, 0);
 	if (r == 0 && keep)
 		r = hooks_begin(keep->hooks, sb->id, err);
-	sb->rootless = geteuid() != 0;
+	sb->deep = deep;
+	sb->rootless = geteuid() != 0 || deep;
 	if (r == 0)
 		r = idmap_is_initial(&sb->initial_user_ns, err);
 	if (r == 0) {
@@ -667,7 +679,10 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 	else
 		call_off(&l);
 	/* In a user namespace ns is no weaker level to fall back to: the device policy can't be had there. */
-	*ret_refused = l.level_refused && sb->initial_user_ns;
+	*ret_refused = (l.level_refused && sb->initial_user_ns ? REFUSED_LEVEL : 0) |
+		       (l.stack_is_full && !sb->initial_user_ns && !sb->rootless ? REFUSED_STACK : 0);
+	if (l.stack_is_full && keep && keep_again(keep, &sb->planted, NULL) < 0)
+		*ret_refused = 0;
 	launch_done(&l);
 	if (r < 0) {
 		sb->keep = NULL; /* the caller's: there may be a second attempt */
@@ -693,16 +708,22 @@ static int hint_at_limit(int r, struct kennel_error **err)
 static int start(const struct spec *spec, const struct log_sink *log, struct keep *keep, struct sandbox **ret,
 		 struct kennel_error **err)
 {
-	bool refused = false;
+	unsigned refused = 0;
 
-	int r = hint_at_limit(start_at(spec, log, keep, SPEC_ISOLATE_USER, &refused, ret, err), err);
-	if (r == 0 || !refused || spec->isolate != SPEC_ISOLATE_AUTO || geteuid() != 0)
+	int r = start_at(spec, log, keep, SPEC_ISOLATE_USER, false, &refused, ret, err);
+	if (r < 0 && (refused & REFUSED_STACK)) {
+		error_clear(err);
+		r = start_at(spec, log, keep, SPEC_ISOLATE_USER, true, &refused, ret, err);
+	}
+	r = hint_at_limit(r, err);
+	if (r == 0 || !(refused & REFUSED_LEVEL) || spec->isolate != SPEC_ISOLATE_AUTO || geteuid() != 0)
 		return r;
 	/* Nobody asked for a level: the strongest one that works, and one line that says so. */
 	log_warn(log, "isolation ns instead of user: %s",
 		 err && *err ? kennel_error_message(*err) : "the kernel refused");
 	error_clear(err);
-	return hint_at_limit(start_at(spec, log, keep, SPEC_ISOLATE_NS, &refused, ret, err), err);
+	r = start_at(spec, log, keep, SPEC_ISOLATE_NS, false, &refused, ret, err);
+	return hint_at_limit(r, err);
 }
 
 int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sandbox **ret,
@@ -721,8 +742,14 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 		r = sockets_find(use, &sockets, err);
 		use = &sockets.spec;
 	}
+	struct nest nest = { 0 };
+	if (r == 0 && use->nest) {
+		r = nest_equip(use, log, &nest, err);
+		use = &nest.spec;
+	}
 	if (r == 0)
 		r = start(use, log, keep, ret, err);
+	nest_done(&nest);
 	sockets_done(&sockets);
 	if (r < 0 && keep)
 		hooks_end(keep->hooks, "failed", 125);

@@ -125,7 +125,7 @@ bool pack_can_clone_early(const struct launch *l, enum spec_isolate level)
 		s->isolate == SPEC_ISOLATE_USER ||
 		(s->isolate == SPEC_ISOLATE_AUTO && level == SPEC_ISOLATE_USER && s->idmap != SPEC_IDMAP_NO);
 	/* A device that may not be written at user needs the device policy of a control group. */
-	bool group = run_limits_any(s) || s->n_devices || s->background || s->boot;
+	bool group = run_limits_any(s) || s->n_devices || s->background || s->boot || s->nest;
 
 	/* An ordinary user's child opens a FUSE device for each view before all else: here there is one. */
 	bool one_view = !s->base_path && !s->base_layers.n && !s->layers.n && !l->sb->keep;

@@ -69,6 +69,9 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 	default:
 		assert(!"spec_check() has refused the others");
 	}
+	if (spec->nest && p->isolate != SPEC_ISOLATE_USER)
+		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "--nest needs isolation \"user\""),
+			    "\"kennel check\" says what it lacks here");
 	if (!facts->privileged && p->isolate != SPEC_ISOLATE_USER && facts->initial_user_ns)
 		return hint(err,
 			    fail(err, KENNEL_E_PERM, "isolation %s needs root",
@@ -389,7 +392,7 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	p->n_ttys = spec->background ? (unsigned)spec->ttys : 0;
 	p->tty = spec->tty == SPEC_TTY_YES || (spec->tty == SPEC_TTY_AUTO && facts->stdin_is_tty);
-	p->view = !facts->privileged;
+	p->view = facts->view;
 	p->size_bytes = run_limits_room(spec, facts->total_memory);
 	p->inodes = run_limits_inodes(p->size_bytes);
 	int r = plan_level(p, spec, facts, level, err);

@@ -21,6 +21,7 @@ struct plan_facts {
 	const char *term, *lang;        /* of the caller, or NULL */
 	bool initial_user_ns;
 	bool privileged;                /* root in the initial user namespace */
+	bool view; /* a server shows the machine: see plan.view */
 	bool stdin_is_tty;
 	uint64_t total_memory;          /* bytes */
 	uint64_t all_caps;

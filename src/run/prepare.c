@@ -18,6 +18,7 @@
 #include "layer/layer.h"
 #include "mount/mount.h"
 #include "path/path.h"
+#include "run/nest.h"
 #include "run/sandbox.h"
 #include "run/views.h"
 #include "sys/sys.h"
@@ -486,6 +487,8 @@ int prepare_trees(struct launch *l, struct kennel_error **err)
 
 	int r = make_delta(l, err);
 	const int scratch_fd = sb->scratch_fd >= 0 ? sb->scratch_fd : sb->delta_fd;
+	if (r == 0 && l->spec->nest)
+		r = nest_make_places(sb->delta_fd, err);
 	if (r == 0)
 		r = keep_place_mounts(l, err);
 	for (size_t i = 0; i < p->n_overlays && r == 0; i++)

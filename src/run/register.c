@@ -43,7 +43,7 @@ static void put_entry(struct launch *l, struct buf *b)
 		registry_put(b, "background", "yes");
 	if (p->hostname)
 		registry_put(b, "hostname", p->hostname);
-	if (sb->shifted || (sb->rootless && idmap_user_has_range(&sb->user_map))) {
+	if (sb->shifted || (sb->rootless && !sb->deep && idmap_user_has_range(&sb->user_map))) {
 		const struct idmap *m = sb->rootless ? &sb->user_map.uids : &sb->map;
 
 		snprintf(text, sizeof(text), "%u:%u", m->base, m->count);

@@ -101,6 +101,8 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 
 	if (r->errnum == ENOSPC)
 		return hint(err, code, "%s", no_space_hint(r->step));
+	l->stack_is_full = (r->step == CHILD_STEP_OVERLAY || r->step == CHILD_STEP_LAYER) &&
+			   r->errnum == EINVAL && l->sb->plan->isolate == SPEC_ISOLATE_USER;
 	switch (r->step) {
 	case CHILD_STEP_OVERLAY:
 		/* Idmapped layers came with 5.19, overlay in a user namespace with 5.11. */
@@ -135,10 +137,13 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 				    "a part of that path is a symbolic link inside, which is never followed");
 		return code;
 	case CHILD_STEP_FUSE:
-		return hint(err, code,
-			    r->errnum == ENOENT ?
-				    "modprobe fuse" :
-				    "an ordinary user needs it: chmod 0666 /dev/fuse, as udev does");
+		return hint(
+			err, code,
+			l->sb->deep ?
+				"this deep in other sandboxes it takes /dev/fuse: give the one around this --nest" :
+			r->errnum == ENOENT ?
+				"modprobe fuse" :
+				"an ordinary user needs it: chmod 0666 /dev/fuse, as udev does");
 	case CHILD_STEP_NAMESPACES:
 		l->level_refused = r->errnum != ENOMEM;
 		return code;

@@ -32,10 +32,22 @@
 #include "base/cleanup.h"
 #include "path/path.h"
 #include "run/errand.h"
+#include "run/nest.h"
 #include "run/report.h"
 #include "run/unreadable.h"
 #include "run/viewer.h"
 #include "sys/sys.h"
+
+int rootless_pick_ids(struct launch *l, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+
+	if (!sb->deep)
+		return idmap_pick_user(&sb->user_map, err);
+	int r = idmap_identity(&sb->map, err);
+	sb->user_map = (struct idmap_user){ .uids = sb->map, .gids = sb->map };
+	return r;
+}
 
 int rootless_check(struct launch *l, struct kennel_error **err)
 {
@@ -110,7 +122,9 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 			"Linux 6.6 or later has them");
 	if (l->base_fd < 0 && fstat(s->lower_fds[l->child_overlays[0].n_lowers - 1], &st) < 0)
 		return hint(err, fail_errno(err, "look at the view of the base"), "its server has ended");
-	int r = keep_join_mounts(l, err);
+	int r = l->spec->nest ? nest_make_places(delta_fd, err) : 0;
+	if (r == 0)
+		r = keep_join_mounts(l, err);
 	if (r == 0)
 		r = delta_add_mount(delta_fd, 0, &st, &s->upper_fds[0], &s->work_fds[0], err);
 	if (r == 0)
@@ -152,7 +166,8 @@ static int begin_map(struct launch *l, int proc_fd, struct kennel_error **err)
 	const struct sandbox *sb = l->sb;
 
 	l->mapping = true;
-	int r = idmap_user_begin(sb->init_pid, proc_fd, &sb->user_map, &l->id_writing, err);
+	int r = sb->deep ? idmap_write(proc_fd, &sb->map, err) :
+			   idmap_user_begin(sb->init_pid, proc_fd, &sb->user_map, &l->id_writing, err);
 	return r < 0 ? report_explain(l, r, err) : 0;
 }
 
@@ -162,7 +177,7 @@ int rootless_begin(struct launch *l, struct kennel_error **err)
 
 	if (proc_fd < 0)
 		return proc_fd;
-	int r = idmap_pick_user(&l->sb->user_map, err);
+	int r = rootless_pick_ids(l, err);
 	return r < 0 ? r : begin_map(l, proc_fd, err);
 }
 

@@ -8,6 +8,8 @@
 /* What is refused to an ordinary user, before anything is made; remarks about what will not work. */
 /* Begins the child's map of ids, which takes longer than anything else, as soon as there is a child. */
 int rootless_begin(struct launch *l, struct kennel_error **err) MUST_CHECK;
+/* The ids that it will have, into user_map. */
+int rootless_pick_ids(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int rootless_check(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* From the clone to the go byte: maps, view, delta. */
 int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err) MUST_CHECK;

@@ -39,6 +39,8 @@ struct sandbox {
 	bool shifted;                   /* and mounts get its id map */
 	struct idmap map;
 	bool rootless;                  /* an ordinary user's: user_map instead of map, and a view server */
+	/* root in a stack of overlays that bears no more of them: as an ordinary user's, but its ids stay */
+	bool deep;
 	struct idmap_user user_map;
 	int mount_ns_fd;                /* keeps the mounts until we end: see sandbox_leave() */
 	int user_ns_fd;                 /* its root looks into the delta, also after the end; or -EBADF */
@@ -120,6 +122,7 @@ struct launch {
 	bool slots_are_empty;           /* the slots of descriptors that the plan has were set to none */
 	/* the failure is one of this isolation level: a weaker one may work */
 	bool level_refused;
+	bool stack_is_full; /* of overlays; a view may stand on it */
 };
 
 /* What is in a kept delta already; NULL for a throwaway. */

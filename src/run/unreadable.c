@@ -204,8 +204,13 @@ static int find_in_layers(struct launch *l, int cache_fd, struct kennel_error **
 int unreadable_find(struct launch *l, struct kennel_error **err)
 {
 	const struct plan *p = l->sb->plan;
-	_cleanup_close_ int cache_fd = open_cache();
 	char key[64] = "system";
+
+	if (l->sb->deep) /* root reads all that it has */
+		return l->base_fd >= 0 && fstat(l->base_fd, &l->base_stat) < 0 ?
+			       fail_errno(err, "look at the base") :
+			       0;
+	_cleanup_close_ int cache_fd = open_cache();
 
 	if (l->spec->base_path)
 		name_cache(l->base_fd, key, sizeof(key));
@@ -295,7 +300,7 @@ int unreadable_plant(struct launch *l, struct kennel_error **err)
 	int r = 0;
 
 	/* the uppermost first: a directory in the delta is like that of who shows it */
-	for (unsigned i = 0; i < base && r == 0; i++)
+	for (unsigned i = 0; i < base && l->layers_unreadable && r == 0; i++)
 		r = plant_in(l, i, &l->layers_unreadable[i], NULL, err);
 	return r == 0 && l->n_known ? plant_in(l, base, l->unreadable, l->known, err) : r;
 }

@@ -33,6 +33,8 @@ const char *child_step_phrase(int step)
 		[CHILD_STEP_PROC] = "mount /proc",
 		[CHILD_STEP_SYS] = "mount /sys",
 		[CHILD_STEP_MASK] = "cover entries of /proc and /sys",
+		[CHILD_STEP_NEST] = "make room for containers inside",
+		[CHILD_STEP_CGROUP_MOUNT] = "mount the control groups of the inside",
 		[CHILD_STEP_BIND] = "mount what is shared",
 		[CHILD_STEP_PTY] = "make the terminal",
 		[CHILD_STEP_PIVOT] = "change to the new root",

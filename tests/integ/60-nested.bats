@@ -44,8 +44,8 @@ setup() {
 @test "nested: a third one is refused with a sentence" {
 	run_kennel run --net none -- "$T/kennel" run --net none -- "$T/kennel" run --net none -- true
 	is_status 125
-	has "overlay" "$stderr"
 	has "hint:" "$stderr"
+	has "--nest" "$stderr"
 	is_equal "$(grep -c '^kennel: ' <<<"$stderr")" 1
 }
 
