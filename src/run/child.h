@@ -112,8 +112,8 @@ struct child_shared {
 	int fuse_fds[CHILD_MAX_FDS], view_fds[CHILD_MAX_FDS];
 	int init_fd;            /* the memory file of init */
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
-	bool mount_cgroup; /* the group that it is in at /sys/fs/cgroup, to be written to if it was handed over */
-	bool handed_over;
+	bool mount_cgroup; /* the group that it is in, at /sys/fs/cgroup */
+	bool handed_over; /* and it may be written to */
 	bool bind_devices;      /* the parent could make no device nodes: bind the host's */
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
 	int tty_fds[SPEC_TTYS_MAX]; /* the same of further ones, which are pts/1 and so on */

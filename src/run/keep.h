@@ -59,8 +59,8 @@ int keep_fail_xattr(const struct keep *k, struct kennel_error **err);
 int keep_place_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int keep_unplant(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /*
- * A start over the same delta failed once it had planted this, and there will be another one: as if an earlier
- * run had planted it. Takes planted, and leaves other things in it.
+ * A start over the same delta failed once it had planted this, and there will be another one: as if an
+ * earlier run had planted it. Takes planted, and leaves other things in it.
  */
 int keep_again(struct keep *k, struct manifest_plants *planted, struct kennel_error **err) MUST_CHECK;
 /* What of the old manifest still holds, into the new one. */

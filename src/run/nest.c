@@ -71,8 +71,7 @@ int nest_make_places(int delta_fd, struct kennel_error **err)
 {
 	if (mkdirat(delta_fd, NEST_DIR, 0711) < 0 && errno != EEXIST)
 		return fail_errno(err, "make room for other containers");
-	_cleanup_close_ int fd =
-		openat(delta_fd, NEST_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(delta_fd, NEST_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return fail_errno(err, "open the room for other containers");
 	for (unsigned i = 0; i < nest_places_n; i++)

@@ -137,13 +137,11 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 				    "a part of that path is a symbolic link inside, which is never followed");
 		return code;
 	case CHILD_STEP_FUSE:
-		return hint(
-			err, code,
-			l->sb->deep ?
-				"this deep in other sandboxes it takes /dev/fuse: give the one around this --nest" :
-			r->errnum == ENOENT ?
-				"modprobe fuse" :
-				"an ordinary user needs it: chmod 0666 /dev/fuse, as udev does");
+		return hint(err, code,
+			    l->sb->deep ? "so deep it takes /dev/fuse: give the sandbox around this --nest" :
+			    r->errnum == ENOENT ?
+					  "modprobe fuse" :
+					  "an ordinary user needs it: chmod 0666 /dev/fuse, as udev does");
 	case CHILD_STEP_NAMESPACES:
 		l->level_refused = r->errnum != ENOMEM;
 		return code;
