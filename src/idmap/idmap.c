@@ -249,6 +249,14 @@ static int own_count(const char *path, uint32_t *ret, struct kennel_error **err)
 	return 0;
 }
 
+bool idmap_denies_groups(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC);
+	char word[8] = "";
+
+	return fd >= 0 && read(fd, word, sizeof(word) - 1) > 0 && strncmp(word, "deny", 4) == 0;
+}
+
 int idmap_identity(struct idmap *ret, struct kennel_error **err)
 {
 	uint32_t users, groups;

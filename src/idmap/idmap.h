@@ -33,6 +33,9 @@ int idmap_is_initial(bool *ret, struct kennel_error **err) MUST_CHECK;
  */
 int idmap_pick_root(struct idmap *ret, struct kennel_error **err) MUST_CHECK;
 
+/* May nobody change supplementary groups here? See "setgroups" in user_namespaces(7). */
+bool idmap_denies_groups(void);
+
 /* All ids that this (nested) user namespace has from 0 on, one to one. */
 int idmap_identity(struct idmap *ret, struct kennel_error **err) MUST_CHECK;
 

@@ -66,6 +66,12 @@ static int read_subid(const char *path, const char *name, const char *id, struct
 	return 0;
 }
 
+/* In a sandbox the copy of /etc/subuid names ids that only the machine around it has. */
+static bool exists(const struct idmap *range, const struct idmap *all)
+{
+	return range->base >= all->base && (uint64_t)range->base + range->count <= all->count;
+}
+
 int idmap_pick_user(struct idmap_user *ret, struct kennel_error **err)
 {
 	struct idmap_user m = { .uid = geteuid(), .gid = getegid() };
@@ -87,6 +93,12 @@ int idmap_pick_user(struct idmap_user *ret, struct kennel_error **err)
 		if (r < 0)
 			return wrap(err, r, "read the subordinate ids");
 	}
+	struct idmap all;
+	r = idmap_identity(&all, err);
+	if (r < 0)
+		return r;
+	if (!exists(&m.uids, &all) || !exists(&m.gids, &all))
+		m.uids = m.gids = (struct idmap){ 0 };
 	*ret = m;
 	return 0;
 }

@@ -28,7 +28,7 @@ static inline bool idmap_user_has_range(const struct idmap_user *m)
 
 /*
  * Looks up the caller's ranges: /etc/subuid and /etc/subgid, or libsubid where nsswitch.conf names a service.
- * None is not an error.
+ * None is not an error; one of ids that this user namespace has not got is none.
  */
 int idmap_pick_user(struct idmap_user *ret, struct kennel_error **err) MUST_CHECK;
 

@@ -219,8 +219,7 @@ static void settle(struct child_at *at)
 	/* Nothing that we mount may show outside, and nothing mounted outside may come in. */
 	if (sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
 		die(at, CHILD_STEP_PRIVATE);
-	/* setgroups is denied where an ordinary user has one id only. */
-	if (p->user_ns && ((sys_setgroups(0, NULL) < 0 && !p->rootless) || sys_setresgid(0, 0, 0) < 0 ||
+	if (p->user_ns && ((sys_setgroups(0, NULL) < 0 && !p->keeps_groups) || sys_setresgid(0, 0, 0) < 0 ||
 			   sys_setresuid(0, 0, 0) < 0))
 		die(at, CHILD_STEP_IDS);
 	if (sys_prctl(PR_SET_PDEATHSIG, (unsigned long)p->death_signal, 0, 0, 0) < 0)

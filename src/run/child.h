@@ -139,6 +139,7 @@ struct child_plan {
 	unsigned long unshare_flags;    /* done at once, while the parent prepares */
 	/* the mount namespace only after the go: the parent stages mounts to be locked in it */
 	bool late_mount_ns;
+	bool keeps_groups; /* where an ordinary user has one id only, and in there, nobody may change them */
 	bool user_ns, pid_ns;
 	/* an ordinary user's: the child itself makes the view's mount and the delta's */
 	bool rootless;

@@ -324,6 +324,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->net_ns_fd = l->net_ns_fd;
 	c->user_ns = sb->mapped;
 	c->rootless = sb->rootless;
+	c->keeps_groups = sb->rootless || (!sb->initial_user_ns && idmap_denies_groups());
 	c->n_views = l->n_views;
 	for (unsigned i = 0; i < l->n_views; i++)
 		if (l->views[i].own) {

@@ -116,6 +116,19 @@ in_depth() {
 	done
 }
 
+@test "nest: an ordinary user of the inside, who has one id there, and others in that one" {
+	need_root "other users inside"
+	script <<-'END'
+		export XDG_RUNTIME_DIR=/tmp/runtime
+		mkdir -m 0700 $XDG_RUNTIME_DIR
+		cd /
+		$K run -q --net none --nest -- $K run -q --net none -- sh -c 'id -u; cat /proc/1/comm'
+	END
+	run_kennel run -q --net none --nest -- sh -c 'chmod 0666 /dev/fuse; exec runuser -u "$0" -- sh "$1"' "$KENNEL_TEST_USER" "$T/script"
+	is_status 0
+	is_equal "$stdout" $'0\nkennel-init'
+}
+
 # rootfs: of busybox alone
 rootfs() {
 	need_commands busybox
