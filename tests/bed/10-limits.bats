@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Limits, freezer and groups where cgroup v2 is alone. A guest is slow, so each test does much.
+# Limits, freezer, and groups handed over, where cgroup v2 is alone. A guest is slow, so each test does much.
 
 load ../integ/lib
 
@@ -54,6 +54,10 @@ value() {
 
 limits() {
 	"$KENNEL" info --json "$1" | jq -cS .limits
+}
+
+shows_fork() {
+	"$KENNEL" log -P "$T/store" box | grep -q fork
 }
 
 nothing_left() {
@@ -136,6 +140,45 @@ nothing_left() {
 	stopped box
 	"$KENNEL" gc
 	wait_for 10 nothing_left
+}
+
+# Groups of its own, three deep, with a process; then tries to lift what stands in its topmost one, and makes too many processes.
+DELEGATED='#!/bin/sh
+mkdir -p /cg/work && mount -t cgroup2 none /cg && mkdir -p /cg/work /cg/a/b/c
+while read p; do echo $p >/cg/work/cgroup.procs; done </cg/cgroup.procs
+echo "+pids +memory" >/cg/cgroup.subtree_control && echo 5 >/cg/a/pids.max
+sleep 1000 &
+echo $! >/cg/a/b/c/cgroup.procs
+for f in /cg/pids.max /cg/memory.max; do [ ! -e $f ] || echo max >$f; done
+echo ready
+(i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i + 1)); done)
+exec sleep 1000'
+
+@test "v2: root of a handed over group makes groups in it, and can't raise its limits; stop and gc take all of them" {
+	mkdir -p "$T/base/sbin" "$T/base/bin" "$T/base/etc"
+	for applet in sh sleep mkdir mount cat; do ln "$BASE/bin/busybox" "$T/base/bin/$applet"; done
+	printf '%s\n' "$DELEGATED" >"$T/base/sbin/init"
+	chmod +x "$T/base/sbin/init"
+	BASE=$T/base
+	create --boot --isolate ns --cap-add sys_admin --pids 50 --memory 64M box
+	for how in stop murder; do
+		id=$(start box)
+		group_of "$id"
+		wait_for 30 shows_fork
+		has ready "$("$KENNEL" log -P "$T/store" box)"
+		[ -n "$(<"$GROUP/inside/a/b/c/cgroup.procs")" ]
+		is_equal "$(<"$GROUP/inside/a/pids.max")" 5
+		value pids.max 50
+		value memory.max 67108864
+		if [ $how = stop ]; then
+			"$KENNEL" stop --kill box
+		else
+			kill -9 "$("$KENNEL" list --json -P "$T/store" | jq '.[0].pid')"
+		fi
+		stopped box
+		"$KENNEL" gc
+		wait_for 10 nothing_left
+	done
 }
 
 @test "v2: kennel cg" {
