@@ -169,7 +169,7 @@ int mount_new_view(int fuse_fd)
 }
 
 /* One layer or directory, by descriptor or, on kernels before 6.13, by its name below /proc/self/fd. */
-static int set_layer(int fs_fd, const char *key, int fd)
+static int set_layer(int fs_fd, const char *key, bool is_list, int fd)
 {
 	char name[FD_NAME_SIZE];
 
@@ -179,8 +179,7 @@ static int set_layer(int fs_fd, const char *key, int fd)
 	 * Before 6.5 overlay was not of this interface: EOPNOTSUPP, and any word would be taken as a
 	 * string and refused at the end.
 	 */
-	bool is_list = errno == EOPNOTSUPP && strcmp(key, "lowerdir+") == 0;
-	if (is_list || (errno != EINVAL && errno != EBADF && errno != EOPNOTSUPP))
+	if ((errno == EOPNOTSUPP && is_list) || (errno != EINVAL && errno != EBADF && errno != EOPNOTSUPP))
 		return -1;
 	fd_name(name, fd);
 	return sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, key, name, 0);
@@ -206,7 +205,7 @@ static int set_all_lowers(int fs_fd, const struct mount_overlay *o)
 static int set_lowers(int fs_fd, const struct mount_overlay *o)
 {
 	for (unsigned i = 0; i < o->n_lowers; i++) {
-		if (set_layer(fs_fd, "lowerdir+", o->lower_fds[i]) == 0)
+		if (set_layer(fs_fd, "lowerdir+", true, o->lower_fds[i]) == 0)
 			continue;
 		if (i == 0 && (errno == EINVAL || errno == EOPNOTSUPP))
 			return set_all_lowers(fs_fd, o);
@@ -222,8 +221,8 @@ int mount_overlay(const struct mount_overlay *o)
 	if (fs_fd < 0)
 		return -1;
 	if (set_lowers(fs_fd, o) == 0 &&
-	    (o->upper_fd < 0 || (set_layer(fs_fd, "upperdir", o->upper_fd) == 0 &&
-				 set_layer(fs_fd, "workdir", o->work_fd) == 0)) &&
+	    (o->upper_fd < 0 || (set_layer(fs_fd, "upperdir", false, o->upper_fd) == 0 &&
+				 set_layer(fs_fd, "workdir", false, o->work_fd) == 0)) &&
 	    (!o->user_xattr || sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) == 0) &&
 	    sys_fsconfig(fs_fd, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) {
 		int fd = sys_fsmount(fs_fd, o->attr_flags);

@@ -117,7 +117,7 @@ has_login() {
 # An ordinary user has a control group to hand over only where one is delegated, so there the same runs without its init.
 @test "soak: a whole distribution boots, is entered and ends in each way, over and over" {
 	[ -n "${KENNEL_TEST_SOAK_BASE-}" ] || skip "takes minutes and a distribution: KENNEL_TEST_SOAK_BASE=DIRECTORY"
-	local n status entries_before ours_before mounts_before boot=() held=0 early=0
+	local n status entries_before ours_before mounts_before boot=() open_fds=0 early=0
 	[ "$EUID" -ne 0 ] || boot=(--boot)
 	"$KENNEL" create -P "$T/store" --base "$KENNEL_TEST_SOAK_BASE" --net none "${boot[@]}" debian
 	entries_before=$(entries)
@@ -125,8 +125,8 @@ has_login() {
 	mounts_before=$(wc -l </proc/self/mountinfo)
 	for ((n = 0; n < CYCLES; n++)); do
 		"$KENNEL" start -q -P "$T/store" debian
-		[ "$n" -ne 0 ] || held=$(descriptors "$(number debian pid)")
-		is_equal "$(descriptors "$(number debian pid)")" "$held"
+		[ "$n" -ne 0 ] || open_fds=$(descriptors "$(number debian pid)")
+		is_equal "$(descriptors "$(number debian pid)")" "$open_fds"
 		# each seventh is ended while it boots
 		if [ "$EUID" -eq 0 ] && [ $((n % 7)) -ne 6 ]; then
 			wait_for 100 has_login debian
@@ -143,5 +143,5 @@ has_login() {
 	done
 	is_equal "$(wc -l </proc/self/mountinfo)" "$mounts_before"
 	wait_for 20 sh -c "[ \$(pgrep -c -u $EUID '^(kennel|kjanitor|kennel-monitor|kennel-view|pasta)') -le $ours_before ]"
-	echo "# $CYCLES cycles of $KENNEL_TEST_SOAK_BASE, $early of them without waiting for a login: monitors held $held descriptors each time" >&3
+	echo "# $CYCLES cycles of $KENNEL_TEST_SOAK_BASE, $early of them without waiting for a login: monitors held $open_fds descriptors each time" >&3
 }
