@@ -33,8 +33,11 @@
 	  OPT_WORDS_PATH }, \
 	{ 0, "mount", "SRC:DST[:ro]", OPT_SETTING, 0, "the real SRC, seen at DST", OPT_WORDS_PATH }, \
 	{ 0, "socket", "NAME", OPT_SETTING, 0, \
-	  "a socket of your session: wayland, x11, pipewire, pulseaudio or ssh-auth", \
-	  "wayland x11 pipewire pulseaudio ssh-auth" }, \
+	  "of your session: wayland, x11, pipewire, pulseaudio, session-bus, ssh-auth", \
+	  "wayland x11 pipewire pulseaudio session-bus ssh-auth" }, \
+	{ 0, "dbus-talk", "NAME", OPT_SETTING, 0, \
+	  "with --socket session-bus, call this name there; may be repeated", NULL }, \
+	{ 0, "dbus-own", "NAME", OPT_SETTING, 0, "and own this one; may be repeated", NULL }, \
 	{ 0, "size", "SIZE", OPT_SETTING, 0, \
 	  "room for changes in memory, e.g. 2G (default: half of the memory)", NULL }, \
 	SPEC_OPT_HEADING("Walls"), \

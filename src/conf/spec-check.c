@@ -71,6 +71,11 @@ int spec_check(const struct spec *s, struct kennel_error **err)
 		r = check_targets(s, err);
 	if (r == 0)
 		r = network_check(s, err);
+	if (r == 0 && (s->dbus_talk.n || s->dbus_own.n) && !strv_has(&s->sockets, "session-bus"))
+		r = hint(err,
+			 fail(err, KENNEL_E_INVALID, "%s is about a session bus that is not there inside",
+			      s->dbus_talk.n ? "dbus-talk" : "dbus-own"),
+			 "add --socket session-bus");
 	if (r == 0 && s->boot && (s->user || s->workdir))
 		r = hint(err,
 			 fail(err, KENNEL_E_INVALID,

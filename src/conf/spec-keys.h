@@ -23,6 +23,8 @@ struct spec_key {
 	const char *hint; /* a right value, for a person who gave a wrong one */
 };
 
+int spec_add_bus_name(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+	MUST_CHECK;
 int spec_set_workdir(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 	MUST_CHECK;
 int spec_add_path(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)

@@ -256,3 +256,34 @@ int spec_add_device(struct spec *s, const struct spec_key *k, const char *value,
 	devices[s->n_devices++] = device;
 	return 0;
 }
+
+/* Words of letters, digits, _ and -, at least two, dots between them; not a client's own (":1.5"). */
+static bool is_bus_name(const char *name, size_t len)
+{
+	size_t words = 0;
+
+	for (size_t i = 0; i < len; words++) {
+		size_t n = i;
+
+		while (n < len && (name[n] == '_' || name[n] == '-' || (name[n] >= '0' && name[n] <= '9') ||
+				   (name[n] >= 'a' && name[n] <= 'z') || (name[n] >= 'A' && name[n] <= 'Z')))
+			n++;
+		if (n == i || (name[i] >= '0' && name[i] <= '9') ||
+		    (n < len && (name[n] != '.' || n + 1 == len)))
+			return false;
+		i = n + 1;
+	}
+	return words > 1 && len <= 255;
+}
+
+int spec_add_bus_name(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+{
+	struct strv *names = (struct strv *)((char *)s + k->offset);
+	size_t len = strlen(value);
+
+	if (len > 2 && strcmp(value + len - 2, ".*") == 0)
+		len -= 2;
+	if (!is_bus_name(value, len))
+		return fail(err, KENNEL_E_INVALID, "\"%s\" is not a name of a bus", value);
+	return strv_has(names, value) ? 0 : strv_add(names, value, err);
+}

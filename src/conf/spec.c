@@ -55,9 +55,9 @@ struct spec *spec_free(struct spec *s)
 {
 	if (!s)
 		return NULL;
-	struct strv *const lists[] = { &s->base_layers, &s->layers,  &s->without,
-				       &s->hide,	&s->sockets, &s->env,
-				       &s->command,	&s->given,   &s->start_groups };
+	struct strv *const lists[] = { &s->base_layers,	 &s->layers,	&s->without, &s->hide,
+				       &s->sockets,	 &s->env,	&s->command, &s->given,
+				       &s->start_groups, &s->dbus_talk, &s->dbus_own };
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_done(lists[i]);
 	for (size_t i = 0; i < SPEC_HOOKS; i++)
@@ -228,7 +228,8 @@ static int set_command(struct spec *s, const struct spec_key *k, const char *val
 
 static int add_socket(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 {
-	static const char *const names[] = { "wayland", "x11", "pipewire", "pulseaudio", "ssh-auth" };
+	static const char *const names[] = { "wayland",	   "x11",	  "pipewire",
+					     "pulseaudio", "session-bus", "ssh-auth" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(names[i], value) == 0)
@@ -236,6 +237,8 @@ static int add_socket(struct spec *s, const struct spec_key *k, const char *valu
 	return fail(err, KENNEL_E_INVALID, "\"%s\" is no socket that is known by name", value);
 }
 
+#define BUS_HINT \
+	"it is a name on the bus, such as org.freedesktop.Notifications; .* behind it is all below it"
 #define HOOK_HINT "it is the full path of a program and its arguments, quoted as for a shell"
 #define AT(m) offsetof(struct spec, m)
 static const struct spec_key keys[] = {
@@ -251,7 +254,10 @@ static const struct spec_key keys[] = {
 	  "it is PATH or PATH:ro; write a colon of the path itself as \\:" },
 	{ "mount", spec_add_mount, 0, NULL,
 	  "it is SOURCE:TARGET or SOURCE:TARGET:ro; write a colon of a path itself as \\:" },
-	{ "socket", add_socket, 0, NULL, "it is wayland, x11, pipewire, pulseaudio or ssh-auth" },
+	{ "socket", add_socket, 0, NULL,
+	  "it is wayland, x11, pipewire, pulseaudio, session-bus or ssh-auth" },
+	{ "dbus-talk", spec_add_bus_name, AT(dbus_talk), NULL, BUS_HINT },
+	{ "dbus-own", spec_add_bus_name, AT(dbus_own), NULL, BUS_HINT },
 	{ "device", spec_add_device, 0, NULL,
 	  "it is PATH or PATH:ACCESS, such as /dev/kvm:rw; write a colon of the path itself as \\:" },
 	{ "idmap", spec_set_idmap, 0, NULL, "it is auto, no, BASE or BASE:COUNT, such as 100000:65536" },
@@ -322,7 +328,7 @@ enum spec_use spec_key_use(const char *name)
 				    struct kennel_error **) = {
 		spec_add_path,	 spec_add_target, spec_add_share, spec_add_mount,
 		spec_add_device, spec_add_caps,	  add_env,	  add_port,
-		add_socket,	 spec_add_name,	  spec_add_hook,
+		add_socket,	 spec_add_name,	  spec_add_hook,  spec_add_bus_name,
 	};
 	const struct spec_key *k = find_key(name);
 

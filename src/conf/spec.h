@@ -47,6 +47,7 @@ struct spec {
 	struct spec_mount *mounts;
 	size_t n_mounts;
 	struct strv sockets; /* --socket: of the caller's session, by name */
+	struct strv dbus_talk, dbus_own; /* of its bus: names, "NAME.*" with all below */
 	struct spec_device *devices;
 	size_t n_devices;
 	enum spec_idmap idmap;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "net/clean.h"
 
 #define X_DIR "/tmp/.X11-unix"
 #define X_FILE_MAX (256u << 10)
@@ -119,6 +120,8 @@ static const struct {
 	{ "x11", find_x, NULL, NULL },
 	{ "pipewire", find_pipewire, SOCKETS_DIR "/pipewire-0", "PIPEWIRE_REMOTE=" },
 	{ "pulseaudio", find_pulse, SOCKETS_DIR "/pulse", "PULSE_SERVER=unix:" },
+	/* not the bus itself, but what leads to a part of it */
+	{ "session-bus", NULL, SOCKETS_DIR "/session-bus", "DBUS_SESSION_BUS_ADDRESS=unix:path=" },
 	{ "ssh-auth", find_ssh, SOCKETS_DIR "/ssh-auth", "SSH_AUTH_SOCK=" },
 };
 
@@ -138,7 +141,7 @@ static int add_one(struct sockets *s, size_t kind, struct kennel_error **err)
 	_cleanup_buf_ struct buf path = { 0 };
 	struct stat st;
 
-	int r = kinds[kind].find(&path, err);
+	int r = kinds[kind].find ? kinds[kind].find(&path, err) : bus_start(&s->spec, &s->bus, &path, err);
 	if (r == 0)
 		r = buf_check(&path, err);
 	if (r < 0)
@@ -189,8 +192,14 @@ int sockets_find(const struct spec *spec, struct sockets *ret, struct kennel_err
 	return r;
 }
 
+int sockets_settle(struct sockets *s)
+{
+	return bus_settle(&s->bus);
+}
+
 void sockets_done(struct sockets *s)
 {
+	net_helper_end(bus_settle(&s->bus));
 	for (size_t i = 0; i < s->n_own; i++) {
 		free(s->mounts[s->spec.n_mounts - 1 - i].source);
 		free(s->mounts[s->spec.n_mounts - 1 - i].target);

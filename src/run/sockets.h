@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "conf/spec.h"
+#include "run/bus.h"
 
 /* Where they are inside: a place that is left to container managers (systemd's "Container Interface"). */
 #define SOCKETS_DIR "/run/host"
@@ -22,6 +23,7 @@ struct sockets {
 	struct strv env; /* those of spec, ours before the caller's */
 	struct spec_mount *mounts;
 	size_t n_own; /* how many of these are ours, at the end */
+	struct bus bus;
 };
 
 /*
@@ -29,6 +31,8 @@ struct sockets {
  * variable where there is none; or another code. Then *ret is empty.
  */
 int sockets_find(const struct spec *spec, struct sockets *ret, struct kennel_error **err) MUST_CHECK;
+/* Once the sandbox is there. Return: what has to end with it, for net_helper_end(), or -EBADF. */
+int sockets_settle(struct sockets *s) MUST_CHECK;
 void sockets_done(struct sockets *s);
 
 /*
