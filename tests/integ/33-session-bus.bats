@@ -13,7 +13,7 @@ setup() {
 	export DBUS_SESSION_BUS_ADDRESS=unix:path=$T/bus
 	BUS=$(dbus-daemon --session --address="$DBUS_SESSION_BUS_ADDRESS" --nopidfile --fork --print-pid 3>&-)
 	at_end kill "$BUS"
-	# serve.py ADDRESS NAME: has that name on the bus, and answers whatever is asked.
+	# serve.py ADDRESS NAME: has that name on the bus, answers whatever is asked and gives a descriptor back. With a word more: asks it.
 	cat >"$T/serve.py" <<-'END'
 		import os, socket, struct, sys
 		def field(code, kind, value):
@@ -27,37 +27,64 @@ setup() {
 		        packed += bytes(-len(packed) % 8) + f
 		    head = b'l' + bytes([kind, 0, 1]) + struct.pack('<III', len(body), serial, len(packed)) + packed
 		    return head + bytes(-len(head) % 8) + body
-		def call(serial, member, signature=b'', body=b''):
-		    bus = b'org.freedesktop.DBus'
-		    return message(1, serial, [field(1, b'o', b'/org/freedesktop/DBus'), field(6, b's', bus),
-		                               field(2, b's', bus), field(3, b's', member)], signature, body)
+		def call(serial, to, member, signature=b'', body=b'', more=[]):
+		    return message(1, serial, [field(1, b'o', b'/org/freedesktop/DBus'), field(6, b's', to),
+		                               field(2, b's', b'org.freedesktop.DBus'), field(3, b's', member)] + more, signature, body)
 		def exactly(n):
-		    data = b''
+		    data, fds = b'', []
 		    while len(data) < n:
-		        more = s.recv(n - len(data))
+		        more, came, _, _ = socket.recv_fds(s, n - len(data), 9)
 		        if not more:
 		            sys.exit()
 		        data += more
-		    return data
+		        fds += came
+		    return data, fds
+		def take():
+		    head, fds = exactly(16)
+		    size, serial, fields = struct.unpack('<III', head[4:])
+		    return head[1], serial, exactly(fields + -fields % 8 + size)[0], size, fds
+		bus, name = b'org.freedesktop.DBus', sys.argv[2].encode()
 		s = socket.socket(socket.AF_UNIX)
 		s.connect(sys.argv[1])
-		s.send(b'\0AUTH EXTERNAL ' + str(os.geteuid()).encode().hex().encode() + b'\r\nBEGIN\r\n')
-		name = sys.argv[2].encode()
-		s.send(call(1, b'Hello') + call(2, b'RequestName', b'su', struct.pack('<I', len(name)) + name + b'\0' +
-		       bytes(-(len(name) + 5) % 4) + struct.pack('<I', 4)))
-		while exactly(1) != b'\n':
+		s.send(b'\0AUTH EXTERNAL ' + str(os.geteuid()).encode().hex().encode() + b'\r\nNEGOTIATE_UNIX_FD\r\n')
+		for _ in range(2):
+		    while exactly(1)[0] != b'\n':
+		        pass
+		s.send(b'BEGIN\r\n')
+		s.send(call(1, bus, b'Hello'))
+		while take()[0] != 2:
 		    pass
+		if len(sys.argv) > 3:
+		    # each second one with a descriptor, all said before the first answer is looked at
+		    for i in range(2, 42):
+		        if i % 2:
+		            fd = os.memfd_create('')
+		            os.write(fd, b'in %d' % i)
+		            socket.send_fds(s, [call(i, name, b'Ask', more=[field(9, b'u', 1)])], [fd])
+		        else:
+		            s.send(call(i, name, b'Ask'))
+		    heard = []
+		    while len(heard) < 40:
+		        kind, _, rest, size, fds = take()
+		        if kind == 2 and rest[-6:] in (b'hello\0', b'bytes\0'):
+		            heard += [os.pread(fds[0], 99, 0).decode() if fds else 'none']
+		    print(heard == ['in %d' % i if i % 2 else 'none' for i in range(2, 42)] or heard)
+		    sys.exit()
+		s.send(call(2, bus, b'RequestName', b'su', struct.pack('<I', len(name)) + name + b'\0' +
+		       bytes(-(len(name) + 5) % 4) + struct.pack('<I', 4)))
 		while True:
-		    head = exactly(16)
-		    size, serial, fields = struct.unpack('<III', head[4:])
-		    rest = exactly(fields + -fields % 8 + size)
-		    if head[1] == 2 and size == 4:
+		    kind, serial, rest, size, fds = take()
+		    if kind == 2 and size == 4:
 		        print('ready', flush=True)
-		    if head[1] != 1:
+		    if kind != 1:
 		        continue
 		    at = rest.index(b'\x07\x01s\0') + 4
 		    n, = struct.unpack('<I', rest[at:at + 4])
-		    s.send(message(2, 9, [field(5, b'u', serial), field(6, b's', rest[at + 4:at + 4 + n])], b's', struct.pack('<I', 5) + b'hello\0'))
+		    fields = [field(5, b'u', serial), field(6, b's', rest[at + 4:at + 4 + n])]
+		    text = b'bytes' if fds else b'hello'
+		    socket.send_fds(s, [message(2, 9, fields + [field(9, b'u', 1)] * len(fds), b's', struct.pack('<I', 5) + text + b'\0')], fds)
+		    for fd in fds:
+		        os.close(fd)
 	END
 }
 
@@ -143,6 +170,16 @@ no"
 	is_equal "$stdout" "out of reach
    hello
 ('hello',)"
+}
+
+@test "session bus: a descriptor arrives with the message that it was sent with, both ways" {
+	service org.test.Friend
+	local level
+	for level in $(levels); do
+		run_kennel run -q --isolate "$level" --net host --socket session-bus --dbus-talk org.test.Friend -- \
+			python3 "$T/serve.py" /run/host/session-bus org.test.Friend ask
+		is_equal "$stdout" True
+	done
 }
 
 @test "session bus: nothing is left of it, also where the monitor is killed" {
