@@ -51,7 +51,7 @@ static int enter(struct cli *cli, const void *p, const struct opt_input *in, boo
 	if (r == 0)
 		r = spec_opt_fill(spec, in, args->tty, args->no_tty, live_command(in), &err);
 	if (r == 0)
-		r = kennel_enter(in->operands[0], spec, &status, &err);
+		r = kennel_enter_last(in->operands[0], spec, &status, &err);
 	if (r < 0) {
 		(void)cli_error(cli, err);
 		status = kennel_exit_code(err);

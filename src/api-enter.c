@@ -19,7 +19,8 @@ static int read_level(const char *text, enum spec_isolate *ret, struct kennel_er
 	return fail(err, KENNEL_E_CORRUPT, "the isolation level \"%s\"", text ? text : "");
 }
 
-int kennel_enter(const char *id, const struct kennel_spec *spec, int *ret_status, struct kennel_error **err)
+static int enter(const char *id, const struct kennel_spec *spec, bool last, int *ret_status,
+		 struct kennel_error **err)
 {
 	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
 	struct kennel_list *list = NULL;
@@ -33,6 +34,7 @@ int kennel_enter(const char *id, const struct kennel_spec *spec, int *ret_status
 				   .init = sb.init,
 				   .id = kennel_list_value(list, 0, "id"),
 				   .env = &env,
+				   .last = last,
 				   .spec = spec->spec };
 	r = read_level(kennel_list_value(list, 0, "isolate"), &q.level, err);
 	for (size_t i = 0; r == 0 && kennel_list_detail(list, 0, "env", i); i++)
@@ -41,4 +43,15 @@ int kennel_enter(const char *id, const struct kennel_spec *spec, int *ret_status
 		r = enter_run(&q, ret_status, err);
 	kennel_list_free(list);
 	return r;
+}
+
+int kennel_enter(const char *id, const struct kennel_spec *spec, int *ret_status, struct kennel_error **err)
+{
+	return enter(id, spec, false, ret_status, err);
+}
+
+int kennel_enter_last(const char *id, const struct kennel_spec *spec, int *ret_status,
+		      struct kennel_error **err)
+{
+	return enter(id, spec, true, ret_status, err);
 }

@@ -383,6 +383,21 @@ KENNEL_PUBLIC int kennel_enter(const char *id, const struct kennel_spec *spec, i
 			       struct kennel_error **err);
 
 /**
+ * kennel_enter_last() - the same, for a program that does nothing else and ends right afterwards
+ * @id:         as for kennel_enter()
+ * @spec:       as for kennel_enter(). Borrowed
+ * @ret_status: as for kennel_enter()
+ * @err:        error out, owned by the caller, or NULL
+ *
+ * It shares its memory with the process that enters until that executes the command, which is quicker. Not
+ * for one that looks after more than this: a sandbox that runs out of memory at that moment may take the
+ * caller with it. The caller has one thread.
+ * Return: as kennel_enter(). Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_enter_last(const char *id, const struct kennel_spec *spec, int *ret_status,
+				    struct kennel_error **err);
+
+/**
  * kennel_stop() - end a running sandbox: ask its command, and kill everything in it after a while
  * @id:         name of a container that runs, or an id or an unambiguous beginning of one
  * @sig:        signal that asks the command; 0 is SIGTERM, or what the init of one that boots takes for it

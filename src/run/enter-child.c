@@ -115,18 +115,20 @@ static int become_command_main(void *plan)
 	become_command(plan);
 }
 
-/* With a copy of our memory where this processor can't do without. */
+/* With a copy of our memory where nothing else is wanted, or this processor can't do without. */
 static int start(struct clone_args *args, const struct enter_plan *p, unsigned stack, int (*main)(void *plan))
 {
-	args->flags |= CLONE_VM;
-	args->stack = (uintptr_t)p->stacks + (uintptr_t)stack * ENTER_STACK_SIZE;
-	args->stack_size = ENTER_STACK_SIZE;
-	int pid = sys_clone3_on_stack(args, sizeof(*args), main, (void *)p);
-	if (pid >= 0 || errno != ENOSYS)
-		return pid;
-	args->flags &= ~(uint64_t)CLONE_VM;
-	args->stack = args->stack_size = 0;
-	pid = sys_clone3(args, sizeof(*args));
+	if (p->stacks) {
+		args->flags |= CLONE_VM;
+		args->stack = (uintptr_t)p->stacks + (uintptr_t)stack * ENTER_STACK_SIZE;
+		args->stack_size = ENTER_STACK_SIZE;
+		int pid = sys_clone3_on_stack(args, sizeof(*args), main, (void *)p);
+		if (pid >= 0 || errno != ENOSYS)
+			return pid;
+		args->flags &= ~(uint64_t)CLONE_VM;
+		args->stack = args->stack_size = 0;
+	}
+	int pid = sys_clone3(args, sizeof(*args));
 	if (pid == 0)
 		main((void *)p);
 	return pid;

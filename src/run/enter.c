@@ -226,8 +226,9 @@ static int prepare(struct enter *e, struct kennel_error **err)
 		e->shared = NULL;
 		return fail_errno(err, "make shared memory");
 	}
-	e->plan.stacks = mmap(NULL, 2 * ENTER_STACK_SIZE, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (e->q->last)
+		e->plan.stacks = mmap(NULL, 2 * ENTER_STACK_SIZE, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (e->plan.stacks == MAP_FAILED) {
 		e->plan.stacks = NULL;
 		return fail_errno(err, "make a stack");

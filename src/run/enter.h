@@ -3,6 +3,8 @@
 #ifndef KENNEL_RUN_ENTER_H
 #define KENNEL_RUN_ENTER_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "conf/spec.h"
 
@@ -12,6 +14,7 @@ struct enter_request {
 	const char *id;
 	enum spec_isolate level;
 	const struct strv *env; /* what was set for all of the sandbox */
+	bool last; /* the caller does nothing else: memory may be shared with it, see enter-child.h */
 	const struct spec *spec; /* user, workdir, env, tty and command; nothing else is looked at */
 };
 

@@ -49,6 +49,10 @@ static void test_enter_runs_a_command_in_a_sandbox_and_tells_when_that_has_ended
 	if (kennel_enter(id, exits, &status, &err) < 0)
 		fail_msg("%s", kennel_error_message(err));
 	assert_int_equal(status, 7);
+	status = -1;
+	if (kennel_enter_last(id, exits, &status, &err) < 0)
+		fail_msg("%s", kennel_error_message(err));
+	assert_int_equal(status, 7);
 	assert_int_equal(kennel_sandbox_count_oom_kills(sb), 0); /* none where nothing is counted */
 	assert_int_equal(kennel_sandbox_limits_hit(sb), 0);
 	assert_string_equal(kennel_limit_hit_name(KENNEL_HIT_SWAP), "memory+swap");
