@@ -266,11 +266,11 @@ static const struct spec_key keys[] = {
 	  "it is a name of capabilities(7), such as NET_ADMIN, or ALL" },
 	{ "cap-drop", spec_add_caps, AT(cap_drop), NULL,
 	  "it is a name of capabilities(7), such as NET_RAW, or ALL" },
-	{ "nest", set_flag, AT(nest), NULL, "it is yes or no" },
 	{ "no-new-privs", set_flag, AT(no_new_privs), NULL, "it is yes or no" },
 	{ "net", set_net, 0, NULL,
 	  "it is nat, none, host, private, bridge:NAME, veth:NAME, macvlan:DEVICE, ns:PATH or "
 	  "container:NAME" },
+	{ "nest", set_flag, AT(nest), NULL, "it is yes or no" },
 	{ "publish", add_port, 0, NULL,
 	  "it is PORT:PORT-INSIDE, with an address and a colon in front and /udp behind it where wanted" },
 	{ "tty", set_word, AT(tty), tty_words, "it is yes, no or auto" },
