@@ -9,11 +9,11 @@
  * sealed file in memory, which finds the command by the files of the inside. Until then nobody inside may
  * look at it: it is not dumpable, and its memory belongs to the user namespace that it came from.
  *
- * Caller and guide share one table of descriptors; the second one takes a copy. Where the caller is a program
- * that does nothing else, all three share memory, each with a stack of its own, for copies of it cost more
- * than all that is done: the caller waits meanwhile, and is not dumpable either. Others take copies: where the
- * sandbox runs out of memory while it is entered, the kernel kills whoever shares that of the process that it
- * chooses.
+ * Caller and guide share one table of descriptors; the second one takes a copy. Where the caller is a
+ * program that does nothing else, all three share memory, each with a stack of its own, for copies of it
+ * cost more than all that is done: the caller waits meanwhile, and is not dumpable either. Others take
+ * copies: where the sandbox runs out of memory while it is entered, the kernel kills whoever shares that of
+ * the process that it chooses.
  */
 #ifndef KENNEL_RUN_ENTER_CHILD_H
 #define KENNEL_RUN_ENTER_CHILD_H
