@@ -77,7 +77,7 @@ no_sleep() {
 @test "nested: in bwrap, with user namespaces" {
 	need_commands bwrap
 	mkdir -m 0700 "$T/run"
-	run bwrap --dev-bind / / --proc /proc --bind "$T/run" /run --unshare-user --unshare-pid "$KENNEL" run --net none -- sh -c 'echo fine' </dev/null
+	run bwrap --dev-bind / / --proc /proc --bind "$T/run" /run --unshare-user --unshare-pid "$KENNEL" run -q --net none -- sh -c 'echo fine' </dev/null
 	[ "$status" -eq 125 ] || is_equal "$output" fine
 	[ "$status" -eq 0 ] || has "hint:"
 }
