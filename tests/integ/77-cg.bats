@@ -126,15 +126,15 @@ in_job() {
 	PATH=$T/bin:$PATH KENNEL=$KENNEL background "$KENNEL_STAGE/examples/thermal-guard" -s "$T/sensor" -h 80 -c 65 -i 0.1 "$JOB"
 	GUARD=$T/out.$LIB_STARTED GUARD_PID=$!
 	echo 80000 >"$T/sensor"
-	wait_for 10 says "$GUARD" "frozen at 80"
+	wait_for 60 says "$GUARD" "frozen at 80"
 	case $("$KENNEL" cg get "$JOB" freezer.state) in FROZEN | 1) ;; *) false ;; esac
 	echo 70000 >"$T/sensor"
 	ticks=$(rounds)
-	wait_for 10 rounds_since "$ticks"
+	wait_for 60 rounds_since "$ticks"
 	lacks "goes on" "$(cat "$GUARD")"
 	echo 64000 >"$T/sensor"
-	wait_for 10 says "$GUARD" "goes on at 64"
+	wait_for 60 says "$GUARD" "goes on at 64"
 	case $("$KENNEL" cg get "$JOB" freezer.state) in THAWED | 0) ;; *) false ;; esac
 	"$KENNEL" cg kill "$JOB"
-	wait_for 10 ended "$GUARD_PID"
+	wait_for 60 ended "$GUARD_PID"
 }
