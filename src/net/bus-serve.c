@@ -18,7 +18,6 @@
 #include <linux/sched.h>
 #include <linux/securebits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,7 +27,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "net/clean.h"
+#include "net/helper.h"
 #include "sys/sys.h"
 
 #define CLIENTS_MAX 64
@@ -368,21 +367,6 @@ static int start_proxy(const struct net_bus_spec *spec, int *ret_socket_fd)
 	return *ret_socket_fd < 0 ? -1 : pipe_fds[0];
 }
 
-static int keep_fds(const int fds[FD_FIRST_FREE])
-{
-	int high[FD_FIRST_FREE];
-
-	for (int i = 0; i < FD_FIRST_FREE; i++) {
-		high[i] = fcntl(fds[i], F_DUPFD, 16);
-		if (high[i] < 0)
-			return -1;
-	}
-	for (int i = 0; i < FD_FIRST_FREE; i++)
-		if (dup2(high[i], i) < 0)
-			return -1;
-	return sys_close_range(FD_FIRST_FREE, ~0U, 0);
-}
-
 static _Noreturn void leave(const struct net_bus_spec *spec, int report_fd, int errnum)
 {
 	(void)!unlink(spec->socket);
@@ -391,14 +375,19 @@ static _Noreturn void leave(const struct net_bus_spec *spec, int report_fd, int 
 	_exit(1);
 }
 
-static _Noreturn void relay_child(const struct net_bus_spec *spec, int report_fd)
+struct start {
+	const struct net_bus_spec *spec;
+	int report_fd;
+};
+
+static void run(const void *data)
 {
+	const struct net_bus_spec *spec = ((const struct start *)data)->spec;
+	const int report_fd = ((const struct start *)data)->report_fd;
 	int fds[FD_FIRST_FREE] = { [FD_MONITOR] = spec->monitor_pidfd, [FD_REPORT] = report_fd };
 	struct relay *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int errnum = 0;
 
-	(void)!sys_setsid(); /* a kill of the process group misses it */
-	sys_prctl(PR_SET_NAME, (unsigned long)"kennel-bus", 0, 0, 0);
 	if (s == MAP_FAILED || fchdir(spec->dir_fd) < 0)
 		leave(spec, report_fd, errno);
 	s->uid = geteuid();
@@ -408,7 +397,7 @@ static _Noreturn void relay_child(const struct net_bus_spec *spec, int report_fd
 	fds[FD_ALIVE] = start_proxy(spec, &fds[FD_PROXY]);
 	if (fds[FD_ALIVE] < 0)
 		leave(spec, report_fd, errno == ESRCH ? PROXY_ENDED : errno);
-	if (keep_fds(fds) < 0 || drop_rights(0) < 0)
+	if (net_helper_keep_fds(fds, FD_FIRST_FREE) < 0 || drop_rights(0) < 0)
 		leave(spec, report_fd, errno);
 	(void)!write(FD_REPORT, &errnum, sizeof(errnum));
 	close(FD_REPORT);
@@ -436,24 +425,17 @@ static int hear(int report_fd, struct kennel_error **err)
 int net_bus_start(const struct net_bus_spec *spec, int *ret_pidfd, struct kennel_error **err)
 {
 	int pidfd = -EBADF, report[2];
-	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd };
-	sigset_t all, old;
 
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return fail_errno(err, "make a pipe");
 	_cleanup_close_ int read_fd = report[0];
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int pid = sys_clone3(&args, sizeof(args));
-	if (pid == 0)
-		relay_child(spec, report[1]);
-	int saved = errno;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	const struct start start = { spec, report[1] };
+	int r = net_helper_start(run, &start, "kennel-bus", &pidfd);
+	if (r < 0)
+		r = fail_errno(err, "start a relay to the session bus");
 	close(report[1]);
-	errno = saved;
-	if (pid < 0)
-		return fail_errno(err, "start a relay to the session bus");
-	int r = hear(read_fd, err);
+	if (r == 0)
+		r = hear(read_fd, err);
 	if (r < 0)
 		net_helper_end(pidfd);
 	else

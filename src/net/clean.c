@@ -104,15 +104,3 @@ int net_clean_gc(int dir_fd)
 	close(nl_fd);
 	return removed;
 }
-
-void net_helper_end(int pidfd)
-{
-	siginfo_t info;
-
-	if (pidfd < 0)
-		return;
-	(void)!sys_pidfd_send_signal(pidfd, SIGKILL, 0);
-	while (sys_waitid_pidfd(pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR)
-		;
-	close(pidfd);
-}

@@ -34,9 +34,6 @@ void net_clean_run(struct net_clean *c);
  */
 int net_clean_gc(int dir_fd);
 
-/* Ends one of the small processes (names.h, dhcp.h) and waits for that. Below 0 is fine. */
-void net_helper_end(int pidfd);
-
 /*
  * One at a time, over all processes. *fd has the descriptor before the lock is on it: whoever cleans up
  * behind us, and shares our descriptors, must let go of ours first. -1 and errno, and *fd is -1.

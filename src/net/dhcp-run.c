@@ -6,8 +6,6 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/prctl.h>
-#include <linux/sched.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,10 +17,10 @@
 
 #include "base/cleanup.h"
 #include "net/dhcp.h"
+#include "net/helper.h"
 #include "net/link.h"
 #include "sys/sys.h"
 
-#define NOBODY_ID 65534u
 #define RETRY_LEAST_S 10
 #define RETRY_MOST_S 60
 
@@ -189,52 +187,31 @@ static _Noreturn void keep(struct dhcp_keep *k)
 
 static int keep_few(struct dhcp_keep *k)
 {
-	int *const fds[] = { &k->socket_fd, &k->nl_fd, &k->monitor_pidfd };
-	const uint32_t admin = 1u << CAP_NET_ADMIN;
-	const struct sys_cap_data data[2] = { { .effective = admin, .permitted = admin } };
+	const int fds[] = { k->socket_fd, k->nl_fd, k->monitor_pidfd };
 
-	for (int i = 0; i < 3; i++) {
-		*fds[i] = fcntl(*fds[i], F_DUPFD, 16);
-		if (*fds[i] < 0)
-			return -1;
-	}
-	for (int i = 0; i < 3; i++) {
-		if (dup2(*fds[i], i) < 0)
-			return -1;
-		*fds[i] = i;
-	}
-	/* a directory that nobody can look into, and in which there is nothing for it */
-	if (sys_close_range(3, ~0U, 0) < 0 || chdir("/proc/self/fdinfo") < 0 || chroot(".") < 0 ||
-	    sys_setgroups(0, NULL) < 0 || sys_prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
-	    sys_setresgid(NOBODY_ID, NOBODY_ID, NOBODY_ID) < 0 ||
-	    sys_setresuid(NOBODY_ID, NOBODY_ID, NOBODY_ID) < 0 || sys_capset(data) < 0)
+	if (net_helper_keep_fds(fds, ARRAY_SIZE(fds)) < 0)
 		return -1;
-	return sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	k->socket_fd = 0;
+	k->nl_fd = 1;
+	k->monitor_pidfd = 2;
+	/* a directory that nobody can look into, and in which there is nothing for it */
+	if (chdir("/proc/self/fdinfo") < 0 || chroot(".") < 0)
+		return -1;
+	return net_helper_become_nobody(1u << CAP_NET_ADMIN);
+}
+
+static void run(const void *data)
+{
+	struct dhcp_keep own = *(const struct dhcp_keep *)data;
+
+	if (keep_few(&own) < 0)
+		_exit(1);
+	keep(&own);
 }
 
 int dhcp_keep_start(const struct dhcp_keep *k, int *ret_pidfd, struct kennel_error **err)
 {
-	int pidfd = -EBADF;
-	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd };
-	sigset_t all, old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int pid = sys_clone3(&args, sizeof(args));
-	if (pid == 0) {
-		struct dhcp_keep own = *k;
-
-		(void)!sys_setsid();
-		sys_prctl(PR_SET_NAME, (unsigned long)"kennel-dhcp", 0, 0, 0);
-		if (keep_few(&own) < 0)
-			_exit(1);
-		keep(&own);
-	}
-	int saved = errno;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = saved;
-	if (pid < 0)
+	if (net_helper_start(run, k, "kennel-dhcp", ret_pidfd) < 0)
 		return fail_errno(err, "start what renews a DHCP lease");
-	*ret_pidfd = pidfd;
 	return 0;
 }

@@ -12,8 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/prctl.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -24,9 +22,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "net/helper.h"
 #include "sys/sys.h"
 
-#define NOBODY_ID 65534u
 #define MESSAGE_MAX 4096
 #define ENTRY_READ 16384 /* names and addresses come first */
 #define WAITING_MAX 32 /* questions handed on at once; more take the place of the oldest */
@@ -204,40 +202,24 @@ static _Noreturn void serve(struct server *s)
 }
 
 /* Three descriptors, no others; the directory is read from its beginning, and is all there is. */
-static int keep_fds(const struct net_names_spec *spec)
+static int keep_few(const struct net_names_spec *spec)
 {
 	const int fds[FD_FIRST_FREE] = { spec->socket_fd, spec->dir_fd, spec->monitor_pidfd };
-	int high[FD_FIRST_FREE];
 
-	for (int i = 0; i < FD_FIRST_FREE; i++) {
-		high[i] = fcntl(fds[i], F_DUPFD, 16);
-		if (high[i] < 0)
-			return -1;
-	}
-	for (int i = 0; i < FD_FIRST_FREE; i++)
-		if (dup2(high[i], i) < 0)
-			return -1;
+	if (net_helper_keep_fds(fds, FD_FIRST_FREE) < 0)
+		return -1;
 	/* of its own: a position in the directory is shared by duplicates */
 	int dir_fd = openat(FD_DIR, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd < 0 || dup2(dir_fd, FD_DIR) < 0 || fchdir(FD_DIR) < 0 || chroot(".") < 0)
+	if (dir_fd < 0 || dup2(dir_fd, FD_DIR) < 0 || fchdir(FD_DIR) < 0)
 		return -1;
-	return sys_close_range(FD_FIRST_FREE, ~0U, 0);
+	close(dir_fd);
+	return chroot(".");
 }
 
-static int drop_rights(void)
+static void run(const void *data)
 {
-	const uint32_t read = 1u << CAP_DAC_READ_SEARCH;
-	const struct sys_cap_data data[2] = { { .effective = read, .permitted = read } };
+	const struct net_names_spec *spec = data;
 
-	if (sys_setgroups(0, NULL) < 0 || sys_prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
-	    sys_setresgid(NOBODY_ID, NOBODY_ID, NOBODY_ID) < 0 ||
-	    sys_setresuid(NOBODY_ID, NOBODY_ID, NOBODY_ID) < 0 || sys_capset(data) < 0)
-		return -1;
-	return sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
-static _Noreturn void child(const struct net_names_spec *spec)
-{
 	struct server s = { .n_servers = spec->n_servers };
 
 	for (size_t i = 0; i < WAITING_MAX; i++)
@@ -245,29 +227,14 @@ static _Noreturn void child(const struct net_names_spec *spec)
 	memcpy(s.servers, spec->servers, sizeof(s.servers));
 	memcpy(s.bridge, spec->bridge, strnlen(spec->bridge, sizeof(s.bridge) - 1));
 	memcpy(s.machine, spec->machine, strnlen(spec->machine, sizeof(s.machine) - 1));
-	(void)!sys_setsid(); /* a kill of the process group misses it */
-	sys_prctl(PR_SET_NAME, (unsigned long)"kennel-names", 0, 0, 0);
-	if (keep_fds(spec) < 0 || drop_rights() < 0)
+	if (keep_few(spec) < 0 || net_helper_become_nobody(1u << CAP_DAC_READ_SEARCH) < 0)
 		_exit(1);
 	serve(&s);
 }
 
 int net_names_start(const struct net_names_spec *spec, int *ret_pidfd, struct kennel_error **err)
 {
-	int pidfd = -EBADF;
-	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd };
-	sigset_t all, old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int pid = sys_clone3(&args, sizeof(args));
-	if (pid == 0)
-		child(spec);
-	int saved = errno;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = saved;
-	if (pid < 0)
+	if (net_helper_start(run, spec, "kennel-names", ret_pidfd) < 0)
 		return fail_errno(err, "start the resolver of names");
-	*ret_pidfd = pidfd;
 	return 0;
 }

@@ -8,14 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "net/bus.h"
 #include "path/path.h"
-#include "run/registry.h"
 #include "sys/sys.h"
 
 #define TOOL "xdg-dbus-proxy"
@@ -85,14 +83,13 @@ int bus_start(const struct spec *spec, struct bus *ret, struct buf *path, struct
 	_cleanup_free_ char *tool = NULL;
 	_cleanup_strv_ struct strv argv = { 0 };
 	struct bus b = { .dir_fd = -EBADF };
-	const char *run = geteuid() == 0 ? "/run" : secure_getenv("XDG_RUNTIME_DIR");
-	uint64_t random;
 
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		return fail_errno(err, "get random bytes");
-	snprintf(b.socket, sizeof(b.socket), "bus-%016llx", (unsigned long long)random);
-	snprintf(b.proxy_socket, sizeof(b.proxy_socket), "dbus-%016llx", (unsigned long long)random);
-	int r = path_find_tool(TOOL, &tool, err);
+	int r = registry_brief("bus", b.socket, err);
+	if (r == 0)
+		r = registry_brief("proxy", b.proxy_socket, err);
+	if (r < 0)
+		return r;
+	r = path_find_tool(TOOL, &tool, err);
 	if (r == 0)
 		return hint(err, fail(err, KENNEL_E_MISSING, TOOL " is not installed"),
 			    "install the package " TOOL);
@@ -105,7 +102,7 @@ int bus_start(const struct spec *spec, struct bus *ret, struct buf *path, struct
 		return dir_fd;
 	if (monitor_pidfd < 0)
 		return fail_errno(err, "open a descriptor of this process");
-	buf_printf(path, "%s/kennel/%s", run, b.socket);
+	buf_printf(path, "%s/kennel/%s", registry_parent(), b.socket);
 	const struct net_bus_spec how = { .dir_fd = dir_fd,
 					  .monitor_pidfd = monitor_pidfd,
 					  .socket = b.socket,

@@ -6,12 +6,13 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "conf/spec.h"
+#include "run/registry.h"
 
 struct bus {
 	bool runs;
 	int pidfd; /* iff runs */
 	int dir_fd; /* iff runs: where the socket is */
-	char socket[24], proxy_socket[24];
+	char socket[REGISTRY_BRIEF_SIZE], proxy_socket[REGISTRY_BRIEF_SIZE];
 };
 
 /* Starts it for this process as its monitor. path: of its socket, which has a name until bus_settle(). */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "base/cleanup.h"
+#include "net/helper.h"
 #include "net/nat.h"
 #include "run/interfaces.h"
 #include "run/sandbox.h"

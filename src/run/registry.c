@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -40,17 +41,21 @@ static int open_private_dir(int parent_fd, const char *name, const char *shown, 
 	return take_fd(&fd);
 }
 
+const char *registry_parent(void)
+{
+	const char *dir = geteuid() == 0 ? "/run" : secure_getenv("XDG_RUNTIME_DIR");
+
+	return dir && dir[0] == '/' ? dir : NULL;
+}
+
 int registry_open(struct kennel_error **err)
 {
-	const char *base = "/run";
+	const char *base = registry_parent();
 
-	if (geteuid() != 0) {
-		base = secure_getenv("XDG_RUNTIME_DIR");
-		if (!base || base[0] != '/')
-			return hint(
-				err, fail(err, KENNEL_E_NOTFOUND, "XDG_RUNTIME_DIR is not set"),
-				"log in with a session (pam_systemd), or set XDG_RUNTIME_DIR to a directory of your own");
-	}
+	if (!base)
+		return hint(
+			err, fail(err, KENNEL_E_NOTFOUND, "XDG_RUNTIME_DIR is not set"),
+			"log in with a session (pam_systemd), or set XDG_RUNTIME_DIR to a directory of your own");
 	_cleanup_close_ int parent_fd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (parent_fd < 0)
 		return fail_errno(err, "open \"%s\"", base);
@@ -169,6 +174,26 @@ static bool is_id(const char *name)
 	return strlen(name) == 8 && strspn(name, "0123456789abcdef") == 8;
 }
 
+int registry_brief(const char *what, char ret[REGISTRY_BRIEF_SIZE], struct kennel_error **err)
+{
+	uint32_t v;
+
+	if (getrandom(&v, sizeof(v), 0) != sizeof(v))
+		return fail_errno(err, "get random bytes");
+	snprintf(ret, REGISTRY_BRIEF_SIZE, ".%.16s-%d-%08x", what, getpid(), v);
+	return 0;
+}
+
+static void sweep_brief(int dir_fd, const char *name)
+{
+	int pid, end = 0;
+
+	if (sscanf(name, ".%*[a-z]-%d-%*8[0-9a-f]%n", &pid, &end) != 1 || !end || name[end] || pid <= 0)
+		return;
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		(void)!unlinkat(dir_fd, name, 0);
+}
+
 /* What a killed process left beside an entry that is gone. */
 static void sweep_beside(int dir_fd, const char *name)
 {
@@ -252,8 +277,10 @@ int registry_list(int dir_fd, const char *prefix, struct registry_entry **ret, s
 			r = errno ? fail_errno(err, "read the runtime directory") : 0;
 			break;
 		}
-		if (!is_id(e->d_name))
+		if (!is_id(e->d_name)) {
 			sweep_beside(dir_fd, e->d_name);
+			sweep_brief(dir_fd, e->d_name);
+		}
 		if (!is_id(e->d_name) || (prefix && strncmp(e->d_name, prefix, strlen(prefix)) != 0))
 			continue;
 		r = open_live(dir_fd, e->d_name, &fd, &gone, err);

@@ -22,8 +22,16 @@
 #define REGISTRY_SOCKET ".sock" /* where the monitor of one in the background listens: monitor/protocol.h */
 #define REGISTRY_STATE ".state" /* written anew whenever it was frozen or thawed, for who watches */
 #define REGISTRY_BESIDE_SIZE 24
+/*
+ * A name for what this process has there during a start alone: ".WHAT-PID-RANDOM", WHAT of small letters.
+ * Whoever lists the directory removes it once that process has ended.
+ */
+#define REGISTRY_BRIEF_SIZE 48
+int registry_brief(const char *what, char ret[REGISTRY_BRIEF_SIZE], struct kennel_error **err) MUST_CHECK;
 void registry_beside(const char *id, const char *suffix, char ret[REGISTRY_BESIDE_SIZE]);
 
+/* Where that directory, "kennel", is; NULL where it has no place. */
+const char *registry_parent(void);
 /*
  * Opens (and makes) /run/kennel or $XDG_RUNTIME_DIR/kennel, mode 0700. Refuses one that others own or may
  * write. Return: descriptor or code.

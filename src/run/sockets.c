@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "net/clean.h"
+#include "net/helper.h"
 
 #define X_DIR "/tmp/.X11-unix"
 #define X_FILE_MAX (256u << 10)

@@ -224,3 +224,16 @@ no_proxy() {
 	run_kennel list -q
 	is_equal "$stdout" ""
 }
+
+@test "session bus: a name of a start whose processes were all killed goes with the next command, a living one's stays" {
+	local dir=/run/kennel gone
+	[ "$EUID" -eq 0 ] || dir=$XDG_RUNTIME_DIR/kennel
+	"$KENNEL" list >/dev/null
+	sleep 0.1 &
+	gone=$!
+	wait "$gone"
+	touch "$dir/.bus-$gone-0123abcd" "$dir/.proxy-$gone-0123abcd" "$dir/.bus-$$-0123abcd" "$dir/.bus-$gone-x"
+	at_end rm -f "$dir/.bus-$$-0123abcd" "$dir/.bus-$gone-x"
+	"$KENNEL" list >/dev/null
+	is_equal "$(cd "$dir" && ls -d .bus-* .proxy-* 2>/dev/null)" "$(printf '%s\n' ".bus-$$-0123abcd" ".bus-$gone-x" | sort)"
+}

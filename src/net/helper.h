@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * net/helper.h - the small processes that serve one sandbox or bridge (names.h, dhcp.h, bus.h): copies of
+ * their caller's memory, in which others of its threads may have held locks, so they do nothing but system
+ * calls. What they share is here.
+ */
+#ifndef KENNEL_NET_HELPER_H
+#define KENNEL_NET_HELPER_H
+
+#include <stdint.h>
+
+/*
+ * Starts one that runs main(data), which never returns: in a session of its own, so that a kill of the process
+ * group misses it, with all signals blocked and none of the caller's handlers. name: what ps shows, up to 15
+ * bytes. Return: 0 and *ret_pidfd, or -1 and errno.
+ */
+int net_helper_start(void (*main)(const void *data), const void *data, const char *name, int *ret_pidfd);
+/* Ends it and waits for that. Below 0 is fine. */
+void net_helper_end(int pidfd);
+
+#define NET_HELPER_FDS_MAX 8
+/* For it: fds[i] becomes descriptor i, and all others are closed. -1 and errno. */
+int net_helper_keep_fds(const int *fds, unsigned n);
+/* For one of root's: becomes nobody, with these capabilities (1 << CAP_*) and no way to more. -1 and errno. */
+int net_helper_become_nobody(uint32_t caps);
+
+#endif
