@@ -37,6 +37,12 @@ rounds_since() {
 	[ "$(rounds)" -ge $(($1 + 3)) ]
 }
 
+# A sensor is never empty, as a file is that is just written.
+warm() {
+	echo "$1" >"$T/sensor.new"
+	mv "$T/sensor.new" "$T/sensor"
+}
+
 ended() {
 	! kill -0 "$1" 2>/dev/null
 }
@@ -119,22 +125,22 @@ in_job() {
 
 @test "cg: a guard freezes a job while it is too hot, with hysteresis" {
 	a_job
-	echo 60000 >"$T/sensor"
+	warm 60000
 	mkdir "$T/bin"
 	printf '#!/bin/sh\necho >>"%s"\nexec /bin/sleep 0.05\n' "$T/rounds" >"$T/bin/sleep"
 	chmod +x "$T/bin/sleep"
 	PATH=$T/bin:$PATH KENNEL=$KENNEL background "$KENNEL_STAGE/examples/thermal-guard" -s "$T/sensor" -h 80 -c 65 -i 0.1 "$JOB"
 	GUARD=$T/out.$LIB_STARTED GUARD_PID=$!
-	echo 80000 >"$T/sensor"
-	wait_for 60 says "$GUARD" "frozen at 80"
+	warm 80000
+	wait_for 10 says "$GUARD" "frozen at 80"
 	case $("$KENNEL" cg get "$JOB" freezer.state) in FROZEN | 1) ;; *) false ;; esac
-	echo 70000 >"$T/sensor"
+	warm 70000
 	ticks=$(rounds)
-	wait_for 60 rounds_since "$ticks"
+	wait_for 10 rounds_since "$ticks"
 	lacks "goes on" "$(cat "$GUARD")"
-	echo 64000 >"$T/sensor"
-	wait_for 60 says "$GUARD" "goes on at 64"
+	warm 64000
+	wait_for 10 says "$GUARD" "goes on at 64"
 	case $("$KENNEL" cg get "$JOB" freezer.state) in THAWED | 0) ;; *) false ;; esac
 	"$KENNEL" cg kill "$JOB"
-	wait_for 60 ended "$GUARD_PID"
+	wait_for 10 ended "$GUARD_PID"
 }
