@@ -201,7 +201,10 @@ int store_check_file_system(const struct store *s, struct kennel_error **err)
 				fail(err, KENNEL_E_UNSUPPORTED,
 				     "the file system of \"%s\" is %s, which can't hold changes of a copy",
 				     s->path, bad[i].name),
-				"name a directory on ext4, xfs, btrfs or tmpfs with --path");
+				"name a directory on ext4, xfs, btrfs or tmpfs with --path%s",
+				(int)magic == OVERLAYFS_SUPER_MAGIC ?
+					"; a sandbox that was started with --nest has one for it" :
+					"");
 	return 0;
 }
 

@@ -108,6 +108,10 @@ in_depth() {
 	is_status 125
 	has "--nest" "$stderr"
 	is_equal "$(grep -c '^kennel: ' <<<"$stderr")" 1
+	run_kennel run -q --net none -- "$T/bin/kennel" run -q --net none -P "$T/store" -k box -- true
+	is_status 125
+	has "is an overlay itself" "$stderr"
+	has "--nest" "$stderr"
 	for level in ns fs; do
 		run_kennel run --isolate $level --nest -- true
 		is_status 125
