@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 /*
- * Starts one that runs main(data), which never returns: in a session of its own, so that a kill of the process
- * group misses it, with all signals blocked and none of the caller's handlers. name: what ps shows, up to 15
- * bytes. Return: 0 and *ret_pidfd, or -1 and errno.
+ * Starts one that runs main(data), which never returns: in a session of its own, so that a kill of the
+ * process group misses it, with all signals blocked and none of the caller's handlers. name: what ps shows,
+ * up to 15 bytes. Return: 0 and *ret_pidfd, or -1 and errno.
  */
 int net_helper_start(void (*main)(const void *data), const void *data, const char *name, int *ret_pidfd);
 /* Ends it and waits for that. Below 0 is fine. */
@@ -21,7 +21,7 @@ void net_helper_end(int pidfd);
 #define NET_HELPER_FDS_MAX 8
 /* For it: fds[i] becomes descriptor i, and all others are closed. -1 and errno. */
 int net_helper_keep_fds(const int *fds, unsigned n);
-/* For one of root's: becomes nobody, with these capabilities (1 << CAP_*) and no way to more. -1 and errno. */
+/* For one of root's: becomes nobody, with these capabilities (1 << CAP_*) and no more ever. -1 and errno. */
 int net_helper_become_nobody(uint32_t caps);
 
 #endif
