@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "delta/over.h"
 #include "path/path.h"
 #include "sys/sys.h"
 
@@ -131,10 +132,14 @@ static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const ch
 	_cleanup_close_ int up_fd = fcntl(spot->upper_fd, F_DUPFD_CLOEXEC, 3);
 	_cleanup_close_ int low_fd = fcntl(spot->lower_fd, F_DUPFD_CLOEXEC, 3);
 	_cleanup_strv_ struct strv parts = { 0 };
+	_cleanup_over_ struct over over = { 0 };
+	bool has_lower = true;
 
 	if (up_fd < 0 || low_fd < 0)
 		return fail_errno(err, "duplicate a descriptor");
 	int r = strv_split(&parts, spot->rel, '/', err);
+	if (r == 0)
+		r = over_begin(&over, spot->over_fds, spot->n_over, spot->user_xattr, err);
 	if (r < 0)
 		return r;
 	if (!parts.n)
@@ -142,13 +147,15 @@ static int make_parents(const struct delta_spot *spot, int *ret_dir_fd, const ch
 	size_t len = 0;
 	for (size_t i = 0; i + 1 < parts.n; i++) {
 		const char *name = parts.items[i];
-		struct stat st;
+		struct stat st, above;
 
 		len += strlen(name) + (i > 0);
-		r = next_lower(spot, name, len, &low_fd, &st, err);
-		if (r <= 0)
-			return r;
-		r = make_dir_like(up_fd, name, &st, err);
+		int o = over_enter(&over, name, &above);
+		r = o < 0 || over.hides || !has_lower ? 0 : next_lower(spot, name, len, &low_fd, &st, err);
+		has_lower = r > 0;
+		if (r < 0 || o < 0 || (!o && !has_lower))
+			return MIN(r, 0);
+		r = make_dir_like(up_fd, name, o ? &above : &st, err);
 		if (r < 0)
 			return r;
 		int next_up_fd = openat(up_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -174,8 +181,10 @@ static int look_at_lower(const struct delta_spot *spot, struct stat *ret, struct
 	_cleanup_error_ struct kennel_error *why = NULL;
 	_cleanup_close_ int fd = path_pin_plain(spot->lower_fd, spot->rel, O_NOFOLLOW, &why);
 
+	/* of a frozen layer it may be a deletion */
 	if (fd >= 0)
-		return fstat(fd, ret) < 0 ? fail_errno(err, "look at \"%s\"", spot->rel) : 1;
+		return fstat(fd, ret) < 0 ? fail_errno(err, "look at \"%s\"", spot->rel) :
+					    !S_ISCHR(ret->st_mode) || ret->st_rdev;
 	int errnum = kennel_error_errno(why);
 	if (errnum == ENOENT || errnum == ENOTDIR)
 		return 0;

@@ -57,6 +57,9 @@ struct delta_known {
 
 struct delta_spot {
 	int upper_fd, lower_fd;
+	/* uppers of frozen layers between the two, uppermost first */
+	const int *over_fds;
+	unsigned n_over;
 	unsigned mount;         /* its index */
 	const char *rel;
 	bool user_xattr;

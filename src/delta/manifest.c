@@ -114,6 +114,7 @@ void manifest_format(const struct manifest *m, struct buf *b)
 		put_one(b, "base-id", m->base_id);
 	put_all(b, "root-layer", &m->root_layers);
 	put_all(b, "layer", &m->layers);
+	put_all(b, "below", &m->below);
 	for (size_t i = 0; i < m->n_mounts; i++)
 		put_mount(b, &m->mounts[i]);
 	put_bool(b, "view", m->view);
@@ -307,6 +308,20 @@ static int parse_layer(struct manifest *m, const struct line *l, struct kennel_e
 	return parse_path(&m->layers, l, err);
 }
 
+bool manifest_is_layer_id(const char *s)
+{
+	return strlen(s) == MANIFEST_LAYER_ID_LEN && strspn(s, "0123456789abcdef") == MANIFEST_LAYER_ID_LEN;
+}
+
+static int parse_below(struct manifest *m, const struct line *l, struct kennel_error **err)
+{
+	const char *s = l->fields[0];
+
+	if (!manifest_is_layer_id(s) && !is_clean_absolute(s))
+		return bad(l, "it takes the id of a layer or an absolute path", err);
+	return strv_add(&m->below, s, err);
+}
+
 static int parse_absent(struct manifest *m, const struct line *l, struct kennel_error **err)
 {
 	return parse_path(&m->absent, l, err);
@@ -336,6 +351,7 @@ static const struct {
 	{ "base-id", 1, parse_base_id },
 	{ "root-layer", 1, parse_root_layer },
 	{ "layer", 1, parse_layer },
+	{ "below", 1, parse_below },
 	{ "mount", 4, parse_mount },
 	{ "view", 1, parse_view },
 	{ "absent", 1, parse_absent },
@@ -424,6 +440,7 @@ void manifest_done(struct manifest *m)
 	free(m->base_id);
 	strv_done(&m->root_layers);
 	strv_done(&m->layers);
+	strv_done(&m->below);
 	strv_done(&m->absent);
 	for (size_t i = 0; i < m->n_mounts; i++) {
 		free(m->mounts[i].target);

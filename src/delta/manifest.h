@@ -10,6 +10,8 @@
  *   base-id  TEXT                           tells that base from another one; none: unknown
  *   root-layer PATH                         of --base system:LAYER, uppermost first
  *   layer    PATH                           of --layer, lowest first
+ *   below    LAYER                          frozen changes that it stands on, lowest first: an id in its own
+ *                                           store (container/layers.h), or the absolute path of one
  *   mount    INDEX TARGET FSTYPE UUID       DELTA/INDEX/upper has the changes of TARGET; UUID "-": unknown
  *   view     yes | no                       mount 0 is a view of all mounts, as an ordinary user's copy has
  *   absent   PATH                           an empty directory in that view, whatever the base has there
@@ -64,7 +66,7 @@ struct manifest_mount {
 struct manifest {
 	char *base;
 	char *base_id; /* NULL: unknown */
-	struct strv root_layers, layers;
+	struct strv root_layers, layers, below;
 	struct manifest_mount *mounts; /* by rising index; the first is 0, "/" */
 	size_t n_mounts;
 	bool view, squash;
@@ -81,6 +83,10 @@ struct manifest {
 int manifest_parse(const char *text, struct manifest *ret, struct kennel_error **err) MUST_CHECK;
 void manifest_format(const struct manifest *m, struct buf *b);
 void manifest_done(struct manifest *m);
+
+/* Is it the id of a frozen layer, as "below" has them? */
+#define MANIFEST_LAYER_ID_LEN 16
+bool manifest_is_layer_id(const char *s);
 
 /* A file system's identity as text. */
 #define MANIFEST_UUID_SIZE 37

@@ -233,38 +233,66 @@ static void settle(struct child_at *at)
 	p->shared->mount_ns_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 }
 
+/* The last one may not be a link: it lies in what is the user's, found by way of the working directory. */
+static int clone_kept(const char *path)
+{
+	return sys_open_tree(AT_FDCWD, path, SYS_OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+}
+
+/* one by one: a delta may be anybody's work, and a link in it leads out */
+static int open_upper(int delta_fd, const char *name)
+{
+	int place_fd = openat(delta_fd, "0", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(place_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (place_fd >= 0)
+		close(place_fd);
+	return fd;
+}
+
+static void open_frozen(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+
+	for (unsigned i = 0; i < p->overlays[0].n_frozen; i++) {
+		int delta_fd = openat(AT_FDCWD, p->frozen[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int upper_fd = open_upper(delta_fd, "upper");
+
+		at->report.index = (int)i;
+		p->shared->lower_fds[i] =
+			upper_fd < 0 ? -1 : sys_open_tree(upper_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+		if (p->shared->lower_fds[i] < 0)
+			die(at, CHILD_STEP_FROZEN);
+		close(upper_fd);
+		close(delta_fd);
+	}
+}
+
 /* An ordinary user's view and delta: their superblocks must belong to the user namespace. */
 static void make_own_trees(struct child_at *at)
 {
 	const struct child_plan *p = at->p;
 	struct child_shared *s = p->shared;
 
+	open_frozen(at);
 	for (unsigned i = 0; i < p->n_views; i++) {
-		/* found by way of the working directory, as the delta is */
-		s->view_fds[i] =
-			p->own_base && p->own_view == i ?
-				sys_open_tree(AT_FDCWD, "base", SYS_OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW) :
-				mount_new_view(s->fuse_fds[i]);
+		s->view_fds[i] = p->own_base && p->own_view == i ? clone_kept(p->own_base) :
+								   mount_new_view(s->fuse_fds[i]);
 		if (s->view_fds[i] < 0)
 			die(at, CHILD_STEP_VIEW);
-		if (i < p->overlays[0].n_lowers)
-			s->lower_fds[i] = s->view_fds[i];
+		if (i < p->overlays[0].n_lowers - p->overlays[0].n_frozen)
+			s->lower_fds[p->overlays[0].n_frozen + i] = s->view_fds[i];
 	}
 	s->scratch_fd = mount_new_tmpfs(p->delta_size, p->delta_inodes);
-	s->delta_fd = p->keep_fd < 0 ?
-			      s->scratch_fd :
-			      sys_open_tree(AT_FDCWD, "delta", SYS_OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+	s->delta_fd = p->keep_fd < 0 ? s->scratch_fd : clone_kept("delta");
 	if (s->scratch_fd < 0 || s->delta_fd < 0)
 		die(at, CHILD_STEP_DELTA);
 	say(at, CHILD_READY);
 	wait_for_go(at);
-	/* one by one: the delta may be anybody's work, and a link in it leads out */
-	int place_fd = openat(s->delta_fd, "0", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	s->upper_fds[0] = openat(place_fd, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	s->work_fds[0] = openat(place_fd, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (place_fd < 0 || s->upper_fds[0] < 0 || s->work_fds[0] < 0)
+	s->upper_fds[0] = open_upper(s->delta_fd, "upper");
+	s->work_fds[0] = open_upper(s->delta_fd, "work");
+	if (s->upper_fds[0] < 0 || s->work_fds[0] < 0)
 		die(at, CHILD_STEP_DELTA);
-	close(place_fd);
 }
 
 static int attach_over(struct child_at *at, int mount_fd, const char *path)
@@ -308,7 +336,7 @@ static int make_overlay(struct child_at *at, unsigned i)
 	const struct child_overlay *o = &p->overlays[i];
 	struct child_shared *s = p->shared;
 	const int *fds = s->lower_fds + o->first_lower;
-	unsigned n = i == 0 && s->wrapped_from ? s->wrapped_from : o->n_lowers;
+	unsigned n = s->wrapped_from[i] ? s->wrapped_from[i] : o->n_lowers;
 	int lower_fds[CHILD_MAX_FDS];
 
 	for (unsigned k = 0; k < n; k++)

@@ -33,6 +33,7 @@ enum child_step {
 	CHILD_STEP_NAMESPACES,
 	CHILD_STEP_FUSE,
 	CHILD_STEP_VIEW,
+	CHILD_STEP_FROZEN,
 	CHILD_STEP_LOOPBACK,
 	CHILD_STEP_HOSTNAME,
 	CHILD_STEP_PRIVATE,
@@ -84,6 +85,7 @@ struct child_report {           /* at most PIPE_BUF, so it comes whole or not at
 struct child_overlay {
 	const char *target;     /* below the root without a leading slash; "" is the root itself */
 	unsigned first_lower, n_lowers; /* in child_shared.lower_fds, uppermost first */
+	unsigned n_frozen; /* of these, the first ones: changes of the container that are frozen */
 };
 
 struct child_bind {
@@ -107,7 +109,8 @@ struct child_shared {
 	int scratch_fd;
 	int lower_fds[CHILD_MAX_FDS];
 	int upper_fds[CHILD_MAX_FDS], work_fds[CHILD_MAX_FDS];
-	unsigned wrapped_from; /* lowers of the first overlay from here on get one of their own; 0: none */
+	/* of each overlay: lowers from here on get one of their own; 0: none */
+	uint16_t wrapped_from[CHILD_MAX_FDS];
 	/* from the child of an ordinary user, one a view: /dev/fuse, opened in its namespace; the mount */
 	int fuse_fds[CHILD_MAX_FDS], view_fds[CHILD_MAX_FDS];
 	int init_fd;            /* the memory file of init */
@@ -144,8 +147,11 @@ struct child_plan {
 	/* an ordinary user's: the child itself makes the view's mount and the delta's */
 	bool rootless;
 	unsigned n_views; /* the lowers of the root, uppermost first; then what is shared read-only */
-	bool own_base; /* the view of this number is no view but "base" of the container's directory */
+	/* the view of this number is no view but this directory, a path as those of frozen layers; or NULL */
+	const char *own_base;
 	unsigned own_view;
+	/* of the root's frozen layers, uppermost first: from the container's directory, or absolute */
+	const char *const *frozen;
 	bool tap;                       /* and the tap device for nat */
 	const char *delta_size, *delta_inodes;  /* decimal; iff rootless */
 	int keep_fd;                    /* an ordinary user's container, which has "delta" in it; or -EBADF */

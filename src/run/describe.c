@@ -113,6 +113,8 @@ int describe_start(const struct launch *l, bool in_file, struct buf *b, struct k
 		m.root_layers = (struct strv){ .items = l->root_layers, .n = l->n_root_layers };
 	if (sb->rootless)
 		m.absent = sb->plan->view_without;
+	if (sb->keep)
+		m.below = sb->keep->manifest.below;
 	int r = add_mounts(l, &m, err);
 	for (size_t i = 0; i < ARRAY_SIZE(new_places) && r == 0; i++)
 		r = manifest_plants_add(&m.planted, 0, new_places[i], MANIFEST_PLACE, NULL, err);
@@ -134,7 +136,7 @@ int describe_start(const struct launch *l, bool in_file, struct buf *b, struct k
 	}
 	/* all else is borrowed */
 	m.base = NULL;
-	m.layers = m.root_layers = m.absent = (struct strv){ 0 };
+	m.layers = m.root_layers = m.absent = m.below = (struct strv){ 0 };
 	manifest_done(&m);
 	return r;
 }

@@ -199,6 +199,8 @@ static struct delta_spot root_spot(struct launch *l, const char *rel)
 	return (struct delta_spot){
 		.upper_fd = l->shared->upper_fds[0],
 		.lower_fd = l->shared->lower_fds[o->first_lower + o->n_lowers - 1],
+		.over_fds = l->shared->lower_fds + o->first_lower,
+		.n_over = o->n_frozen,
 		.rel = rel,
 		.user_xattr = l->shared->user_xattr,
 		.planted = &l->sb->planted,

@@ -75,7 +75,7 @@ static struct delta_join join_for(const struct launch *l, const char *target, un
 	};
 }
 
-static int number(struct launch *l, struct kennel_error **err)
+int keep_number_mounts(struct launch *l, struct kennel_error **err)
 {
 	const struct keep *k = l->sb->keep;
 	const struct plan *p = l->sb->plan;
@@ -111,7 +111,9 @@ static int arrange(struct launch *l, struct kennel_error **err)
 
 		if (is_planned(p, m->target))
 			continue;
-		r = delta_join(&j, err);
+		r = keep_check_frozen(k, &j, m->target, false, err);
+		if (r == 0)
+			r = delta_join(&j, err);
 		if (r > 0)
 			log_info(&l->sb->log,
 				 "\"%s\" is no mount any more: its changes are part of what it lies in",
@@ -120,7 +122,9 @@ static int arrange(struct launch *l, struct kennel_error **err)
 	for (size_t i = 1; i < p->n_overlays && r >= 0; i++) {
 		const struct delta_join j = join_for(l, p->overlays[i].target, l->delta_index[i]);
 
-		if (p->overlays[i].from_host)
+		if (p->overlays[i].from_host && !find_old(&k->manifest, p->overlays[i].target))
+			r = keep_check_frozen(k, &j, p->overlays[i].target, true, err);
+		if (p->overlays[i].from_host && r == 0)
 			r = delta_part(&j, err);
 	}
 	return MIN(r, 0);
@@ -149,8 +153,6 @@ int keep_place_mounts(struct launch *l, struct kennel_error **err)
 	const struct keep *k = l->sb->keep;
 
 	int r = k && !k->box && l->sb->rootless && !l->sb->deep ? check_ids(l, err) : 0;
-	if (r == 0)
-		r = number(l, err);
 	/* An ordinary user's delta has one place for all mounts, and its own ids. */
 	if (r == 0 && k && k->manifest_text.len && !l->sb->rootless)
 		r = arrange(l, err);

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "conf/config.h"
+#include "container/layers.h"
 #include "delta/layout.h"
 #include "run/errand.h"
 #include "run/file.h"
@@ -120,14 +121,17 @@ static int add_asked(struct keep *k, const struct config *config, const struct s
 	return r < 0 ? r : spec_check(k->spec, err);
 }
 
-/* "own" is a path only now that it is known whose. */
+/* "own" is a path only now that it is known whose, and whether it was frozen. */
 static int find_own_base(struct keep *k, struct kennel_error **err)
 {
 	if (!k->spec->base_path || strcmp(k->spec->base_path, "own") != 0)
 		return 0;
 	char *path = NULL;
 
-	if (asprintf(&path, "%s/base", k->c.path) < 0)
+	int r = k->box ? 0 : layers_find_base(k->store.path, &k->manifest, &path, err);
+	if (r < 0)
+		return r;
+	if (!path && asprintf(&path, "%s/base", k->c.path) < 0)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	free(k->spec->base_path);
 	k->spec->base_path = path;
@@ -182,8 +186,6 @@ static int read_config(struct keep *k, const struct spec *asked, const struct lo
 	if (r < 0)
 		return hint_default(err, r, "put it right with \"kennel config --edit\"");
 	r = check_asked(k, asked, err);
-	if (r == 0)
-		r = find_own_base(k, err);
 	return r < 0 ? r : add_asked(k, &config, asked, err);
 }
 
@@ -215,18 +217,25 @@ static int check_manifest(const struct keep *k, const struct log_sink *log, stru
 	return 0;
 }
 
-static int read_manifest(struct keep *k, const struct log_sink *log, struct kennel_error **err)
+static int read_manifest(struct keep *k, struct kennel_error **err)
 {
-	int r = keep_base_id(k->spec, k->box != NULL, &k->base_id, err);
+	int r = container_read(&k->c, CONTAINER_MANIFEST, &k->manifest_text, err);
 
-	if (r == 0)
-		r = container_read(&k->c, CONTAINER_MANIFEST, &k->manifest_text, err);
 	if (r <= 0)
 		return r;
 	r = manifest_parse(buf_str(&k->manifest_text), &k->manifest, err);
 	if (r < 0)
 		return wrap(err, r, "\"%s/" CONTAINER_MANIFEST "\"", k->c.path);
-	return check_manifest(k, log, err);
+	return keep_find_layers(k, err);
+}
+
+static int find_base(struct keep *k, const struct log_sink *log, struct kennel_error **err)
+{
+	int r = find_own_base(k, err);
+
+	if (r == 0)
+		r = keep_base_id(k->spec, k->box != NULL, &k->base_id, err);
+	return r == 0 && k->manifest_text.len ? check_manifest(k, log, err) : r;
 }
 
 static int open_in_store(struct keep *k, const struct spec *asked, struct kennel_error **err)
@@ -257,7 +266,9 @@ int keep_open(const struct spec *asked, const struct log_sink *log, struct keep 
 	if (r == 0)
 		r = hooks_new(k, &k->hooks, err);
 	if (r == 0)
-		r = read_manifest(k, log, err);
+		r = read_manifest(k, err);
+	if (r == 0)
+		r = find_base(k, log, err);
 	if (r == 0) {
 		k->delta_fd = container_open_delta(&k->c, err);
 		r = MIN(k->delta_fd, 0);
@@ -296,6 +307,8 @@ struct keep *keep_free(struct keep *k, bool failed)
 	close_fd(k->delta_fd);
 	buf_done(&k->manifest_text);
 	manifest_done(&k->manifest);
+	strv_done(&k->layers);
+	strv_done(&k->child_paths);
 	free(k->base_id);
 	container_done(&k->c); /* and its lock */
 	store_done(&k->store);

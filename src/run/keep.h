@@ -37,6 +37,8 @@ struct keep {
 	int delta_fd; /* O_PATH, on disk */
 	struct buf manifest_text; /* as it was found; empty: never started */
 	struct manifest manifest;
+	struct strv layers; /* deltas of the frozen layers that it stands on, absolute, lowest first */
+	struct strv child_paths; /* of an ordinary user: see keep_tell_child() */
 	char *base_id; /* of the base as it is now; NULL: unknown */
 	struct delta_before before;
 	struct hooks *hooks; /* NULL: none */
@@ -56,6 +58,8 @@ int keep_begin(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int keep_clone_delta(const struct keep *k, struct kennel_error **err) MUST_CHECK;
 /* What to say where the file system can't hold a delta. */
 int keep_fail_xattr(const struct keep *k, struct kennel_error **err);
+/* Numbers first, before the child's plan; then, before anything is planted, everything to its place. */
+int keep_number_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int keep_place_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int keep_unplant(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /*
@@ -83,6 +87,20 @@ int keep_clone_file_delta(const struct keep *k, struct kennel_error **err) MUST_
 int keep_join_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* The sandbox runs: from now on there is something to be saved. */
 void keep_use(struct keep *k);
+
+/*
+ * keep-layers.c: frozen changes below. How many of them an overlay has; clones of these, uppermost first,
+ * behind the *n that there are in fds; how an ordinary user's child finds them. keep_check_frozen() refuses
+ * mounts that came (is_new) or went since they were frozen.
+ */
+struct delta_join;
+int keep_find_layers(struct keep *k, struct kennel_error **err) MUST_CHECK;
+unsigned keep_count_frozen(const struct launch *l, size_t i);
+int keep_open_frozen(const struct launch *l, size_t i, int *fds, unsigned *n, struct kennel_error **err)
+	MUST_CHECK;
+int keep_tell_child(struct launch *l, struct kennel_error **err) MUST_CHECK;
+int keep_check_frozen(const struct keep *k, const struct delta_join *j, const char *target, bool is_new,
+		      struct kennel_error **err) MUST_CHECK;
 
 /* Is a store_wipe_fn: whoever the files belong to. */
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;

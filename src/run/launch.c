@@ -65,7 +65,7 @@ static void close_slots(struct launch *l)
 	}
 	for (unsigned i = 0; i < l->n_views; i++) {
 		close_fd(s->fuse_fds[i]);
-		if (i >= l->child_overlays[0].n_lowers)
+		if (i >= l->child_overlays[0].n_lowers - l->child_overlays[0].n_frozen)
 			close_fd(s->view_fds[i]);
 	}
 }
@@ -326,11 +326,9 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->rootless = sb->rootless;
 	c->keeps_groups = sb->rootless || (!sb->initial_user_ns && idmap_denies_groups());
 	c->n_views = l->n_views;
-	for (unsigned i = 0; i < l->n_views; i++)
-		if (l->views[i].own) {
-			c->own_base = true;
-			c->own_view = i;
-		}
+	r = keep_tell_child(l, err);
+	if (r < 0)
+		return r;
 	c->keep_fd = sb->rootless && sb->keep ? sb->keep->c.dir_fd : -EBADF;
 	c->tap = sb->rootless && !sb->deep && p->net == SPEC_NET_NAT && net_nat_available();
 	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);

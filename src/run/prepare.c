@@ -108,6 +108,8 @@ int prepare_slots(struct launch *l, struct kennel_error **err)
 	unsigned next = 0;
 
 	int r = choose_root_layers(l, err);
+	if (r == 0)
+		r = keep_number_mounts(l, err);
 	if (r < 0)
 		return r;
 	l->child_overlays = calloc(p->n_overlays, sizeof(*l->child_overlays));
@@ -119,7 +121,8 @@ int prepare_slots(struct launch *l, struct kennel_error **err)
 
 		o->target = i == 0 ? "" : p->overlays[i].target + 1;
 		o->first_lower = next;
-		o->n_lowers = bottom + (i == 0 ? (unsigned)l->spec->layers.n : 0);
+		o->n_frozen = keep_count_frozen(l, i);
+		o->n_lowers = o->n_frozen + bottom + (i == 0 ? (unsigned)l->spec->layers.n : 0);
 		next += o->n_lowers;
 	}
 	if (next + 64 + l->spec->n_mounts > CHILD_MAX_FDS)
@@ -196,6 +199,8 @@ static int plant_file_mount(struct launch *l, size_t i, int file_fd, struct kenn
 	const struct delta_spot spot = {
 		.upper_fd = l->shared->upper_fds[under],
 		.lower_fd = l->shared->lower_fds[o->first_lower + o->n_lowers - 1],
+		.over_fds = l->shared->lower_fds + o->first_lower,
+		.n_over = o->n_frozen,
 		.rel = p->overlays[i].target + (under ? skip + 1 : 1),
 		.user_xattr = l->shared->user_xattr,
 		.mount = l->delta_index[under],
@@ -236,7 +241,7 @@ static int refuse_pair(const char *inner, const char *outer, struct kennel_error
 static int refuse_nested(const struct launch *l, struct kennel_error **err)
 {
 	const struct strv *layers = &l->spec->layers;
-	const int *fds = l->shared->lower_fds + l->child_overlays[0].first_lower;
+	const int *fds = l->shared->lower_fds + l->child_overlays[0].n_frozen;
 	struct stat st;
 
 	/* given lowest first, opened uppermost first */
@@ -257,19 +262,19 @@ static int refuse_nested(const struct launch *l, struct kennel_error **err)
  * machine, and overlay refuses that. So the base, with all layers that it has itself, is wrapped into an
  * overlay of its own: a wrapped layer would lose what it deletes.
  */
-static int mark_wrapped(struct launch *l, struct kennel_error **err)
+static int mark_wrapped(struct launch *l, size_t i, struct kennel_error **err)
 {
-	const struct child_overlay *o = &l->child_overlays[0];
-	const size_t n = l->spec->layers.n;
+	const struct child_overlay *o = &l->child_overlays[i];
+	const unsigned n = o->n_frozen + (i == 0 ? (unsigned)l->spec->layers.n : 0);
 	const int *fds = l->shared->lower_fds + o->first_lower;
 	struct stat base, layer;
 
-	for (size_t k = 0; k < n; k++)
-		for (size_t i = n; i < o->n_lowers; i++)
-			if (fstat(fds[k], &layer) == 0 && fstat(fds[i], &base) == 0 &&
+	for (unsigned k = 0; k < n; k++)
+		for (unsigned m = n; m < o->n_lowers; m++)
+			if (fstat(fds[k], &layer) == 0 && fstat(fds[m], &base) == 0 &&
 			    layer.st_dev == base.st_dev)
-				l->shared->wrapped_from = (unsigned)n;
-	return n > 1 ? refuse_nested(l, err) : 0;
+				l->shared->wrapped_from[i] = (uint16_t)n;
+	return i == 0 && l->spec->layers.n > 1 ? refuse_nested(l, err) : 0;
 }
 
 /* Opens the lowers of one overlay. Return: 1, 0 left out, or a negative code. */
@@ -279,6 +284,9 @@ static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 	int *fds = l->shared->lower_fds + l->child_overlays[i].first_lower;
 	unsigned n = 0;
 
+	int r = keep_open_frozen(l, i, fds, &n, err);
+	if (r < 0)
+		return r;
 	for (size_t k = i == 0 ? l->spec->layers.n : 0; k > 0; k--) /* given lowest first */
 		fds[n++] = take_fd(&l->layer_fds[k - 1]);
 	if (!po->from_host) {
@@ -288,8 +296,8 @@ static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 	if (i == 0 && l->n_root_layers) {
 		for (size_t k = 0; k < l->n_root_layers; k++) {
 			_cleanup_free_ char *kind = NULL;
-			int r = layer_open(l->root_layers[k], &fds[n++], &kind, err);
 
+			r = layer_open(l->root_layers[k], &fds[n++], &kind, err);
 			if (r < 0)
 				return wrap(err, r, "open a layer of this machine's root");
 		}
@@ -304,7 +312,7 @@ static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 			errno == EINVAL ?
 				"inside of a sandbox that has --share or --mount no other one can be made" :
 				"kennel needs root, or a user namespace of its own");
-	int r = leave_out(l, i, errno == EACCES ? "not reachable" : strerror(errno), err);
+	r = leave_out(l, i, errno == EACCES ? "not reachable" : strerror(errno), err);
 	return r < 0 ? r : 0;
 }
 
@@ -327,7 +335,7 @@ static int prepare_overlay(struct launch *l, size_t i, int delta_fd, struct kenn
 	int r = open_lowers(l, i, err);
 	if (r <= 0)
 		return r;
-	r = i == 0 ? mark_wrapped(l, err) : 0;
+	r = mark_wrapped(l, i, err);
 	if (r < 0)
 		return r;
 	if (fstat(lower_fds[o->n_lowers - 1], &st) < 0)
@@ -370,6 +378,8 @@ int prepare_hidden(struct launch *l, struct kennel_error **err)
 		const struct child_overlay *o = &l->child_overlays[h->overlay];
 		struct delta_spot spot = {
 			.upper_fd = l->shared->upper_fds[h->overlay],
+			.over_fds = l->shared->lower_fds + o->first_lower,
+			.n_over = o->n_frozen,
 			.rel = h->rel,
 			.user_xattr = l->shared->user_xattr,
 			.mount = l->delta_index[h->overlay],

@@ -87,6 +87,8 @@ static int help_apt(struct launch *l, struct kennel_error **err)
 	const struct delta_spot spot = {
 		.upper_fd = l->shared->upper_fds[0],
 		.lower_fd = l->shared->lower_fds[l->child_overlays[0].n_lowers - 1],
+		.over_fds = l->shared->lower_fds,
+		.n_over = l->child_overlays[0].n_frozen,
 		.rel = "etc/apt/apt.conf.d/zz-kennel",
 		.user_xattr = true,
 		.planted = &l->sb->planted,

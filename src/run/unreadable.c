@@ -269,6 +269,8 @@ static int plant_in(struct launch *l, unsigned lower, const struct unreadable *u
 		const struct delta_spot spot = {
 			.upper_fd = l->shared->upper_fds[0],
 			.lower_fd = l->shared->lower_fds[lower],
+			.over_fds = l->shared->lower_fds,
+			.n_over = l->child_overlays[0].n_frozen,
 			.rel = u->items[i].path + 1,
 			.user_xattr = true,
 			.planted = &l->sb->planted,
@@ -296,11 +298,11 @@ static int plant_in(struct launch *l, unsigned lower, const struct unreadable *u
 
 int unreadable_plant(struct launch *l, struct kennel_error **err)
 {
-	unsigned base = l->child_overlays[0].n_lowers - 1;
+	const unsigned base = l->child_overlays[0].n_lowers - 1, frozen = l->child_overlays[0].n_frozen;
 	int r = 0;
 
 	/* the uppermost first: a directory in the delta is like that of who shows it */
-	for (unsigned i = 0; i < base && l->layers_unreadable && r == 0; i++)
-		r = plant_in(l, i, &l->layers_unreadable[i], NULL, err);
+	for (unsigned i = frozen; i < base && l->layers_unreadable && r == 0; i++)
+		r = plant_in(l, i, &l->layers_unreadable[i - frozen], NULL, err);
 	return r == 0 && l->n_known ? plant_in(l, base, l->unreadable, l->known, err) : r;
 }

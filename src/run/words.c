@@ -15,6 +15,7 @@ const char *child_step_phrase(int step)
 		[CHILD_STEP_NAMESPACES] = "make the namespaces",
 		[CHILD_STEP_FUSE] = "open /dev/fuse",
 		[CHILD_STEP_VIEW] = "mount the view of the system",
+		[CHILD_STEP_FROZEN] = "open the frozen changes",
 		[CHILD_STEP_LOOPBACK] = "bring up the loopback interface",
 		[CHILD_STEP_HOSTNAME] = "set the host name",
 		[CHILD_STEP_PRIVATE] = "make the mounts private",

@@ -11,6 +11,7 @@
 
 #define BAD_PLANTED \
 	"line 4 of the manifest, \"planted\": it takes a number, a path, a kind, a size and a time"
+#define BAD_BELOW "line 4 of the manifest, \"below\": it takes the id of a layer or an absolute path"
 #define HEAD "format\t1\nbase\tsystem\nmount\t0\t/\text4\t-\n"
 
 static const char all[] = "format\t1\n"
@@ -19,6 +20,8 @@ static const char all[] = "format\t1\n"
 			  "root-layer\t/run/layers/2\n"
 			  "root-layer\t/run/layers/1\n"
 			  "layer\t/srv/layer\\\\1\n"
+			  "below\t/mnt/store/.layers/0123456789abcdef\n"
+			  "below\t0123456789abcdef\n"
 			  "mount\t0\t/\text4\taa-bb\n"
 			  "mount\t3\t/srv/line\\nbreak\tvfat\t-\n"
 			  "view\tyes\n"
@@ -41,6 +44,7 @@ static void test_manifest_all_keys_come_back(void **state)
 	assert_string_equal(m.base, "/srv/odd\tbase");
 	assert_string_equal(m.root_layers.items[1], "/run/layers/1");
 	assert_string_equal(m.layers.items[0], "/srv/layer\\1");
+	assert_string_equal(m.below.items[1], "0123456789abcdef");
 	assert_int_equal(m.n_mounts, 2);
 	assert_int_equal(m.mounts[1].index, 3);
 	assert_string_equal(m.mounts[1].target, "/srv/line\nbreak");
@@ -87,6 +91,10 @@ static void test_manifest_parse_refuses(void **state)
 		  "line 4 of the manifest, \"idmap\": it takes no, or six numbers" },
 		{ HEAD "xattr\tsecurity\n", "line 4 of the manifest, \"xattr\": it takes user or trusted" },
 		{ HEAD "layer\tsrv\n", "line 4 of the manifest, \"layer\": it takes an absolute path" },
+		{ HEAD "below\t0123456789abcde\n", BAD_BELOW },
+		{ HEAD "below\t0123456789ABCDEF\n", BAD_BELOW },
+		{ HEAD "below\t../x\n", BAD_BELOW },
+		{ HEAD "below\t/x/../y\n", BAD_BELOW },
 		{ HEAD "planted\t0\t/a\tfile\t1\t1\n", BAD_PLANTED },
 		{ HEAD "planted\t0\ta/../../b\tfile\t1\t1\n", BAD_PLANTED },
 		{ HEAD "planted\t0\ta\tlink\t1\t1\n", BAD_PLANTED },
