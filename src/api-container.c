@@ -154,7 +154,7 @@ int kennel_container_create(const char *path, const char *name, const struct ken
 	if (r >= 0)
 		r = store_check_file_system(&store, err);
 	if (r == 0)
-		r = container_create(&store, name, &text, err);
+		r = container_create(&store, name, &text, NULL, err);
 	return r < 0 ? wrap(err, r, "make the container \"%s\"", name) : 0;
 }
 

@@ -122,6 +122,21 @@ int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, str
 	return errand_namespace_of(&m->ids, ret_fd, err);
 }
 
+int delta_open_held(struct container *c, struct manifest *m, int delta_fd, int ns_fd, struct delta_tree **ret,
+		    struct kennel_error **err)
+{
+	void *held = NULL;
+	int r = delta_tree_open(m, delta_fd, ns_fd, NULL, ret, err);
+
+	if (r == 0)
+		r = container_take_data(c, &held, err);
+	if (r == 0 && held) {
+		(*ret)->held = held;
+		(*ret)->let_go = container_let_go;
+	}
+	return r;
+}
+
 /* A store that a person names may be another user's, where root asks. Return: 1, 0 not there, or a code. */
 static int open_store(const struct wanted *w, struct store *ret, struct kennel_error **err)
 {
@@ -158,7 +173,7 @@ static int open_container(const struct wanted *w, const struct store *store, str
 	int fd = r < 0 ? r : container_open_delta(&c, err);
 	if (fd < 0)
 		return fd;
-	r = delta_tree_open(&m, fd, ns_fd, NULL, ret, err);
+	r = delta_open_held(&c, &m, fd, ns_fd, ret, err);
 	return r < 0 ? r : 1;
 }
 

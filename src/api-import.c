@@ -53,6 +53,8 @@ struct import {
 	struct buf text; /* of the trailer */
 	uint64_t left_out;
 	int dir_fd; /* of the container that is filled */
+	int data_fd; /* where its delta and base are */
+	struct storage *storage;
 	int top_fd; /* of what the tree goes into */
 	int base_fd; /* the file that becomes the base, or -EBADF */
 	int stream_fd; /* what kennel-ext4 tells of an image, or -EBADF */
@@ -156,13 +158,13 @@ static bool is_squashfs(int fd)
 
 static int unpack_ext4(struct import *i, int to_fd, struct kennel_error **err)
 {
-	_cleanup_close_ int links_fd = open_dir(i->dir_fd, "links", err);
+	_cleanup_close_ int links_fd = open_dir(i->data_fd, "links", err);
 	const struct unpack_where where = { .dir_fd = to_fd, .links_fd = links_fd, .with_top = true };
 
 	if (links_fd < 0)
 		return links_fd;
 	int r = ext4_unpack(i->stream_fd, &where, err);
-	if (r == 0 && unlinkat(i->dir_fd, "links", AT_REMOVEDIR) < 0)
+	if (r == 0 && unlinkat(i->data_fd, "links", AT_REMOVEDIR) < 0)
 		r = fail_errno(err, "remove what was needed to unpack");
 	return r;
 }
@@ -231,7 +233,7 @@ static int import_tree(struct import *i, int top_fd, struct ship_progress *p, st
 	i->in.top_fd = top_fd;
 	i->in.progress = p;
 	if (i->in.input == SHIP_INPUT_IMAGE && i->user) {
-		unpacked_fd = open_dir(i->dir_fd, "unpacked", err);
+		unpacked_fd = open_dir(i->data_fd, "unpacked", err);
 		r = unpacked_fd < 0 ? unpacked_fd : unpack_image(i, unpacked_fd, err);
 		i->in.fd = unpacked_fd;
 		i->in.input = SHIP_INPUT_TREE;
@@ -243,7 +245,7 @@ static int import_tree(struct import *i, int top_fd, struct ship_progress *p, st
 		r = set_top(i, top_fd, err);
 	if (r == 0 && unpacked_fd >= 0)
 		r = ship_tree_clear(unpacked_fd, err);
-	if (r == 0 && unpacked_fd >= 0 && unlinkat(i->dir_fd, "unpacked", AT_REMOVEDIR) < 0)
+	if (r == 0 && unpacked_fd >= 0 && unlinkat(i->data_fd, "unpacked", AT_REMOVEDIR) < 0)
 		r = fail_errno(err, "remove what was unpacked");
 	return r;
 }
@@ -251,7 +253,7 @@ static int import_tree(struct import *i, int top_fd, struct ship_progress *p, st
 static int import_delta(struct import *i, struct ship_progress *p, struct kennel_error **err)
 {
 	_cleanup_close_ int delta_fd =
-		openat(i->dir_fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		openat(i->data_fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (delta_fd < 0)
 		return fail_errno(err, "open the delta");
@@ -268,12 +270,26 @@ static int import_delta(struct import *i, struct ship_progress *p, struct kennel
 
 static int remove_dir(struct import *i, const char *name, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = openat(i->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(i->data_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r = fd < 0 ? fail_errno(err, "open \"%s\" in the container", name) : ship_tree_clear(fd, err);
 
-	if (r == 0 && unlinkat(i->dir_fd, name, AT_REMOVEDIR) < 0)
+	if (r == 0 && unlinkat(i->data_fd, name, AT_REMOVEDIR) < 0)
 		r = fail_errno(err, "remove what was needed meanwhile");
 	return r;
+}
+
+/* The tree that stays is made as the backing store wants it; others go again. */
+static int open_tree(struct import *i, const char *name, struct kennel_error **err)
+{
+	if (strcmp(name, "base") != 0)
+		return open_dir(i->data_fd, name, err);
+	int r = storage_make_tree(i->storage, name, err);
+	if (r < 0)
+		return r;
+	int fd = openat(i->data_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fchmod(fd, 0755) < 0)
+		return fail_errno(err, "open \"%s\" in the container", name);
+	return fd;
 }
 
 /* Where the root is unpacked: of who has one id it is not the base yet. */
@@ -286,7 +302,7 @@ static const char *tree_name(const struct import *i)
 static int pack_tree(struct import *i, struct ship_progress *p, struct kennel_error **err)
 {
 	_cleanup_close_ int fd =
-		openat(i->dir_fd, tree_name(i), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		openat(i->data_fd, tree_name(i), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	const struct ship_part part = { fd, "" };
 	const struct ship_walk w = { .parts = &part, .n_parts = 1, .progress = p };
 	struct ship_output out = { .fd = i->base_fd, .mark = "", .root = true };
@@ -302,7 +318,7 @@ static int pack_tree(struct import *i, struct ship_progress *p, struct kennel_er
 
 static int import_root(struct import *i, struct ship_progress *p, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = open_dir(i->dir_fd, tree_name(i), err);
+	_cleanup_close_ int fd = open_tree(i, tree_name(i), err);
 
 	if (fd < 0)
 		return fd;
@@ -491,13 +507,13 @@ static int make(struct import *i, struct kennel_error **err)
 {
 	const struct ship_watch watch = { i->o->tick, i->o->data };
 	const char *target = i->wish->makes_oci ? MADE : tree_name(i);
-	_cleanup_close_ int work_fd = open_dir(i->dir_fd, WORK, err);
-	_cleanup_close_ int fd = work_fd < 0 ? work_fd : open_dir(i->dir_fd, target, err);
+	_cleanup_close_ int work_fd = open_dir(i->data_fd, WORK, err);
+	_cleanup_close_ int fd = work_fd < 0 ? work_fd : open_tree(i, target, err);
 
 	/* whatever the umask is */
 	if (fd >= 0 && (fchmod(fd, 0755) < 0 || fchmod(work_fd, 0755) < 0))
 		return fail_errno(err, "make the directories of the template");
-	int r = fd < 0 ? fd : i->wish->make(i->wish->make_data, i->dir_fd, target, WORK, err);
+	int r = fd < 0 ? fd : i->wish->make(i->wish->make_data, i->data_fd, target, WORK, err);
 	if (r < 0)
 		return r;
 	i->in.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -509,17 +525,20 @@ static int make(struct import *i, struct kennel_error **err)
 	return r < 0 ? r : ship_work(finish_made, i, &watch, NULL, &i->left_out, err);
 }
 
-static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error **err)
+static int fill(void *data, const struct container_room *room, struct buf *config, struct kennel_error **err)
 {
 	struct import *i = data;
 	const struct ship_watch watch = { i->o->tick, i->o->data };
 	bool image = i->mark.root && (i->packs || i->file_fd >= 0);
 	pid_t reader = -1;
 
-	i->dir_fd = dir_fd;
-	i->in.keep_free = free_to_keep(dir_fd);
+	i->dir_fd = room->dir_fd;
+	i->data_fd = room->data_fd;
+	i->storage = room->storage;
+	i->in.keep_free = free_to_keep(room->data_fd);
 	if (image) {
-		i->base_fd = openat(dir_fd, "base", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		i->base_fd =
+			openat(i->data_fd, "base", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (i->base_fd < 0)
 			return fail_errno(err, "make the base");
 	}
@@ -534,7 +553,7 @@ static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error 
 	config->len = 0; /* an image says only now how it is run */
 	if (r == 0)
 		r = format_config(i, config, err);
-	if (r == 0 && syncfs(dir_fd) < 0)
+	if (r == 0 && (syncfs(room->data_fd) < 0 || syncfs(room->dir_fd) < 0))
 		r = fail_errno(err, "write what was imported");
 	return r;
 }
@@ -572,7 +591,10 @@ static int import(struct import *i, const char *name, struct kennel_error **err)
 		(void)!store_sweep(&store, keep_wipe, NULL, NULL, NULL);
 	if (r >= 0)
 		r = store_check_file_system(&store, err);
-	return r < 0 ? r : container_create_filled(&store, name, &config, fill, i, keep_wipe, err);
+	const struct container_making making = {
+		.fill = fill, .data = i, .wipe = keep_wipe, .wish = i->wish->store
+	};
+	return r < 0 ? r : container_create_by(&store, name, &config, &making, err);
 }
 
 int import_container(const struct import_wish *w, const char *name, uint64_t *ret_left_out,

@@ -11,6 +11,8 @@
 typedef int (*import_make_fn)(void *data, int dir_fd, const char *target, const char *work,
 			      struct kennel_error **err);
 
+struct storage_wish;
+
 struct import_wish {
 	const struct kennel_import_options *o;
 	const char *input; /* a path; or NULL: */
@@ -18,6 +20,7 @@ struct import_wish {
 	void *make_data;
 	bool makes_oci;
 	bool image_words; /* it is an OCI image, and how it wants to be run becomes the configuration */
+	const struct storage_wish *store; /* the backing store; NULL: what is usual */
 	const struct spec *spec; /* the configuration, but for the base; NULL: nothing of it */
 };
 

@@ -32,7 +32,7 @@ struct keeping {
 	const struct spec *spec;
 	const struct ship_watch *watch;
 	struct manifest manifest;
-	int dir_fd; /* of the container that is filled */
+	int dir_fd, data_fd; /* of the container that is filled */
 };
 
 /* The ids of the tree in memory as root sees it from outside; an ordinary user's are read from inside. */
@@ -105,7 +105,7 @@ static int work(void *data, struct ship_progress *p, struct buf *out, struct ken
 {
 	const struct keeping *k = data;
 	_cleanup_close_ int delta_fd =
-		openat(k->dir_fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		openat(k->data_fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r = delta_fd < 0 ? fail_errno(err, "open the delta") : 0;
 
 	(void)out;
@@ -132,13 +132,14 @@ static int write_manifest(const struct keeping *k, struct kennel_error **err)
 	return n < 0 ? fail_errno(err, "write the manifest") : 0;
 }
 
-static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error **err)
+static int fill(void *data, const struct container_room *room, struct buf *config, struct kennel_error **err)
 {
 	struct keeping *k = data;
 	uint64_t left_out = 0;
 
 	(void)config;
-	k->dir_fd = dir_fd;
+	k->dir_fd = room->dir_fd;
+	k->data_fd = room->data_fd;
 	int r = ship_work(work, k, k->watch, NULL, &left_out, err);
 	if (r == 0 && left_out)
 		r = hint(err,
@@ -149,7 +150,7 @@ static int fill(void *data, int dir_fd, struct buf *config, struct kennel_error 
 	k->manifest.copied_ns = manifest_now();
 	if (r == 0)
 		r = write_manifest(k, err);
-	if (r == 0 && syncfs(dir_fd) < 0)
+	if (r == 0 && (syncfs(room->data_fd) < 0 || syncfs(room->dir_fd) < 0))
 		r = fail_errno(err, "write what is kept");
 	return r;
 }
@@ -168,7 +169,7 @@ static int read_manifest(struct keeping *k, struct kennel_error **err)
 		   fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended and its changes are gone");
 	registry_entries_free(entries, n);
 	if (r == 0 && !k->manifest.base_id)
-		r = keep_base_id(k->spec, false, &k->manifest.base_id, err);
+		r = keep_base_id(k->spec, k->spec->base_path, false, &k->manifest.base_id, err);
 	/* In memory an ordinary user's ids are those inside; in a directory they are not. */
 	if (r == 0 && k->sb->rootless && !k->sb->deep) {
 		k->manifest.shifted = true;
@@ -191,7 +192,8 @@ static int keep(struct keeping *k, const char *name, struct kennel_error **err)
 		(void)!store_sweep(&store, keep_wipe, NULL, NULL, NULL);
 	if (r >= 0)
 		r = store_check_file_system(&store, err);
-	return r < 0 ? r : container_create_filled(&store, name, &config, fill, k, keep_wipe, err);
+	const struct container_making making = { .fill = fill, .data = k, .wipe = keep_wipe };
+	return r < 0 ? r : container_create_by(&store, name, &config, &making, err);
 }
 
 int kennel_sandbox_keep(struct kennel_sandbox *sb, const struct kennel_spec *spec, const char *name,

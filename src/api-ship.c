@@ -49,7 +49,7 @@ static int open_container(const char *store_path, const char *name, struct conta
 	return r < 0 ? r : 1;
 }
 
-static int open_kept_delta(const struct container *c, uid_t owner, struct delta_tree **ret, int *ret_ns_fd,
+static int open_kept_delta(struct container *c, uid_t owner, struct delta_tree **ret, int *ret_ns_fd,
 			   struct kennel_error **err)
 {
 	_cleanup_manifest_ struct manifest m = { 0 };
@@ -68,7 +68,7 @@ static int open_kept_delta(const struct container *c, uid_t owner, struct delta_
 	if (r < 0)
 		return r;
 	int fd = container_open_delta(c, err);
-	return fd < 0 ? fd : delta_tree_open(&m, fd, -EBADF, NULL, ret, err);
+	return fd < 0 ? fd : delta_open_held(c, &m, fd, -EBADF, ret, err);
 }
 
 int ship_delta_open(const char *store, const char *what, struct delta_tree **ret, int *ret_ns_fd,

@@ -17,6 +17,7 @@
 #include "sys/sys.h"
 
 #define MANIFEST_MAX (64u << 20)
+#define CLOSE_WAIT_MS 5000u /* for our own mounts, which go when their last use does */
 
 static int fill_names(const struct store *s, const char *name, struct container *c, struct kennel_error **err)
 {
@@ -82,6 +83,7 @@ void container_done(struct container *c)
 	free(c->name);
 	free(c->path);
 	close_fd(c->store_fd);
+	storage_close(&c->storage, 0);
 	close_fd(c->dir_fd);
 	close_fd(c->lock_fd);
 	*c = (struct container)CONTAINER_NONE;
@@ -143,29 +145,11 @@ static int make_locked(const struct store *s, char name[STORE_TEMP_SIZE], struct
 	}
 }
 
-static int make_delta(int dir_fd, struct kennel_error **err)
+/* What is beside the delta. */
+static int fill_rest(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
 {
-	if (mkdirat(dir_fd, "delta", 0700) < 0 ||
-	    fchownat(dir_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0)
-		return fail_errno(err, "make the delta");
-	return 0;
-}
+	int r = write_file(dir_fd, "lock", &(struct buf){ 0 }, shown, err);
 
-struct filler {
-	container_fill_fn fill; /* or NULL */
-	void *data;
-	container_wipe_fn wipe;
-};
-
-static int fill(int dir_fd, const char *shown, struct buf *config, const struct filler *f,
-		struct kennel_error **err)
-{
-	int r = make_delta(dir_fd, err);
-
-	if (r == 0 && f->fill)
-		r = f->fill(f->data, dir_fd, config, err);
-	if (r == 0)
-		r = write_file(dir_fd, "lock", &(struct buf){ 0 }, shown, err);
 	if (r == 0)
 		r = write_file(dir_fd, CONTAINER_CONFIG, config, shown, err);
 	if (r == 0 && fsync(dir_fd) < 0)
@@ -173,11 +157,30 @@ static int fill(int dir_fd, const char *shown, struct buf *config, const struct 
 	return r;
 }
 
+/* Inside of an image that is one container: all of it in plain directories. */
 int container_fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
 {
-	struct buf same = *config; /* nobody changes it */
+	if (mkdirat(dir_fd, "delta", 0700) < 0 ||
+	    fchownat(dir_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(err, "make the delta");
+	return fill_rest(dir_fd, shown, config, err);
+}
 
-	return fill(dir_fd, shown, &same, &(struct filler){ 0 }, err);
+static int fill(const struct storage_at *at, struct storage *storage, struct buf *config,
+		const struct container_making *m, struct kennel_error **err)
+{
+	struct container_room room = { .dir_fd = at->dir_fd, .data_fd = at->dir_fd };
+	int r = m->bare ? 0 : storage_create(storage, at, err);
+
+	if (r == 0 && !m->bare) {
+		room.data_fd = storage->data_fd;
+		room.storage = storage;
+	}
+	if (r == 0 && m->fill)
+		r = m->fill(m->data, &room, config, err);
+	if (r == 0 && storage->mount_fd >= 0 && syncfs(storage->data_fd) < 0)
+		r = fail_errno(err, "write the volume");
+	return r < 0 ? r : fill_rest(at->dir_fd, at->shown, config, err);
 }
 
 static int fail_exists(const struct store *s, const char *name, struct kennel_error **err)
@@ -188,29 +191,43 @@ static int fail_exists(const struct store *s, const char *name, struct kennel_er
 		    "choose another name, or remove that one with \"kennel rm %s\"", name);
 }
 
-static int create(const struct store *s, const char *name, struct buf *config, const struct filler *f,
-		  struct kennel_error **err)
+static void remove_half(const struct storage_at *at, const char *temp, const struct container_making *m)
 {
+	/* What can't be removed is swept another time. */
+	if (m->wipe)
+		(void)!m->wipe(NULL, at->dir_fd, at->shown, NULL);
+	else if (storage_destroy(at, NULL) == 0)
+		(void)!container_wipe(at->dir_fd, at->shown, NULL);
+	(void)!unlinkat(at->store_fd, temp, AT_REMOVEDIR);
+}
+
+int container_create_by(const struct store *s, const char *name, struct buf *config,
+			const struct container_making *m, struct kennel_error **err)
+{
+	_cleanup_storage_ struct storage storage = STORAGE_NONE;
 	char temp[STORE_TEMP_SIZE];
 	struct stat st;
 
 	int r = name_check(name, err);
+	if (r == 0 && !m->bare)
+		r = storage_choose(s->fd, m->wish, &storage, err);
 	if (r < 0)
 		return r;
 	/* Filling it may take long; whether the name is free then, is seen at the end. */
-	if (f->fill && fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (m->fill && fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return fail_exists(s, name, err);
 	_cleanup_close_ int fd = make_locked(s, temp, err);
 	if (fd < 0)
 		return fd;
-	r = fill(fd, s->path, config, f, err);
+	const struct storage_at at = { .store_fd = s->fd, .dir_fd = fd, .shown = s->path };
+	r = fill(&at, &storage, config, m, err);
+	storage_close(&storage, CLOSE_WAIT_MS);
 	if (r == 0 && sys_renameat2(s->fd, temp, s->fd, name, RENAME_NOREPLACE) < 0) {
 		r = errno == EEXIST ? fail_exists(s, name, err) :
 				      fail_errno(err, "name the container \"%s\"", name);
 	}
 	if (r < 0) {
-		(void)!(f->wipe ? f->wipe(NULL, fd, s->path, NULL) : container_wipe(fd, s->path, NULL));
-		(void)!unlinkat(s->fd, temp, AT_REMOVEDIR);
+		remove_half(&at, temp, m);
 		return r;
 	}
 	/* It is there in any case; on a disk that fails now it may be gone after a crash. */
@@ -218,18 +235,35 @@ static int create(const struct store *s, const char *name, struct buf *config, c
 }
 
 int container_create(const struct store *s, const char *name, const struct buf *config,
-		     struct kennel_error **err)
+		     const struct storage_wish *wish, struct kennel_error **err)
 {
 	struct buf same = *config; /* nobody changes it */
 
-	return create(s, name, &same, &(struct filler){ 0 }, err);
+	return container_create_by(s, name, &same, &(struct container_making){ .wish = wish }, err);
+}
+
+struct plain {
+	container_fill_fn fill;
+	void *data;
+};
+
+static int fill_plain(void *data, const struct container_room *room, struct buf *config,
+		      struct kennel_error **err)
+{
+	const struct plain *p = data;
+
+	return p->fill(p->data, room->dir_fd, config, err);
 }
 
 int container_create_filled(const struct store *s, const char *name, struct buf *config,
 			    container_fill_fn fill_fn, void *data, container_wipe_fn wipe,
 			    struct kennel_error **err)
 {
-	return create(s, name, config, &(struct filler){ fill_fn, data, wipe }, err);
+	static const struct storage_wish wish = { .store = "dir" };
+	struct plain p = { fill_fn, data };
+	const struct container_making m = { .fill = fill_plain, .data = &p, .wipe = wipe, .wish = &wish };
+
+	return container_create_by(s, name, config, &m, err);
 }
 
 int container_begin_change(struct container *c, struct kennel_error **err)
@@ -270,23 +304,85 @@ int container_write(const struct container *c, const char *file, const struct bu
 	return fsync(c->dir_fd) < 0 ? fail_errno(err, "write \"%s\"", c->path) : 0;
 }
 
-int container_open_delta(const struct container *c, struct kennel_error **err)
+int container_open_data(struct container *c, struct kennel_error **err)
 {
-	int fd = openat(c->dir_fd, "delta", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const struct storage_at at = { .store_fd = c->store_fd, .dir_fd = c->dir_fd, .shown = c->path };
+
+	/* What is in one file has its trees there, whatever else the file may say. */
+	if (c->store_fd < 0)
+		return c->dir_fd;
+	int r = c->storage.driver ? 0 : storage_load(&at, &c->storage, err);
+	if (r == 0)
+		r = storage_open(&c->storage, err);
+	return r < 0 ? r : c->storage.data_fd;
+}
+
+void container_close_data(struct container *c, unsigned wait_ms)
+{
+	storage_close(&c->storage, wait_ms);
+}
+
+int container_take_data(struct container *c, void **ret, struct kennel_error **err)
+{
+	struct storage *s;
+
+	*ret = NULL;
+	if (container_volume_fd(c) < 0)
+		return 0;
+	s = malloc(sizeof(*s));
+	if (!s)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	*s = c->storage;
+	c->storage = (struct storage)STORAGE_NONE;
+	*ret = s;
+	return 0;
+}
+
+void container_let_go(void *held)
+{
+	if (held)
+		storage_close(held, CLOSE_WAIT_MS);
+	free(held);
+}
+
+int container_open_delta(struct container *c, struct kennel_error **err)
+{
+	int data_fd = container_open_data(c, err);
+	if (data_fd < 0)
+		return data_fd;
+	int fd = openat(data_fd, "delta", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 ? fail_errno(err, "open \"%s/delta\"", c->path) : fd;
 }
 
-int container_find_base(const struct container *c, struct manifest *m, struct kennel_error **err)
+int container_base_path(struct container *c, char **ret, struct kennel_error **err)
+{
+	int fd = container_open_data(c, err);
+
+	if (fd < 0)
+		return fd;
+	if ((container_volume_fd(c) >= 0 ? asprintf(ret, "/proc/self/fd/%d/base", fd) :
+					   asprintf(ret, "%s/base", c->path)) >= 0)
+		return 0;
+	*ret = NULL;
+	return fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+int container_find_base(struct container *c, struct manifest *m, struct kennel_error **err)
 {
 	char *path = NULL;
 	struct stat st;
 
-	if (!m->base || strcmp(m->base, "system") == 0 ||
-	    fstatat(c->dir_fd, "base", &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!m->base || strcmp(m->base, "system") == 0)
 		return 0;
-	if (asprintf(&path, "%s/base", c->path) < 0)
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int fd = container_open_data(c, err);
+	if (fd < 0)
+		return fd;
+	if (fstatat(fd, "base", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	int r = container_base_path(c, &path, err);
+	if (r < 0)
+		return r;
 	free(m->base);
 	m->base = path;
 	return 0;

@@ -7,6 +7,8 @@
  *     manifest          over which base the delta lies (delta/manifest.h); not there before the first start
  *     delta/            DELTA/0/upper, DELTA/0/work, ... (delta/layout.h)
  *     lock              locked (flock) while it runs; then it says who: "ID PID INIT"
+ *     storage           on which backing store delta and base lie (storage/storage.h); none: in
+ * this directory
  *
  * Killed at any moment, a change has happened or it has not. A container is filled under a temporary name and
  * then renamed; config and manifest are written aside and renamed; a container that goes is renamed first and
@@ -22,6 +24,7 @@
 #include "base/error.h"
 #include "conf/spec.h"
 #include "container/store.h"
+#include "storage/storage.h"
 
 struct container {
 	char *name;
@@ -29,11 +32,12 @@ struct container {
 	int store_fd;
 	int dir_fd;
 	int lock_fd; /* holds the lock of a running one, or -EBADF */
+	struct storage storage; /* container_open_data() */
 };
 
 #define CONTAINER_NONE \
 	{ \
-		.store_fd = -EBADF, .dir_fd = -EBADF, .lock_fd = -EBADF \
+		.store_fd = -EBADF, .dir_fd = -EBADF, .lock_fd = -EBADF, .storage = STORAGE_NONE \
 	}
 
 /* Return: 0; NOTFOUND with a hint; PERM where others could have written in it. */
@@ -41,19 +45,43 @@ int container_open(const struct store *s, const char *name, struct container *re
 	MUST_CHECK;
 void container_done(struct container *c);
 
-/* Makes one with this configuration and an empty delta. Return: 0, or EXISTS and others. */
+/*
+ * Makes one with this configuration and an empty delta. wish: its backing store, or NULL: what is usual
+ * in this store. Return: 0, or EXISTS and others.
+ */
 int container_create(const struct store *s, const char *name, const struct buf *config,
-		     struct kennel_error **err) MUST_CHECK;
+		     const struct storage_wish *wish, struct kennel_error **err) MUST_CHECK;
 
 /* What a new one has, into an empty directory; shown: what to call that. */
 int container_fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
 	MUST_CHECK;
-/*
- * The same with more in it: fill gets the directory, in which there is an empty delta so far, and may
- * change config, which is written after it. What it puts there is on the disk when it returns.
- */
+/* Where a new one is filled. */
+struct container_room {
+	int dir_fd; /* its directory: for the manifest and other small things of ours */
+	/* its data directory, with an empty "delta" in it: for what sandboxes write, and a base */
+	int data_fd;
+	struct storage *storage; /* storage_make_tree() makes "base" there; NULL: it has no delta yet */
+};
+
 /* Removes what is in a directory, whoever it belongs to; a store_wipe_fn. */
 typedef store_wipe_fn container_wipe_fn;
+
+/*
+ * The same with more in it: fill gets the directories and may change config, which is written after it.
+ * What it puts there is on the disk when it returns.
+ */
+struct container_making {
+	int (*fill)(void *data, const struct container_room *room, struct buf *config,
+		    struct kennel_error **err);
+	void *data;
+	container_wipe_fn wipe;
+	const struct storage_wish *wish; /* its backing store, or NULL: what is usual in this store */
+	bool bare; /* fill makes storage and delta, by storage_snapshot() or as it likes; data_fd is dir_fd */
+};
+int container_create_by(const struct store *s, const char *name, struct buf *config,
+			const struct container_making *m, struct kennel_error **err) MUST_CHECK;
+
+/* In plain directories, whatever is usual; fill gets the container's directory. */
 typedef int (*container_fill_fn)(void *data, int dir_fd, struct buf *config, struct kennel_error **err);
 int container_create_filled(const struct store *s, const char *name, struct buf *config,
 			    container_fill_fn fill, void *data, container_wipe_fn wipe,
@@ -64,7 +92,13 @@ int container_create_filled(const struct store *s, const char *name, struct buf 
  * was at the last start: puts that right.
  */
 struct manifest;
-int container_find_base(const struct container *c, struct manifest *m, struct kennel_error **err) MUST_CHECK;
+int container_find_base(struct container *c, struct manifest *m, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * The path of its own base for this process, as long as c is open: of a volume it leads through a descriptor.
+ * The caller's.
+ */
+int container_base_path(struct container *c, char **ret, struct kennel_error **err) MUST_CHECK;
 
 /* Who runs it. */
 struct container_holder {
@@ -98,8 +132,28 @@ int container_read(const struct container *c, const char *file, struct buf *ret,
 int container_write(const struct container *c, const char *file, const struct buf *text,
 		    struct kennel_error **err) MUST_CHECK;
 
+/*
+ * Its data directory, where "delta" and "base" are: its own one, or the top of its volume, which is
+ * mounted then
+ * and until container_done() or container_close_data(). Return: a descriptor that stays c's, or a code.
+ */
+int container_open_data(struct container *c, struct kennel_error **err) MUST_CHECK;
+void container_close_data(struct container *c, unsigned wait_ms);
+/*
+ * Hands on what keeps its volume there, for who goes on with its files after container_done(); *ret
+ * is NULL where
+ * it is no volume. To be let go by container_let_go().
+ */
+int container_take_data(struct container *c, void **ret, struct kennel_error **err) MUST_CHECK;
+void container_let_go(void *held);
+/* The volume's mount, of one that is open; -EBADF: it is no volume. */
+static inline int container_volume_fd(const struct container *c)
+{
+	return c->storage.mount_fd;
+}
+
 /* Its delta, O_PATH: an ordinary user's belongs to an id of the user's range. */
-int container_open_delta(const struct container *c, struct kennel_error **err) MUST_CHECK;
+int container_open_delta(struct container *c, struct kennel_error **err) MUST_CHECK;
 
 /*
  * Takes its name away, so that it is not there any more: it is *ret_temp in the store from then on, and the

@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "container/container.h"
 #include "sys/sys.h"
 
+#define SUBVOLUME_INODE 256
 #define SHOWN_MAX 4096u /* of a path in an error: it may have any length */
 
 struct place {
@@ -28,7 +30,6 @@ struct place {
 
 struct walk {
 	int fd; /* the current directory */
-	dev_t dev;
 	struct strv todo; /* last in, first out; "" is the way up */
 	struct place *parents;
 	char **names; /* of the directories that lead here */
@@ -105,6 +106,14 @@ static bool put_link(ino_t *links, size_t room, ino_t ino)
 	return known;
 }
 
+/* Subvolumes have the same inode numbers. */
+static ino_t link_key(const struct stat *st)
+{
+	ino_t key = st->st_ino ^ (ino_t)st->st_dev << 40;
+
+	return key ? key : 1;
+}
+
 static bool is_new_link(struct walk *w, ino_t ino)
 {
 	if (w->n_links * 2 >= w->links_room) {
@@ -137,7 +146,7 @@ static int see_entry(struct walk *w, int dir_fd, const struct dirent *e, struct 
 		if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return errno == ENOENT ? 0 : fail_errno(err, "look at a file of the container");
 		type = S_ISDIR(st.st_mode) ? DT_DIR : DT_REG;
-		if (!w->remove && (S_ISDIR(st.st_mode) || st.st_nlink == 1 || is_new_link(w, st.st_ino)))
+		if (!w->remove && (S_ISDIR(st.st_mode) || st.st_nlink == 1 || is_new_link(w, link_key(&st))))
 			w->bytes += (uint64_t)st.st_blocks * 512;
 	}
 	if (type == DT_DIR)
@@ -194,22 +203,35 @@ static int remember_parent(struct walk *w, const char *name, struct kennel_error
 	return 0;
 }
 
+/* The root of a btrfs subvolume is a directory with another device number, and no mount. */
+static bool remove_subvolume(struct walk *w, const char *name, const struct statx *st)
+{
+	struct btrfs_ioctl_vol_args args = { 0 };
+
+	if (!w->remove || st->stx_ino != SUBVOLUME_INODE || strlen(name) >= sizeof(args.name))
+		return false;
+	memcpy(args.name, name, strlen(name) + 1);
+	return sys_ioctl(w->fd, BTRFS_IOC_SNAP_DESTROY, &args) == 0;
+}
+
 static int enter(struct walk *w, const char *name, struct kennel_error **err)
 {
 	_cleanup_close_ int fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
+	struct statx st;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO, &st) < 0)
 		return fail_errno(err, "open a directory of the container");
-	if (st.st_dev != w->dev) { /* nothing of ours is mounted there */
+	if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) { /* nothing of ours is mounted there */
 		_cleanup_buf_ struct buf b = { 0 };
 
 		show(w, name, &b);
 		return hint(err, fail(err, KENNEL_E_BUSY, "something is mounted at \"%s\"", buf_str(&b)),
 			    "unmount it first");
 	}
+	if (remove_subvolume(w, name, &st))
+		return 0;
 	int r = remember_parent(w, name, err);
 	if (r == 0)
 		r = strv_add(&w->todo, "", err);
@@ -238,12 +260,9 @@ static int leave(struct walk *w, struct kennel_error **err)
 
 static int walk_all(struct walk *w, int dir_fd, struct kennel_error **err)
 {
-	struct stat st;
-
 	w->fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w->fd < 0 || fstat(w->fd, &st) < 0)
+	if (w->fd < 0)
 		return fail_errno(err, "open \"%s\"", w->shown);
-	w->dev = st.st_dev;
 	int r = see_directory(w, err);
 	while (r == 0 && w->todo.n) {
 		_cleanup_free_ char *name = take_ptr(&w->todo.items[--w->todo.n]);

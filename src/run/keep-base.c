@@ -156,10 +156,10 @@ bool keep_base_is(const char *was, const char *now)
 	       (strlen(was) == whole && strlen(now) == whole && strcmp(was + machine, now + machine) == 0);
 }
 
-int keep_base_id(const struct spec *spec, bool moves, char **ret, struct kennel_error **err)
+int keep_base_id(const struct spec *spec, const char *path, bool moves, char **ret, struct kennel_error **err)
 {
-	const char *path = spec->base_path ? spec->base_path : "/", *kind = "system";
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	const char *kind = "system";
+	_cleanup_close_ int fd = open(path ? path : "/", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	uint64_t h = HASH_START, software = 0;
 	struct stat st;
 

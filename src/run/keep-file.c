@@ -17,7 +17,6 @@
 #include "base/cleanup.h"
 #include "conf/trust.h"
 #include "delta/arrange.h"
-#include "mount/mount.h"
 #include "run/file.h"
 #include "run/sandbox.h"
 
@@ -166,13 +165,6 @@ int keep_check_trust(const struct keep *k, const struct spec *asked, const struc
 		    k->c.path);
 }
 
-int keep_clone_file_delta(const struct keep *k, struct kennel_error **err)
-{
-	int fd = mount_clone_dir(k->box->mount_fd, "delta");
-
-	return fd < 0 ? fail_errno(err, "open the delta in \"%s\"", k->c.path) : fd;
-}
-
 /* An ordinary user's delta has one place for all mounts: what root's image has in others moves there. */
 int keep_join_mounts(struct launch *l, struct kennel_error **err)
 {
@@ -197,20 +189,37 @@ int keep_join_mounts(struct launch *l, struct kennel_error **err)
 	return r < 0 ? wrap(err, r, "bring the changes of all mounts together") : 0;
 }
 
+/* Nothing holds its mounts any more, so they go now, and the device with them. */
+static void let_go_of_mounts(struct sandbox *sb)
+{
+	replace_fd(&sb->mount_ns_fd, -EBADF);
+	replace_fd(&sb->delta_fd, -EBADF);
+	replace_fd(&sb->keep->delta_fd, -EBADF);
+}
+
+static int save_volume(struct sandbox *sb, struct kennel_error **err)
+{
+	struct container *c = &sb->keep->c;
+	int r = syncfs(c->storage.data_fd) < 0 ? fail_errno(err, "write \"%s\"", c->path) : 0;
+
+	let_go_of_mounts(sb);
+	container_close_data(c, UNUSED_WAIT_MS);
+	return r;
+}
+
 static int save(struct sandbox *sb, struct kennel_error **err)
 {
 	struct keep *k = sb->keep;
 
+	if (k && container_volume_fd(&k->c) >= 0)
+		return save_volume(sb, err);
 	if (!k || !k->box)
 		return 0;
 	_cleanup_close_ int parent_fd = fcntl(k->box->parent_fd, F_DUPFD_CLOEXEC, 3);
 	_cleanup_free_ char *base = strdup(k->box->base);
 	int r = file_save(k->box, err);
 
-	/* Nothing holds its mounts any more, so they go now; the last one to close one unmounts. */
-	replace_fd(&sb->mount_ns_fd, -EBADF);
-	replace_fd(&sb->delta_fd, -EBADF);
-	replace_fd(&k->delta_fd, -EBADF);
+	let_go_of_mounts(sb);
 	replace_fd(&k->c.dir_fd, -EBADF);
 	k->box = file_free(k->box);
 	if (r == 0 && base && parent_fd >= 0)

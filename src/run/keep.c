@@ -17,6 +17,7 @@
 #include "conf/config.h"
 #include "container/layers.h"
 #include "delta/layout.h"
+#include "mount/mount.h"
 #include "run/errand.h"
 #include "run/file.h"
 #include "run/hooks.h"
@@ -38,7 +39,7 @@ static int open_made(struct keep *k, const struct spec *asked, struct kennel_err
 	}
 	r = container_new_config(asked, &config, err);
 	if (r == 0)
-		r = container_create(&k->store, asked->keep, &config, err);
+		r = container_create(&k->store, asked->keep, &config, NULL, err);
 	if (r == 0)
 		k->made = true;
 	if (r == 0)
@@ -136,7 +137,11 @@ static int find_own_base(struct keep *k, struct kennel_error **err)
 	free(k->spec->base_path);
 	k->spec->base_path = path;
 	k->own_base = true;
-	return 0;
+	r = container_open_data(&k->c, err);
+	if (r >= 0 && container_volume_fd(&k->c) >= 0)
+		return container_base_path(&k->c, &k->base_open, err);
+	k->base_open = strdup(path);
+	return r < 0 ? r : k->base_open ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 
 /* A file may be anybody's work, and they would run with our rights: not even --trust honours them there. */
@@ -229,12 +234,33 @@ static int read_manifest(struct keep *k, struct kennel_error **err)
 	return keep_find_layers(k, err);
 }
 
+const char *keep_base_path(const struct keep *k, const struct spec *spec)
+{
+	return k && k->own_base ? k->base_open : spec->base_path;
+}
+
+int keep_clone_base(const struct keep *k, struct kennel_error **err)
+{
+	struct stat st;
+
+	if (!k || !k->own_base || container_volume_fd(&k->c) < 0 || stat(k->base_open, &st) < 0 ||
+	    !S_ISDIR(st.st_mode))
+		return 0;
+	const struct sys_mount_attr attr = {
+		.attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
+	};
+	_cleanup_close_ int fd = mount_clone_dir(container_volume_fd(&k->c), "base");
+	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0)
+		return fail_errno(err, "open \"%s/base\"", k->c.path);
+	return take_fd(&fd);
+}
+
 static int find_base(struct keep *k, const struct log_sink *log, struct kennel_error **err)
 {
 	int r = find_own_base(k, err);
 
 	if (r == 0)
-		r = keep_base_id(k->spec, k->box != NULL, &k->base_id, err);
+		r = keep_base_id(k->spec, keep_base_path(k, k->spec), k->box != NULL, &k->base_id, err);
 	return r == 0 && k->manifest_text.len ? check_manifest(k, log, err) : r;
 }
 
@@ -310,6 +336,7 @@ struct keep *keep_free(struct keep *k, bool failed)
 	strv_done(&k->layers);
 	strv_done(&k->child_paths);
 	free(k->base_id);
+	free(k->base_open);
 	container_done(&k->c); /* and its lock */
 	store_done(&k->store);
 	free(k);
@@ -369,11 +396,12 @@ int keep_fail_xattr(const struct keep *k, struct kennel_error **err)
 
 int keep_clone_delta(const struct keep *k, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = k->box ? keep_clone_file_delta(k, err) :
-					  sys_open_tree(k->delta_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+	/* A detached mount is cloned as a whole, or by a process that attaches it for a moment. */
+	const int mount_fd = k->box ? k->box->mount_fd : container_volume_fd(&k->c);
+	_cleanup_close_ int fd = mount_fd >= 0 ?
+					 mount_clone_dir(mount_fd, "delta") :
+					 sys_open_tree(k->delta_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
 
-	if (fd < 0 && k->box)
-		return fd;
 	if (fd < 0)
 		return fail_errno(err, "open \"%s/delta\"", k->c.path);
 	/* A new one is asked once; later its manifest says so. */
@@ -491,7 +519,11 @@ static bool has_others(int dir_fd)
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err)
 {
 	struct inside in = { .dir_fd = dir_fd, .shown = shown };
+	const struct storage_at at = { .store_fd = -EBADF, .dir_fd = dir_fd, .shown = shown };
 
+	int r = storage_destroy(&at, err);
+	if (r < 0)
+		return r;
 	/* What was never started has an empty delta and nothing that is not our own, unless it was filled. */
 	if (geteuid() == 0 ||
 	    ((unlinkat(dir_fd, "delta", AT_REMOVEDIR) == 0 || errno == ENOENT) && !has_others(dir_fd)))

@@ -33,6 +33,7 @@ struct keep {
 	bool force;
 	struct spec *spec; /* configuration, and over it what was asked for */
 	bool own_base; /* which lies beside the delta: its path changes with the name */
+	char *base_open; /* the same for this process: on a volume it has no name that others could use */
 	bool made; /* by this start: goes again if it fails */
 	int delta_fd; /* O_PATH, on disk */
 	struct buf manifest_text; /* as it was found; empty: never started */
@@ -56,6 +57,13 @@ void keep_say(const struct keep *k, const char *id, pid_t init);
 int keep_begin(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* Opens the delta as a mount of its own. Return: descriptor, or a negative code. */
 int keep_clone_delta(const struct keep *k, struct kennel_error **err) MUST_CHECK;
+/* Where the base is to be opened; NULL: the running system. k may be NULL. */
+const char *keep_base_path(const struct keep *k, const struct spec *spec);
+/*
+ * Its own base as a mount, where that is a directory on a volume. Return: descriptor, 0 no
+ * such one, or a code.
+ */
+int keep_clone_base(const struct keep *k, struct kennel_error **err) MUST_CHECK;
 /* What to say where the file system can't hold a delta. */
 int keep_fail_xattr(const struct keep *k, struct kennel_error **err);
 /* Numbers first, before the child's plan; then, before anything is planted, everything to its place. */
@@ -83,7 +91,6 @@ int keep_check_trust(const struct keep *k, const struct spec *asked, const struc
 /* Does it need no acceptance, or has it had it? */
 bool keep_is_accepted(const struct buf *text);
 int keep_trust(const struct buf *text, struct kennel_error **err) MUST_CHECK;
-int keep_clone_file_delta(const struct keep *k, struct kennel_error **err) MUST_CHECK;
 int keep_join_mounts(struct launch *l, struct kennel_error **err) MUST_CHECK;
 /* The sandbox runs: from now on there is something to be saved. */
 void keep_use(struct keep *k);
@@ -108,9 +115,10 @@ int keep_measure(int dir_fd, uint64_t *ret, struct kennel_error **err) MUST_CHEC
 
 /*
  * keep-base.c: what tells a base from another one, now; NULL where nothing does. The caller's. moves: also
- * what two machines with the same base have in common.
+ * what two machines with the same base have in common. path: where the base is to be opened; NULL: "/".
  */
-int keep_base_id(const struct spec *spec, bool moves, char **ret, struct kennel_error **err) MUST_CHECK;
+int keep_base_id(const struct spec *spec, const char *path, bool moves, char **ret, struct kennel_error **err)
+	MUST_CHECK;
 bool keep_base_is(const char *was, const char *now);
 
 #endif

@@ -36,8 +36,12 @@ int prepare_layers(struct launch *l, struct kennel_error **err)
 		return views_open(l, err);
 	if (spec->base_kind == SPEC_BASE_PATH) {
 		_cleanup_free_ char *kind = NULL;
-		int r = layer_open(spec->base_path, &l->base_fd, &kind, err);
+		int r = keep_clone_base(l->sb->keep, err);
 
+		if (r > 0)
+			l->base_fd = r;
+		else if (r == 0)
+			r = layer_open(keep_base_path(l->sb->keep, spec), &l->base_fd, &kind, err);
 		if (r < 0)
 			return hint_default(
 				err, wrap(err, r, "open the base"),

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * storage/driver.h - what one backing store is: storage-NAME.c has it and exports nothing else.
+ *
+ * storage.c checks what was asked, opens and closes descriptors and writes the file; a driver is called with
+ * a struct storage whose directory is open. What a driver does not have is NULL, and storage.c says
+ * what then.
+ */
+#ifndef KENNEL_STORAGE_DRIVER_H
+#define KENNEL_STORAGE_DRIVER_H
+
+#include "storage/storage.h"
+
+struct storage_driver {
+	const char *name; /* matched exactly */
+	unsigned caps; /* enum storage_caps */
+	/* Is the store on such a file system? Fills in keys. Return: 1, 0, or a code. */
+	int (*detect)(int store_fd, struct storage_keys *keys, struct kennel_error **err);
+	/* Did somebody name what it needs? For "best". */
+	bool (*is_set_up)(const struct storage_keys *keys);
+	/* Can it be had with these keys? Fills in what is usual. */
+	int (*probe)(int store_fd, struct storage_keys *keys, struct kennel_error **err);
+	/*
+	 * keys.volume is new. Leaves it open, data_fd and all. What was made when it fails,
+	 * destroy removes.
+	 */
+	int (*create)(struct storage *s, struct kennel_error **err);
+	int (*make_tree)(struct storage *s, const char *name, struct kennel_error **err); /* NULL: mkdir */
+	int (*open)(struct storage *s, struct kennel_error **err); /* mount_fd and data_fd */
+	/* After the descriptors: true when nothing of it is in use any more. */
+	bool (*let_go)(struct storage *s);
+	int (*snapshot)(const struct storage *from, struct storage *to, const struct storage_at *at,
+			struct kennel_error **err);
+	int (*destroy)(const struct storage *s, struct kennel_error **err);
+	/* Numbers of the volumes that need this one. */
+	int (*dependants)(const struct storage *s, struct strv *volumes, struct kennel_error **err);
+	int (*promote)(const struct storage *s, struct kennel_error **err);
+	int (*measure)(const struct storage *s, uint64_t *ret, struct kennel_error **err);
+	int (*resize)(struct storage *s, uint64_t size_bytes, struct kennel_error **err);
+	int (*settle)(int store_fd, size_t *removed, struct kennel_error **err);
+};
+
+extern const struct storage_driver storage_dir, storage_overlay, storage_btrfs;
+
+/* NULL: there is none of that name. */
+const struct storage_driver *storage_find(const char *name);
+
+/* mkdir, 0700, with a group that is there inside: a parent may hand on one that is not. */
+int storage_make_dir(int dir_fd, const char *name, struct kennel_error **err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* unit/test-storage.c - the rules of backing stores: their file, the configuration, what a new one gets. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "path/remove.h"
+#include "storage/storage.h"
+
+struct fixture {
+	char dir[32];
+	int store_fd, dir_fd;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	snprintf(f->dir, sizeof(f->dir), "/var/tmp/kennel-unit-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->store_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(mkdirat(f->store_fd, "one", 0700), 0);
+	f->dir_fd = openat(f->store_fd, "one", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	close(f->store_fd);
+	close(f->dir_fd);
+	_cleanup_close_ int top_fd = open("/var/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(path_remove_tree(top_fd, strrchr(f->dir, '/') + 1, NULL), 0);
+	free(f);
+	return 0;
+}
+
+static void write_conf(const struct fixture *f, const char *text)
+{
+	_cleanup_close_ int fd = openat(f->store_fd, STORAGE_CONF, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void test_storage_parse_good_and_bad_files(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} cases[] = {
+		{ "store\tbtrfs\n", NULL },
+		{ "store\toverlay\nlater\twhat is not known yet\n", NULL },
+		{ "", "names no store" },
+		{ "store\tnope\n", "not known" },
+		{ "store\tdir\nvg\t-f\n", "no value for vg" },
+		{ "store\tdir\nvg\ta b\n", "no value for vg" },
+		{ "store\tdir\nzfs-root\ttank/a@b\n", "no value for zfs-root" },
+		{ "store\tdir\nsize\tmany\n", "no size" },
+		{ "store\n", "without a value" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_error_ struct kennel_error *err = NULL;
+		_cleanup_storage_ struct storage s = STORAGE_NONE;
+		int r = storage_parse(cases[i].text, &s, &err);
+
+		if (!cases[i].why)
+			assert_int_equal(r, 0);
+		else if (r >= 0 || !strstr(kennel_error_message(err), cases[i].why))
+			fail_msg("\"%s\": %d, %s", cases[i].text, r, kennel_error_message(err));
+	}
+}
+
+static void test_storage_choose_takes_wish_before_configuration(void **state)
+{
+	const struct fixture *f = *state;
+	static const struct {
+		const char *conf;
+		struct storage_wish wish;
+		const char *name, *why;
+	} cases[] = {
+		{ "", { 0 }, "dir", NULL },
+		{ "store = overlay\n", { 0 }, "overlay", NULL },
+		{ "store = overlay\n", { .store = "dir" }, "dir", NULL },
+		{ "# none\n", { .store = "best" }, "dir", NULL },
+		{ "", { .store = "zoo" }, NULL, "no store \"zoo\"" },
+		{ "stoer = dir\n", { 0 }, NULL, ".storage.conf, line 1" },
+		{ "", { .store = "dir", .size_bytes = 1 }, NULL, "no size of its own" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_error_ struct kennel_error *err = NULL;
+		_cleanup_storage_ struct storage s = STORAGE_NONE;
+
+		write_conf(f, cases[i].conf);
+		int r = storage_choose(f->store_fd, &cases[i].wish, &s, &err);
+		if (cases[i].why && (r >= 0 || !strstr(kennel_error_message(err), cases[i].why)))
+			fail_msg("case %zu: %d, %s", i, r, kennel_error_message(err));
+		if (cases[i].name)
+			assert_string_equal(r < 0 ? kennel_error_message(err) : storage_name(&s),
+					    cases[i].name);
+	}
+}
+
+static void test_storage_create_plain_then_load(void **state)
+{
+	const struct fixture *f = *state;
+	const struct storage_at at = { .store_fd = f->store_fd, .dir_fd = f->dir_fd, .shown = "one" };
+	const struct storage_wish wish = { .store = "overlay" };
+	_cleanup_storage_ struct storage s = STORAGE_NONE, again = STORAGE_NONE;
+	struct stat st;
+
+	assert_int_equal(storage_choose(f->store_fd, &wish, &s, NULL), 0);
+	assert_int_equal(storage_create(&s, &at, NULL), 0);
+	assert_int_equal(fstatat(s.data_fd, "delta", &st, 0), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0700);
+	assert_int_equal(storage_make_tree(&s, "base", NULL), 0);
+	assert_int_equal(storage_load(&at, &again, NULL), 0);
+	assert_string_equal(storage_name(&again), "overlay");
+	assert_int_equal(storage_open(&again, NULL), 0);
+	assert_int_equal(fstatat(again.data_fd, "base", &st, 0), 0);
+}
+
+static void test_storage_snapshot_of_plain_directories_is_refused(void **state)
+{
+	const struct fixture *f = *state;
+	const struct storage_at at = { .store_fd = f->store_fd, .dir_fd = f->dir_fd, .shown = "one" };
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_strv_ struct strv names = { 0 };
+
+	assert_int_equal(storage_snapshot(&at, &at, &err), -KENNEL_E_UNSUPPORTED);
+	assert_non_null(strstr(kennel_error_message(err), "shares no blocks"));
+	assert_int_equal(storage_dependants(&at, &names, NULL), 0);
+	assert_int_equal(names.n, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_storage_parse_good_and_bad_files),
+		cmocka_unit_test_setup_teardown(test_storage_choose_takes_wish_before_configuration, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_storage_create_plain_then_load, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_storage_snapshot_of_plain_directories_is_refused, set_up,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
