@@ -14,7 +14,7 @@ static bool is_planted(const struct delta_walk *w, const struct walk_entry *e, u
 	const struct manifest_planted *p = manifest_plants_find(planted, mount, e->rel);
 	struct stat st;
 
-	return p && fstatat(dirs_fd(&w->dirs), e->rel + e->name_at, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return p && fstatat(delta_walk_dir_fd(w, e), e->rel + e->name_at, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       manifest_planted_is_same(p, &st, false);
 }
 

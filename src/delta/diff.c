@@ -291,7 +291,7 @@ static int see_links(struct diff *d, const struct seen *s, struct delta_change *
 
 	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
 		return 0;
-	int r = links_see(&d->links, st->st_ino, full_path(d, s->e->rel), base, &first, err);
+	int r = links_see(&d->links, st, full_path(d, s->e->rel), base, &first, err);
 	if (r < 0 || !first)
 		return r;
 	c->link_to = first->path;
@@ -324,7 +324,7 @@ static int see_changed(struct diff *d, const struct seen *s, struct delta_change
 		.rel = e->rel,
 		.name = *s->name ? s->name : ".",
 		/* With a reader the walk is ahead of us. */
-		.dir_fd = d->tree->reader ? -EBADF : dirs_fd(&d->walk.dirs),
+		.dir_fd = d->tree->reader ? -EBADF : delta_walk_dir_fd(&d->walk, e),
 		.before = &s->before,
 		.after = &e->st,
 		.lax = S_ISDIR(e->st.st_mode) &&
@@ -540,7 +540,6 @@ static int run_mount(struct order *o, unsigned mount, struct kennel_error **err)
 		.mount = mount,
 		.index = m->mounts[mount].index,
 		.target = m->mounts[mount].target,
-		.walk = { .next_fd = -EBADF },
 	};
 
 	if (!part_of_mount(o, mount, &d.below))

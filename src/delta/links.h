@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 struct link_first { /* the first name of a file */
+	dev_t dev;
 	ino_t ino; /* 0: free */
 	char *path;
 	bool in_base; /* the base has that name, too: */
@@ -26,7 +27,7 @@ struct links {
  * The first name of a file with more than one; where there is none yet, path becomes it and *ret is NULL.
  * base: what the base has under this name, or NULL.
  */
-int links_see(struct links *l, ino_t ino, const char *path, const struct stat *base,
+int links_see(struct links *l, const struct stat *st, const char *path, const struct stat *base,
 	      const struct link_first **ret, struct kennel_error **err) MUST_CHECK;
 void links_done(struct links *l);
 

@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * unit/test-merge.c - deltas that lie on each other made into one, against the kernel's own word: an overlay
+ * over base and layers shows the same as one over base and what was made of the layers.
+ *
+ * Every test has a fresh directory with "base", "L0/0/upper", "L1/0/upper", ..., "into", and "see", where
+ * overlays are mounted by a child in namespaces of its own.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/strv.h"
+#include "delta/merge.h"
+#include "delta/walk.h"
+
+#define LAYERS 4
+#define OPAQUE "user.overlay.opaque"
+
+struct fixture {
+	char dir[40];
+	int dir_fd, base_fd, layer_fds[LAYERS], upper_fds[LAYERS], into_fd;
+	struct manifest manifests[LAYERS];
+	struct delta_source sources[LAYERS];
+	uint64_t random;
+};
+
+static int make_dir(int dir_fd, const char *name)
+{
+	assert_int_equal(mkdirat(dir_fd, name, 0755), 0);
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	umask(022);
+	snprintf(f->dir, sizeof(f->dir), "/var/tmp/kennel-merge-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	f->base_fd = make_dir(f->dir_fd, "base");
+	f->into_fd = make_dir(f->dir_fd, "into");
+	close(make_dir(f->dir_fd, "see"));
+	for (unsigned i = 0; i < LAYERS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "L%u", i);
+		f->layer_fds[i] = make_dir(f->dir_fd, name);
+		close(make_dir(f->layer_fds[i], "0"));
+		f->upper_fds[i] = make_dir(f->layer_fds[i], "0/upper");
+		f->manifests[i] = (struct manifest){ .user_xattr = true, .base = strdup("system") };
+		assert_int_equal(manifest_add_mount(&f->manifests[i], 0, "/", "ext4", NULL, NULL), 0);
+		f->sources[i] =
+			(struct delta_source){ .delta_fd = f->layer_fds[i], .manifest = &f->manifests[i] };
+	}
+	f->random = 88172645463325252u;
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	char command[80];
+
+	for (unsigned i = 0; i < LAYERS; i++) {
+		close(f->layer_fds[i]);
+		close(f->upper_fds[i]);
+		manifest_done(&f->manifests[i]);
+	}
+	close(f->base_fd);
+	close(f->into_fd);
+	close(f->dir_fd);
+	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
+	FILE *p = popen(command, "r");
+	assert_non_null(p);
+	assert_int_equal(pclose(p), 0);
+	free(f);
+	return 0;
+}
+
+static void write_file(int dir_fd, const char *name, const char *text)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void whiteout(int dir_fd, const char *name)
+{
+	assert_int_equal(mknodat(dir_fd, name, S_IFCHR, makedev(0, 0)), 0);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct seen {
+	dev_t dev;
+	ino_t ino;
+	char *path;
+};
+
+struct tell {
+	struct buf *out;
+	struct seen *seen;
+	size_t n_seen;
+	bool raw; /* with the overlay's own attributes and change of inode */
+};
+
+static void tell_xattrs(struct tell *t, int dir_fd, const char *name)
+{
+	char path[400], names[4096], value[256];
+	_cleanup_strv_ struct strv sorted = { 0 };
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
+	ssize_t len = llistxattr(path, names, sizeof(names));
+	for (const char *x = names; x < names + len; x += strlen(x) + 1)
+		assert_int_equal(strv_add(&sorted, x, NULL), 0);
+	if (sorted.n)
+		qsort(sorted.items, sorted.n, sizeof(char *), compare_names);
+	for (size_t i = 0; i < sorted.n; i++) {
+		ssize_t n = lgetxattr(path, sorted.items[i], value, sizeof(value));
+
+		if (strcmp(sorted.items[i], "security.selinux") != 0)
+			buf_printf(t->out, " %s=%.*s", sorted.items[i], (int)n, value);
+	}
+}
+
+static void tell_link(struct tell *t, const struct stat *st, const char *path)
+{
+	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
+		return;
+	for (size_t i = 0; i < t->n_seen; i++)
+		if (t->seen[i].ino == st->st_ino && t->seen[i].dev == st->st_dev) {
+			buf_printf(t->out, " same as %s", t->seen[i].path);
+			return;
+		}
+	t->seen = reallocarray(t->seen, t->n_seen + 1, sizeof(*t->seen));
+	assert_non_null(t->seen);
+	t->seen[t->n_seen++] = (struct seen){ st->st_dev, st->st_ino, strdup(path) };
+}
+
+static void tell_file(struct tell *t, int dir_fd, const char *name, const char *path)
+{
+	struct stat st;
+	char text[300];
+
+	/* of a directory that is in one layer alone the kernel lists deletions, too, which are not there */
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	buf_printf(t->out, "%s %o %u:%u %ld.%ld", path, st.st_mode, st.st_uid, st.st_gid, st.st_mtim.tv_sec,
+		   st.st_mtim.tv_nsec);
+	if (!S_ISDIR(st.st_mode))
+		buf_printf(t->out, " %lld %lx", (long long)st.st_size, (unsigned long)st.st_rdev);
+	if (S_ISLNK(st.st_mode)) {
+		ssize_t n = readlinkat(dir_fd, name, text, sizeof(text));
+
+		buf_printf(t->out, " -> %.*s", (int)n, text);
+	}
+	if (S_ISREG(st.st_mode)) {
+		_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+		ssize_t n = read(fd, text, sizeof(text));
+
+		buf_printf(t->out, " \"%.*s\"", (int)MAX(n, (ssize_t)0), text);
+	}
+	tell_link(t, &st, path);
+	tell_xattrs(t, dir_fd, name);
+	buf_puts(t->out, "\n");
+}
+
+static void tell_dir(struct tell *t, int dir_fd, const char *path)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+	int own_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *d = fdopendir(own_fd);
+	const struct dirent *e;
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			assert_int_equal(strv_add(&names, e->d_name, NULL), 0);
+	if (names.n)
+		qsort(names.items, names.n, sizeof(char *), compare_names);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *child = NULL;
+
+		assert_true(asprintf(&child, "%s/%s", path, names.items[i]) > 0);
+		tell_file(t, dir_fd, names.items[i], child);
+		_cleanup_close_ int fd = openat(dir_fd, names.items[i],
+						O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0)
+			tell_dir(t, fd, child);
+	}
+}
+
+/* Everything below a directory, in words. */
+static void tell(int dir_fd, struct buf *out)
+{
+	struct tell t = { .out = out };
+
+	tell_file(&t, dir_fd, ".", "");
+	tell_dir(&t, dir_fd, "");
+	for (size_t i = 0; i < t.n_seen; i++)
+		free(t.seen[i].path);
+	free(t.seen);
+}
+
+static bool become_mounter(void)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	char text[32];
+
+	if (unshare(CLONE_NEWNS | (uid ? CLONE_NEWUSER : 0)) < 0)
+		return false;
+	for (unsigned i = 0; uid && i < 3; i++) {
+		static const char *const files[] = { "setgroups", "uid_map", "gid_map" };
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
+		snprintf(text, sizeof(text), i ? "%u %u 1" : "deny", i == 1 ? uid : gid, i == 1 ? uid : gid);
+		_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, text, strlen(text)) < 0)
+			return false;
+	}
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* What an overlay over these directories shows, the uppermost first; false: there can be none here. */
+static bool see_overlay(const struct fixture *f, const char *lowers, struct buf *out)
+{
+	int pipe_fds[2], status;
+
+	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct buf text = { 0 };
+		char options[2048];
+
+		snprintf(options, sizeof(options), "userxattr,lowerdir=%s", lowers);
+		if (!become_mounter() || chdir(f->dir) < 0 ||
+		    mount("overlay", "see", "overlay", MS_RDONLY, options) < 0)
+			_exit(77);
+		int fd = open("see", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		tell(fd, &text);
+		for (size_t at = 0; at < text.len;) {
+			ssize_t n = write(pipe_fds[1], text.data + at, text.len - at);
+
+			if (n < 0)
+				_exit(1);
+			at += (size_t)n;
+		}
+		_exit(0);
+	}
+	close(pipe_fds[1]);
+	assert_true(buf_read_fd(out, pipe_fds[0], 256u << 20, NULL) >= 0);
+	close(pipe_fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		return false;
+	assert_int_equal(WEXITSTATUS(status), 0);
+	return true;
+}
+
+static void merge(struct fixture *f, unsigned n, bool link, struct manifest *ret)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	const struct merge_options o = { .sources = f->sources, .n = n, .into_fd = f->into_fd, .link = link };
+
+	int r = delta_merge(&o, ret, &err);
+	assert_string_equal(err ? kennel_error_message(err) : "", "");
+	assert_int_equal(r, 0);
+}
+
+/* The first line in which they differ says more than two long texts. */
+static void assert_same(const struct buf *a, const struct buf *b)
+{
+	const char *x = buf_str(a), *y = buf_str(b);
+
+	while (*x || *y) {
+		size_t n = strcspn(x, "\n"), m = strcspn(y, "\n");
+		_cleanup_free_ char *p = strndup(x, n), *q = strndup(y, m);
+
+		assert_string_equal(p, q);
+		x += n + (x[n] == '\n');
+		y += m + (y[m] == '\n');
+	}
+}
+
+/* Both ways to merge n layers show what the kernel shows of them. */
+static void check(struct fixture *f, unsigned n)
+{
+	_cleanup_buf_ struct buf layers = { 0 }, stacked = { 0 };
+
+	for (unsigned i = n; i > 0; i--)
+		buf_printf(&layers, "L%u/0/upper:", i - 1);
+	buf_puts(&layers, "base");
+	if (!see_overlay(f, buf_str(&layers), &stacked))
+		skip_test("no overlay can be mounted here");
+	for (unsigned link = 0; link < 2; link++) {
+		_cleanup_manifest_ struct manifest m = { 0 };
+		_cleanup_buf_ struct buf merged = { 0 };
+		char away[16];
+
+		merge(f, n, link, &m);
+		assert_true(see_overlay(f, "into/0/upper:base", &merged));
+		assert_same(&stacked, &merged);
+		snprintf(away, sizeof(away), "into%u", link);
+		assert_int_equal(renameat(f->dir_fd, "into", f->dir_fd, away), 0);
+		close(f->into_fd);
+		f->into_fd = make_dir(f->dir_fd, "into");
+	}
+}
+
+/* What a name can be in a layer; a directory has one of those in it as well. */
+enum what { NOTHING, FILE_, GONE, DIR_, HIDING, WHATS };
+
+static void put_leaf(int dir_fd, const char *name, unsigned what, const char *text)
+{
+	switch ((enum what)what) {
+	case FILE_:
+		write_file(dir_fd, name, text);
+		break;
+	case GONE:
+		whiteout(dir_fd, name);
+		break;
+	case DIR_:
+	case HIDING: {
+		_cleanup_close_ int fd = make_dir(dir_fd, name);
+
+		if (what == HIDING)
+			assert_int_equal(fsetxattr(fd, OPAQUE, "y", 1, 0), 0);
+		write_file(fd, text, text);
+		break;
+	}
+	default:
+		break;
+	}
+}
+
+/* NOTHING, FILE_, GONE, then DIR_ and HIDING with each of WHATS in them. */
+#define STATES (3 + 2 * WHATS)
+
+static void put_state(int dir_fd, const char *name, unsigned state, const char *text)
+{
+	if (state < 3) {
+		put_leaf(dir_fd, name, state, text);
+		return;
+	}
+	_cleanup_close_ int fd = make_dir(dir_fd, name);
+	if (state >= 3 + WHATS)
+		assert_int_equal(fsetxattr(fd, OPAQUE, "y", 1, 0), 0);
+	put_leaf(fd, "x", (state - 3) % WHATS, text);
+}
+
+/* Every way in which two layers and a base can have a name. */
+static void test_delta_merge_every_pair(void **state)
+{
+	static const unsigned bases[] = { 0, 1, 3 + NOTHING, 3 + FILE_, 3 + DIR_ };
+	struct fixture *f = *state;
+
+	for (unsigned b = 0; b < ARRAY_SIZE(bases); b++)
+		for (unsigned i = 0; i < STATES; i++)
+			for (unsigned k = 0; k < STATES; k++) {
+				char name[32];
+
+				snprintf(name, sizeof(name), "%u-%02u-%02u", b, i, k);
+				put_state(f->base_fd, name, bases[b], "base");
+				put_state(f->upper_fds[0], name, i, "zero");
+				put_state(f->upper_fds[1], name, k, "one");
+			}
+	check(f, 2);
+}
+
+static unsigned roll(struct fixture *f, unsigned sides)
+{
+	f->random ^= f->random << 13;
+	f->random ^= f->random >> 7;
+	f->random ^= f->random << 17;
+	return (unsigned)((f->random >> 11) % sides);
+}
+
+/* Attributes of all kinds, of what is there. */
+static void decorate(struct fixture *f, int dir_fd, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	const struct timespec times[2] = { { roll(f, 1000), 0 }, { roll(f, 100000), (long)roll(f, 1000) } };
+
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+		return;
+	if (roll(f, 3) == 0)
+		assert_int_equal(fsetxattr(fd, "user.note", name, strlen(name), 0), 0);
+	if (roll(f, 9) == 0) /* of an overlay inside */
+		assert_int_equal(fsetxattr(fd, "user.overlay.overlay.opaque", "y", 1, 0), 0);
+	if (roll(f, 5) == 0)
+		assert_int_equal(fsetxattr(fd, "user.overlay.impure", "y", 1, 0), 0);
+	if (geteuid() == 0 && roll(f, 3) == 0)
+		assert_int_equal(fchown(fd, roll(f, 3), roll(f, 3)), 0);
+	if (roll(f, 2))
+		assert_int_equal(fchmod(fd, 01000 * roll(f, 8) | 0500 | roll(f, 0200)), 0);
+	assert_int_equal(futimens(fd, times), 0);
+}
+
+static void put_random(struct fixture *f, int dir_fd, unsigned depth, bool is_base)
+{
+	static const char *const names[] = { "a", "ab", "a.b", "b", "c", "d d", "\x01", "z" };
+	char text[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *name = names[i];
+
+		snprintf(text, sizeof(text), "%u", roll(f, 1000000));
+		switch (roll(f, 12)) {
+		case 0:
+		case 1:
+			write_file(dir_fd, name, text);
+			break;
+		case 2:
+			assert_int_equal(symlinkat(text, dir_fd, name), 0);
+			break;
+		case 3:
+			assert_int_equal(mknodat(dir_fd, name, S_IFIFO | 0640, 0), 0);
+			break;
+		case 4:
+		case 5:
+			if (!is_base)
+				whiteout(dir_fd, name);
+			break;
+		case 6:
+			if (i && faccessat(dir_fd, names[i - 1], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+				(void)!linkat(dir_fd, names[i - 1], dir_fd, name, 0);
+			break;
+		case 7:
+		case 8:
+		case 9: {
+			if (depth == 0)
+				break;
+			_cleanup_close_ int fd = make_dir(dir_fd, name);
+
+			put_random(f, fd, depth - 1, is_base);
+			if (!is_base && roll(f, 4) == 0)
+				assert_int_equal(fsetxattr(fd, OPAQUE, "y", 1, 0), 0);
+			break;
+		}
+		default:
+			continue;
+		}
+		decorate(f, dir_fd, name);
+	}
+}
+
+static void random_stack(struct fixture *f, unsigned n)
+{
+	put_random(f, f->base_fd, 3, true);
+	for (unsigned i = 0; i < n; i++) {
+		put_random(f, f->upper_fds[i], 3, false);
+		decorate(f, f->upper_fds[i], ".");
+		assert_int_equal(fchmod(f->upper_fds[i], 0755), 0);
+	}
+}
+
+static void test_delta_merge_random_trees(void **state)
+{
+	for (unsigned seed = 0; seed < 8; seed++) {
+		void *own = NULL;
+
+		set_up(&own);
+		struct fixture *f = own;
+		for (unsigned i = 0; i < 17 + seed * 3; i++)
+			f->random ^= roll(f, 1u << 30);
+		random_stack(f, 1 + seed % LAYERS);
+		check(f, 1 + seed % LAYERS);
+		tear_down(&own);
+	}
+}
+
+static void assert_told(int dir_fd, const char *name, const char *what)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		buf_puts(&b, "nothing");
+	else if (S_ISCHR(st.st_mode) && st.st_rdev == 0)
+		buf_puts(&b, "whiteout");
+	else
+		buf_puts(&b, S_ISDIR(st.st_mode) ? "directory" : "file");
+	assert_string_equal(buf_str(&b), what);
+}
+
+static void test_delta_merge_deletions_stay_only_where_they_may_delete(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_manifest_ struct manifest m = { 0 };
+
+	whiteout(f->upper_fds[0], "old");
+	write_file(f->upper_fds[0], "both", "text");
+	whiteout(f->upper_fds[1], "both");
+	_cleanup_close_ int hiding_fd = make_dir(f->upper_fds[0], "hiding");
+	assert_int_equal(fsetxattr(hiding_fd, OPAQUE, "y", 1, 0), 0);
+	write_file(hiding_fd, "x", "text");
+	_cleanup_close_ int above_fd = make_dir(f->upper_fds[1], "hiding");
+	whiteout(above_fd, "x");
+	merge(f, 2, true, &m);
+	_cleanup_close_ int fd = openat(f->into_fd, "0/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_told(fd, "old", "whiteout");
+	assert_told(fd, "both", "whiteout");
+	assert_told(fd, "hiding", "directory");
+	assert_told(fd, "hiding/x", "nothing");
+	char value;
+	_cleanup_close_ int merged_fd = openat(fd, "hiding", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(fgetxattr(merged_fd, OPAQUE, &value, 1), 1);
+}
+
+static void test_delta_merge_links_frozen_files_and_copies_live_ones(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_manifest_ struct manifest m = { 0 };
+	struct stat before, after;
+
+	write_file(f->upper_fds[0], "frozen", "text");
+	write_file(f->upper_fds[1], "live", "text");
+	assert_int_equal(linkat(f->upper_fds[1], "live", f->upper_fds[1], "other", 0), 0);
+	f->sources[1].live = true;
+	merge(f, 2, true, &m);
+	assert_int_equal(fstatat(f->upper_fds[0], "frozen", &before, 0), 0);
+	assert_int_equal(fstatat(f->into_fd, "0/upper/frozen", &after, 0), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(fstatat(f->upper_fds[1], "live", &before, 0), 0);
+	assert_int_equal(fstatat(f->into_fd, "0/upper/live", &after, 0), 0);
+	assert_int_not_equal(before.st_ino, after.st_ino);
+	assert_int_equal(after.st_nlink, 2);
+	assert_int_equal(fstatat(f->into_fd, "0/upper/other", &before, 0), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_true(m.copied_ns > 0);
+}
+
+static void plant(struct fixture *f, unsigned layer, const char *rel, enum manifest_kind kind)
+{
+	struct stat st = { .st_size = 1 + layer };
+
+	assert_int_equal(manifest_plants_add(&f->manifests[layer].planted, 0, rel, kind, &st, NULL), 0);
+	manifest_plants_sort(&f->manifests[layer].planted);
+}
+
+static void test_delta_merge_manifest(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_manifest_ struct manifest m = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+
+	assert_int_equal(manifest_add_mount(&f->manifests[0], 1, "/home", "ext4", "u", NULL), 0);
+	assert_int_equal(manifest_add_mount(&f->manifests[1], 1, "/srv", "xfs", NULL, NULL), 0);
+	plant(f, 0, "etc/resolv.conf", MANIFEST_FILE);
+	plant(f, 1, "etc/resolv.conf", MANIFEST_FILE);
+	plant(f, 0, "mnt/a", MANIFEST_PLACE);
+	assert_int_equal(strv_add(&f->manifests[1].below, "0123456789abcdef", NULL), 0);
+	f->manifests[0].begun_ns = 5;
+	f->manifests[1].begun_ns = 7;
+	f->manifests[1].copied_ns = 6;
+	merge(f, 2, true, &m);
+	manifest_format(&m, &text);
+	assert_string_equal(buf_str(&text),
+			    "format\t1\nbase\tsystem\nmount\t0\t/\text4\t-\nmount\t1\t/srv\txfs\t-\n"
+			    "mount\t2\t/home\text4\tu\nview\tno\nsquash\tno\nidmap\tno\n"
+			    "begun\t5\t6\nxattr\tuser\nplanted\t0\tetc/resolv.conf\tfile\t2\t0\n"
+			    "planted\t0\tmnt/a\tplace\t0\t0\n");
+}
+
+/* A mount that one of them did not have: its changes lie below its target there. */
+static void test_delta_merge_other_mounts(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_manifest_ struct manifest m = { 0 };
+
+	assert_int_equal(manifest_add_mount(&f->manifests[0], 1, "/home", "ext4", NULL, NULL), 0);
+	close(make_dir(f->layer_fds[0], "1"));
+	_cleanup_close_ int own_fd = make_dir(f->layer_fds[0], "1/upper");
+	write_file(own_fd, "old", "zero");
+	write_file(own_fd, "changed", "zero");
+	_cleanup_close_ int home_fd = make_dir(f->upper_fds[1], "home");
+	write_file(home_fd, "changed", "one");
+	write_file(f->upper_fds[1], "root", "one");
+	merge(f, 2, false, &m);
+	assert_int_equal(m.n_mounts, 2);
+	assert_told(f->into_fd, "0/upper/root", "file");
+	assert_told(f->into_fd, "0/upper/home", "nothing");
+	assert_told(f->into_fd, "1/upper/old", "file");
+	struct stat st;
+	assert_int_equal(fstatat(f->into_fd, "1/upper/changed", &st, 0), 0);
+	assert_int_equal(st.st_size, 3);
+}
+
+/* Deeper than there are descriptors, and than a path can be long. */
+static void test_delta_merge_deep(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_manifest_ struct manifest m = { 0 };
+	struct rlimit old, low = { 400, 0 };
+	int fds[2] = { fcntl(f->upper_fds[0], F_DUPFD_CLOEXEC, 3),
+		       fcntl(f->upper_fds[1], F_DUPFD_CLOEXEC, 3) };
+
+	for (unsigned i = 0; i < 700; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			write_file(fds[k], k ? "one" : "zero", "text");
+			replace_fd(&fds[k], make_dir(fds[k], "abcdefgh"));
+		}
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low.rlim_max = old.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	merge(f, 2, false, &m);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	_cleanup_close_ int fd = openat(f->into_fd, "0/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned i = 0; i < 700; i++) {
+		assert_told(fd, "one", "file");
+		assert_told(fd, "zero", "file");
+		int next = openat(fd, "abcdefgh", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(next >= 0);
+		replace_fd(&fd, next);
+	}
+}
+
+static int stop(void *data, uint64_t entries, uint64_t bytes)
+{
+	*(uint64_t *)data = entries + 1;
+	return 1;
+}
+
+static void test_delta_merge_stops(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t called = 0;
+	const struct merge_options o = { .sources = f->sources,
+					 .n = 1,
+					 .into_fd = f->into_fd,
+					 .hooks = { .step = stop, .data = &called } };
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct manifest m;
+
+	for (unsigned i = 0; i < 300; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "f%u", i);
+		write_file(f->upper_fds[0], name, "text");
+	}
+	assert_int_equal(delta_merge(&o, &m, &err), -KENNEL_E_INTERRUPTED);
+	assert_true(called > 0);
+}
+
+static void test_delta_copy_tree_is_exact(void **state)
+{
+	struct fixture *f = *state;
+	const struct replica_hooks none = { 0 };
+	_cleanup_buf_ struct buf before = { 0 }, after = { 0 };
+	_cleanup_error_ struct kennel_error *err = NULL;
+
+	put_random(f, f->base_fd, 4, false);
+	_cleanup_close_ int holes_fd = openat(f->base_fd, "holes", O_RDWR | O_CREAT | O_CLOEXEC, 04755);
+	assert_int_equal(pwrite(holes_fd, "end", 3, 64 << 20), 3);
+	assert_int_equal(fchmod(holes_fd, 04755), 0);
+	assert_int_equal(ftruncate(holes_fd, 100 << 20), 0);
+	tell(f->base_fd, &before);
+	assert_int_equal(delta_copy_tree(f->base_fd, f->into_fd, &none, &err), 0);
+	tell(f->into_fd, &after);
+	assert_same(&before, &after);
+	struct stat st;
+	assert_int_equal(fstatat(f->into_fd, "holes", &st, 0), 0);
+	assert_int_equal(st.st_size, 100 << 20);
+	assert_true(st.st_blocks * 512 < 1 << 20);
+}
+
+static void test_delta_copy_tree_tells_what_failed(void **state)
+{
+	struct fixture *f = *state;
+	const struct replica_hooks none = { 0 };
+	_cleanup_error_ struct kennel_error *err = NULL;
+
+	write_file(f->base_fd, "file", "text");
+	write_file(f->into_fd, "file", "there already");
+	assert_int_equal(delta_copy_tree(f->base_fd, f->into_fd, &none, &err), -KENNEL_E_EXISTS);
+	assert_string_equal(kennel_error_message(err), "make a copy of \"file\": File exists");
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_delta_merge_every_pair),
+		TEST(test_delta_merge_random_trees),
+		TEST(test_delta_merge_deletions_stay_only_where_they_may_delete),
+		TEST(test_delta_merge_links_frozen_files_and_copies_live_ones),
+		TEST(test_delta_merge_manifest),
+		TEST(test_delta_merge_other_mounts),
+		TEST(test_delta_merge_deep),
+		TEST(test_delta_merge_stops),
+		TEST(test_delta_copy_tree_is_exact),
+		TEST(test_delta_copy_tree_tells_what_failed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
