@@ -9,6 +9,7 @@
 #include <kennel/delta.h>
 #include <kennel/error.h>
 #include <kennel/live.h>
+#include <kennel/ns.h>
 #include <kennel/sandbox.h>
 #include <kennel/ship.h>
 

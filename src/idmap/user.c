@@ -142,8 +142,9 @@ struct idmap_writing {
 
 static char *const no_env[] = { NULL };
 
-static int start_helper(struct helper *h, const char *name, pid_t target, uint32_t own,
-			const struct idmap *range, struct kennel_error **err)
+/* words: those behind the pid. */
+static int start_helper(struct helper *h, const char *name, pid_t target, const struct strv *words,
+			struct kennel_error **err)
 {
 	h->name = name;
 	int r = path_find_tool(name, &h->path, err);
@@ -155,8 +156,8 @@ static int start_helper(struct helper *h, const char *name, pid_t target, uint32
 	r = strv_add(&h->argv, h->path, err);
 	if (r == 0)
 		r = strv_addf(&h->argv, err, "%d", target);
-	if (r == 0)
-		r = idmap_user_words(own, range, &h->argv, err);
+	for (size_t i = 0; i < words->n && r == 0; i++)
+		r = strv_add(&h->argv, words->items[i], err);
 	if (r < 0)
 		return r;
 	h->spawn = (struct sys_spawn){ .path = h->path, .argv = h->argv.items, .envp = no_env };
@@ -196,7 +197,7 @@ static int wait_helper(struct helper *h, struct kennel_error **err)
 		h->name);
 }
 
-static int write_file(int dir_fd, const char *name, const char *text, struct kennel_error **err)
+int idmap_write_file(int dir_fd, const char *name, const char *text, struct kennel_error **err)
 {
 	const struct open_how how = {
 		.flags = O_WRONLY | O_CLOEXEC,
@@ -213,30 +214,42 @@ static int write_single(int proc_pid_fd, const struct idmap_user *m, struct kenn
 {
 	char text[64];
 
-	int r = write_file(proc_pid_fd, "setgroups", "deny", err);
+	int r = idmap_write_file(proc_pid_fd, "setgroups", "deny", err);
 	snprintf(text, sizeof(text), "0 %u 1", m->uid);
 	if (r == 0)
-		r = write_file(proc_pid_fd, "uid_map", text, err);
+		r = idmap_write_file(proc_pid_fd, "uid_map", text, err);
 	snprintf(text, sizeof(text), "0 %u 1", m->gid);
 	if (r == 0)
-		r = write_file(proc_pid_fd, "gid_map", text, err);
+		r = idmap_write_file(proc_pid_fd, "gid_map", text, err);
+	return r;
+}
+
+static int begin_helpers(pid_t pid, const struct strv *users, const struct strv *groups,
+			 struct idmap_writing **ret, struct kennel_error **err)
+{
+	struct idmap_writing *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = start_helper(&w->uids, "newuidmap", pid, users, err);
+	if (r == 0)
+		r = start_helper(&w->gids, "newgidmap", pid, groups, err);
+	*ret = r < 0 ? idmap_writing_free(w) : w;
 	return r;
 }
 
 int idmap_user_begin(pid_t pid, int proc_pid_fd, const struct idmap_user *map, struct idmap_writing **ret,
 		     struct kennel_error **err)
 {
+	_cleanup_strv_ struct strv users = { 0 }, groups = { 0 };
+
 	*ret = NULL;
 	if (!idmap_user_has_range(map))
 		return write_single(proc_pid_fd, map, err);
-	struct idmap_writing *w = calloc(1, sizeof(*w));
-	if (!w)
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	int r = start_helper(&w->uids, "newuidmap", pid, map->uid, &map->uids, err);
+	int r = idmap_user_words(map->uid, &map->uids, &users, err);
 	if (r == 0)
-		r = start_helper(&w->gids, "newgidmap", pid, map->gid, &map->gids, err);
-	*ret = r < 0 ? idmap_writing_free(w) : w;
-	return r;
+		r = idmap_user_words(map->gid, &map->gids, &groups, err);
+	return r < 0 ? r : begin_helpers(pid, &users, &groups, ret, err);
 }
 
 int idmap_user_end(struct idmap_writing *w, struct kennel_error **err)
@@ -268,6 +281,18 @@ int idmap_user_write(pid_t pid, int proc_pid_fd, const struct idmap_user *map, s
 	return r;
 }
 
+int idmap_user_write_words(pid_t pid, const struct strv *users, const struct strv *groups,
+			   struct kennel_error **err)
+{
+	struct idmap_writing *w = NULL;
+	int r = begin_helpers(pid, users, groups, &w, err);
+
+	if (r == 0)
+		r = idmap_user_end(w, err);
+	idmap_writing_free(w);
+	return r;
+}
+
 static int write_range(int proc_pid_fd, const char *name, uint32_t own, const struct idmap *range,
 		       struct kennel_error **err)
 {
@@ -279,7 +304,7 @@ static int write_range(int proc_pid_fd, const char *name, uint32_t own, const st
 		buf_printf(&b, "%s%s", words.items[i], i % 3 == 2 ? "\n" : " ");
 	if (r == 0)
 		r = buf_check(&b, err);
-	return r < 0 ? r : write_file(proc_pid_fd, name, buf_str(&b), err);
+	return r < 0 ? r : idmap_write_file(proc_pid_fd, name, buf_str(&b), err);
 }
 
 int idmap_user_write_as_root(int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)

@@ -51,6 +51,13 @@ int idmap_user_words(uint32_t own, const struct idmap *range, struct strv *ret, 
 int idmap_user_write(pid_t pid, int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)
 	MUST_CHECK;
 
+/* The words behind the pid for newuidmap and newgidmap as they are, both run at a time. */
+int idmap_user_write_words(pid_t pid, const struct strv *users, const struct strv *groups,
+			   struct kennel_error **err) MUST_CHECK;
+/* Writes one of the files in a /proc directory that ids are mapped by. */
+int idmap_write_file(int proc_pid_fd, const char *name, const char *text, struct kennel_error **err)
+	MUST_CHECK;
+
 /* The same by root, who needs no helper to map another user's ids. */
 int idmap_user_write_as_root(int proc_pid_fd, const struct idmap_user *map, struct kennel_error **err)
 	MUST_CHECK;

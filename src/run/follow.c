@@ -47,6 +47,8 @@ static void forward(const struct follow *f, int signal_fd, struct tty_proxy *pro
 		/* After a stop of ours somebody else may have changed the terminal's modes. */
 		if (((int)info.ssi_signo == SIGWINCH || (int)info.ssi_signo == SIGCONT) && proxy)
 			tty_proxy_resize(proxy);
+		if (f->shares && info.ssi_code == SI_KERNEL)
+			continue;
 		if ((int)info.ssi_signo != SIGWINCH || !proxy)
 			send_on(f, (int)info.ssi_signo);
 	}

@@ -15,6 +15,7 @@ struct follow {
 	int master_fd; /* of its terminal, or -EBADF */
 	int host_pidfd; /* the process is killed when this one ends; or -EBADF */
 	bool leads; /* it leads a process group, which what a keyboard sends is for */
+	bool shares; /* it is in our own process group: what a keyboard sends reaches it by itself */
 };
 
 /* Return: 0 and the exit code, 128+N for signal N, or a negative code. */

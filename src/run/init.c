@@ -170,7 +170,7 @@ static void enter_workdir(struct command *c)
 
 	if (*c->workdir)
 		r = init_call1(__NR_chdir, c->workdir);
-	if (r >= 0)
+	if (r >= 0 || (!*c->workdir && (c->flags & INIT_KEEP_SESSION)))
 		return;
 	if (!(c->flags & INIT_WORKDIR_OPTIONAL)) {
 		if (*c->workdir)
@@ -265,7 +265,8 @@ static _Noreturn void run_command(void *data)
 	const char *name;
 	long r;
 
-	init_call0(__NR_setsid);
+	if (!(c->flags & INIT_KEEP_SESSION))
+		init_call0(__NR_setsid);
 	if (c->tty_fd >= 0)
 		take_terminal(c);
 	if (c->user)
@@ -363,9 +364,13 @@ static int reap(long command)
  * sends them to all of the foreground: a shell that waits for its child would else sit them out. All others
  * are for the command alone.
  */
-static void forward(long command, int sig)
+static void forward(long command, uint32_t flags, int sig, const int32_t *info)
 {
-	init_call2(__NR_kill, sig == SIGINT || sig == SIGQUIT ? -command : command, sig);
+	const bool group = (sig == SIGINT || sig == SIGQUIT) && !(flags & INIT_KEEP_SESSION);
+
+	if ((flags & INIT_KEEP_SESSION) && info[2] == SI_KERNEL)
+		return; /* of a keyboard: the command has it, too */
+	init_call2(__NR_kill, group ? -command : command, sig);
 }
 
 /*
@@ -391,10 +396,11 @@ static _Noreturn void watch(long command, uint32_t flags, long parent)
 {
 	const uint64_t all = ~UINT64_C(0);
 	const bool subreaper = flags & INIT_SUBREAPER;
+	int32_t info[32]; /* siginfo_t: number, errno, code */
 	int code = -1;
 
 	while (code < 0) {
-		long sig = init_call4(__NR_rt_sigtimedwait, &all, NULL, NULL, SIGNAL_SET_SIZE);
+		long sig = init_call4(__NR_rt_sigtimedwait, &all, info, NULL, SIGNAL_SET_SIZE);
 
 		if (sig == SIGCHLD)
 			code = reap(command);
@@ -404,7 +410,7 @@ static _Noreturn void watch(long command, uint32_t flags, long parent)
 			code = 0;
 		else if (command && sig > 0 &&
 			 !(sig == PARENT_DIED && subreaper)) /* then only a thread of it ended */
-			forward(command, (int)sig);
+			forward(command, flags, (int)sig, info);
 	}
 	if (subreaper)
 		end_descendants(command);
@@ -501,7 +507,8 @@ _Noreturn void init_main(long *stack)
 	c.workdir = argv[INIT_ARG_WORKDIR];
 
 	take_signals();
-	init_call0(__NR_setsid);
+	if (!(c.flags & INIT_KEEP_SESSION))
+		init_call0(__NR_setsid);
 	init_call2(__NR_prctl, PR_SET_NAME, argv[INIT_ARG_NAME]); /* else it is named after the memfd */
 	if (*argv[INIT_ARG_USER] || (c.flags & INIT_LOGIN_SHELL))
 		start_as_user(&c, argv[INIT_ARG_USER]);

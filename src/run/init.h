@@ -40,6 +40,8 @@ enum init_flags {
 	INIT_LOGIN_SHELL = 1 << 3, /* the command is "": the user's shell, else /bin/sh, as a login shell */
 	INIT_BECOME = 1 << 4, /* becomes the command itself */
 	INIT_IDLE = 1 << 5, /* runs nothing: reaps, until a signal that asks to end */
+	/* in the caller's session and directory: a keyboard reaches the command without us */
+	INIT_KEEP_SESSION = 1 << 6,
 };
 
 /* Steps that init reports, behind those of the child (run/child.h): what it did when errnum happened. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * fuzz/fuzz-idmap.c - the files that say which ids are whose. Input: texts of subuid, subgid, passwd, group,
- * uid_map and nsswitch.conf with a NUL byte between.
+ * uid_map, nsswitch.conf and a range INSIDE:OUTSIDE:COUNT with a NUL byte between.
  *
  * The promises looked after: a range that is given never holds root outside nor the id that is none, and one
  * that is picked lies in the containers' part on a multiple of its size.
@@ -12,9 +12,10 @@
 
 #include "base/cleanup.h"
 #include "idmap/idmap.h"
+#include "idmap/map.h"
 #include "idmap/subid.h"
 
-#define N_TEXTS 6
+#define N_TEXTS 7
 #define MAP_TEXT_MAX 4096u /* the kernel's is below a page, and looking at it takes the square of its lines */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -23,6 +24,21 @@ static void check_range(const struct idmap *m)
 {
 	if (!m->base || m->count != IDMAP_DEFAULT_COUNT || (uint64_t)m->base + m->count > UINT32_MAX)
 		abort();
+}
+
+/* What is found in one stands for one id alone. */
+static void check_lines(const struct idmap_lines *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const struct idmap_line *o = &l->items[i];
+		uint32_t outside;
+
+		if (!o->count || (uint64_t)o->inside + o->count > UINT32_MAX ||
+		    (uint64_t)o->outside + o->count > UINT32_MAX ||
+		    idmap_lines_find(l, o->inside + o->count - 1, &outside) != 1 ||
+		    outside != o->outside + o->count - 1)
+			abort();
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -50,8 +66,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (found.base < 524288 || found.base % IDMAP_DEFAULT_COUNT)
 			abort();
 	}
-	if (strlen(texts[4]) < MAP_TEXT_MAX)
+	if (strlen(texts[4]) < MAP_TEXT_MAX) {
+		struct idmap_lines lines = { .n = 0 };
+
 		(void)idmap_count_from_zero(texts[4]);
+		(void)!idmap_lines_parse(&lines, texts[4], NULL);
+		(void)!idmap_lines_add(&lines, texts[6], NULL);
+		check_lines(&lines);
+	}
 	(void)subid_service_is_named(texts[5]);
 	return 0;
 }

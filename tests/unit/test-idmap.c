@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "idmap/idmap.h"
+#include "idmap/map.h"
 #include "idmap/subid.h"
 #include "sys/sys.h"
 
@@ -294,6 +295,83 @@ static void test_idmap_write_maps_fewer_than_65536_ids(void **state)
 	assert_int_equal(status, 0);
 }
 
+static void test_idmap_lines_add_what_meets_or_is_none_is_refused(void **state)
+{
+	static const struct {
+		const char *words[3];
+		const char *said; /* NULL: taken */
+	} rows[] = {
+		{ { "0:100000:65536" }, NULL },
+		{ { "0:1000" }, NULL },
+		{ { "0:1000:1", "1:100000:65535" }, NULL },
+		{ { "10:5:5", "0:10:10" }, NULL },
+		{ { "0:4294967294:1" }, NULL },
+		{ { "0:5:10", "9:100:1" }, "mapped already by 0:5:10" },
+		{ { "5:5:1", "0:100:10" }, "mapped already by 5:5:1" },
+		{ { "0:5:10", "20:14:1" }, "taken already by 0:5:10" },
+		{ { "0:5:10", "20:0:100" }, "taken already" },
+		{ { "0:0:0" }, "no ids" },
+		{ { "0:4294967295:1" }, "more than there are" },
+		{ { "4294967295:0:1" }, "more than there are" },
+		{ { "1:2:4294967295" }, "more than there are" },
+		{ { "" }, "no range" },
+		{ { "0" }, "no range" },
+		{ { "0:" }, "no range" },
+		{ { ":0:1" }, "no range" },
+		{ { "0:0:" }, "no range" },
+		{ { "0:0:1:" }, "no range" },
+		{ { "0:-1:1" }, "no range" },
+		{ { "0:4294967296:1" }, "no range" },
+		{ { " 0:0:1" }, "no range" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_error_ struct kennel_error *err = NULL;
+		struct idmap_lines l = { .n = 0 };
+		int r = 0;
+
+		for (size_t w = 0; r == 0 && rows[i].words[w]; w++)
+			r = idmap_lines_add(&l, rows[i].words[w], &err);
+		assert_int_equal(r, rows[i].said ? -KENNEL_E_INVALID : 0);
+		if (rows[i].said)
+			assert_non_null(strstr(kennel_error_message(err), rows[i].said));
+	}
+}
+
+static void test_idmap_lines_find_and_format(void **state)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+	struct idmap_lines l = { .n = 0 }, again = { .n = 0 };
+	uint32_t id = 0;
+
+	assert_int_equal(idmap_lines_add(&l, "5:100:10", NULL), 0);
+	assert_int_equal(idmap_lines_add(&l, "0:1000", NULL), 0);
+	assert_int_equal(idmap_lines_find(&l, 14, &id), 1);
+	assert_int_equal(id, 109);
+	assert_int_equal(idmap_lines_find(&l, 0, &id), 1);
+	assert_int_equal(id, 1000);
+	assert_int_equal(idmap_lines_find(&l, 15, &id), 0);
+	assert_int_equal(idmap_lines_find(&l, 1, &id), 0);
+	idmap_lines_format(&l, &b);
+	assert_string_equal(buf_str(&b), "5 100 10\n0 1000 1\n");
+	assert_int_equal(idmap_lines_parse(&again, buf_str(&b), NULL), 0);
+	assert_memory_equal(&again, &l, sizeof(l.items[0]) * 2);
+	assert_int_equal(again.n, 2);
+	assert_int_equal(idmap_lines_parse(&again, "x", NULL), 0);
+	assert_int_equal(again.n, 2);
+}
+
+static void test_idmap_lines_add_no_more_than_the_kernel_takes(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct idmap_lines l = { .n = 0 };
+
+	for (uint32_t i = 0; i < IDMAP_LINES_MAX; i++)
+		assert_int_equal(idmap_lines_add_range(&l, &(struct idmap_line){ i, i, 1 }, &err), 0);
+	assert_int_equal(idmap_lines_add(&l, "1000:1000", &err), -KENNEL_E_INVALID);
+	assert_non_null(strstr(kennel_error_message(err), "340"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +386,9 @@ int main(void)
 		cmocka_unit_test(test_idmap_put_identity_splits_as_the_own_map),
 		cmocka_unit_test(test_idmap_write_a_proc_that_is_not_proc_is_refused),
 		cmocka_unit_test(test_idmap_write_maps_fewer_than_65536_ids),
+		cmocka_unit_test(test_idmap_lines_add_what_meets_or_is_none_is_refused),
+		cmocka_unit_test(test_idmap_lines_find_and_format),
+		cmocka_unit_test(test_idmap_lines_add_no_more_than_the_kernel_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
