@@ -11,9 +11,11 @@
 #include "cli/live.h"
 #include "cli/progress.h"
 #include "cli/spec-opt.h"
+#include "cli/store-opt.h"
 
 struct create_args {
 	const char *path, *template;
+	struct store_args store;
 	bool list_templates, quiet, verbose;
 };
 
@@ -59,8 +61,10 @@ static int create_of_template(struct cli *cli, const struct create_args *args, c
 {
 	_cleanup_buf_ struct buf what = { 0 };
 	struct making m = { .cli = cli };
+	struct kennel_storage_options storage;
 	const struct kennel_template_options o = {
 		.size = sizeof(o),
+		.storage = &storage,
 		.store = store,
 		.options = live_command(in),
 		.step = step,
@@ -70,6 +74,7 @@ static int create_of_template(struct cli *cli, const struct create_args *args, c
 	};
 	uint64_t left_out = 0;
 
+	store_opt_fill(&args->store, &storage);
 	buf_printf(&what, "making \"%s\"", in->operands[0]);
 	progress_start(&m.progress, cli, buf_str(&what), PROGRESS_SHIPPED);
 	m.progress.tty = m.progress.tty && !args->quiet;
@@ -84,9 +89,11 @@ static int create(struct cli *cli, const struct create_args *args, const struct 
 		  struct kennel_spec *spec, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf b = { 0 };
+	struct kennel_storage_options storage;
 	const char *store = NULL;
 	int r = 0;
 
+	store_opt_fill(&args->store, &storage);
 	for (size_t i = 0; i < in->n_settings && r == 0; i++)
 		r = spec_opt_set(spec, &in->settings[i], err);
 	if (r == 0)
@@ -95,7 +102,7 @@ static int create(struct cli *cli, const struct create_args *args, const struct 
 		return create_of_template(cli, args, in, store, spec, err);
 	if (r == 0 && *live_command(in))
 		r = set_command(spec, live_command(in), err);
-	return r < 0 ? r : kennel_container_create(store, in->operands[0], spec, err);
+	return r < 0 ? r : kennel_container_create_on(store, in->operands[0], spec, &storage, err);
 }
 
 /* What the library has, and the words that are no programs. */
@@ -156,6 +163,7 @@ static const struct opt create_opts[] = {
 	SPEC_OPT_HEADING("Where it is"),
 	{ 'P', "path", "DIR", OPT_STRING, ARG(path), "where containers are, instead of your own place",
 	  OPT_WORDS_PATH },
+	STORE_OPT_ROWS(struct create_args, store),
 	SPEC_OPT_HEADING("A base of its own"),
 	{ 0, "template", "TEMPLATE", OPT_STRING, ARG(template),
 	  "make a whole base for it; what follows NAME -- are options of the template",

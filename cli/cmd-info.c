@@ -267,6 +267,8 @@ static void add_container(struct buf *b, const struct facts *f)
 	add_label(b, "name", fact_text(list, 0, "name"));
 	add_label(b, "state", fact_text(f->sandbox ? f->sandbox : list, 0, "state"));
 	add_label(b, "place", fact_text(list, 0, "path"));
+	if (kennel_list_value(list, 0, "store-text"))
+		add_label(b, "store", kennel_list_value(list, 0, "store-text"));
 	add_time(b, list, "last used", "used");
 	if (kennel_list_value(list, 0, "status"))
 		add_label(b, "last exit", fact_text(list, 0, "status"));
@@ -295,6 +297,7 @@ static void add_json_config(struct buf *b, const struct kennel_list *list, const
 		buf_printf(b, "%llu", (unsigned long long)size->bytes);
 	else
 		buf_puts(b, "null");
+	json_member(b, "store", kennel_list_value(list, 0, "store"), false);
 	json_member(b, "damage", kennel_list_detail(list, 0, "damage", 0), false);
 	json_key(b, "config");
 	buf_puts(b, "[");

@@ -16,6 +16,7 @@
 #include "api-list.h"
 #include "api-set-live.h"
 #include "api-spec.h"
+#include "api-storage.h"
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "cgroup/cgroup.h"
@@ -141,10 +142,21 @@ static int check_base(const struct spec *spec, struct kennel_error **err)
 int kennel_container_create(const char *path, const char *name, const struct kennel_spec *spec,
 			    struct kennel_error **err)
 {
+	return kennel_container_create_on(path, name, spec, NULL, err);
+}
+
+int kennel_container_create_on(const char *path, const char *name, const struct kennel_spec *spec,
+			       const struct kennel_storage_options *storage, struct kennel_error **err)
+{
 	_cleanup_store_ struct store store = STORE_NONE;
 	_cleanup_buf_ struct buf text = { 0 };
+	struct storage_wish wish;
 
-	int r = check_base(spec->spec, err);
+	int r = storage_wish_of(storage, &wish, err);
+	if (!wish.size_bytes)
+		wish.size_bytes = spec->spec->size_bytes;
+	if (r == 0)
+		r = check_base(spec->spec, err);
 	if (r == 0)
 		r = limits_check_kept(&spec->spec->limits, false, err);
 	if (r == 0)
@@ -154,7 +166,7 @@ int kennel_container_create(const char *path, const char *name, const struct ken
 	if (r >= 0)
 		r = store_check_file_system(&store, err);
 	if (r == 0)
-		r = container_create(&store, name, &text, NULL, err);
+		r = container_create(&store, name, &text, &wish, err);
 	return r < 0 ? wrap(err, r, "make the container \"%s\"", name) : 0;
 }
 
@@ -226,6 +238,26 @@ static int put_last(struct registry_entry *e, const struct container *c, struct 
 	return r;
 }
 
+/* One in a file has no other store than that. */
+static int put_storage(struct registry_entry *e, const struct container *c, struct kennel_error **err)
+{
+	const struct storage_at at = { .store_fd = c->store_fd, .dir_fd = c->dir_fd, .shown = c->path };
+	_cleanup_storage_ struct storage s = STORAGE_NONE;
+	_cleanup_error_ struct kennel_error *why = NULL;
+	_cleanup_buf_ struct buf text = { 0 };
+
+	if (c->store_fd < 0)
+		return 0;
+	if (storage_load(&at, &s, &why) < 0)
+		return list_put(e, "damage", kennel_error_message(why), err);
+	buf_puts(&text, storage_name(&s));
+	storage_describe(&s, &text);
+	int r = buf_check(&text, err);
+	if (r == 0)
+		r = list_put(e, "store", storage_name(&s), err);
+	return r == 0 ? list_put(e, "store-text", buf_str(&text), err) : r;
+}
+
 static int put_container(struct registry_entry *e, const struct container *c, struct kennel_error **err)
 {
 	struct container_holder h;
@@ -236,6 +268,8 @@ static int put_container(struct registry_entry *e, const struct container *c, st
 	int r = list_put(e, "name", c->name, err);
 	if (r == 0)
 		r = list_put(e, "path", c->path, err);
+	if (r == 0)
+		r = put_storage(e, c, err);
 	if (r == 0)
 		r = list_put(e, "state", runs ? "running" : "stopped", err);
 	if (r == 0 && runs)
@@ -435,6 +469,21 @@ static void apply_live(const struct place *p, const char *const *unset, const st
 	spec_free(now);
 }
 
+/* ret: it is on a volume, whose size is not a setting. */
+static int grow_volume(const struct place *p, uint64_t size_bytes, bool *ret, struct kennel_error **err)
+{
+	const struct storage_at at = { .store_fd = p->c.store_fd, .dir_fd = p->c.dir_fd, .shown = p->c.path };
+	_cleanup_storage_ struct storage s = STORAGE_NONE;
+
+	if (p->box || !size_bytes)
+		return 0;
+	int r = storage_load(&at, &s, err);
+	if (r < 0 || !(storage_caps(&s) & STORAGE_VOLUME))
+		return r;
+	*ret = true;
+	return storage_resize(&at, size_bytes, err);
+}
+
 int kennel_container_set(const char *path, const char *name, const char *const *unset,
 			 const struct kennel_spec *spec, struct kennel_error **err)
 {
@@ -444,7 +493,11 @@ int kennel_container_set(const char *path, const char *name, const char *const *
 	const struct config_change no_size = { CONFIG_UNSET, "size", NULL };
 	const char *const *given_unset = unset;
 
+	bool volume = false;
+
 	int r = open_place(path, name, spec->spec->size_bytes, &p, err);
+	if (r == 0)
+		r = grow_volume(&p, spec->spec->size_bytes, &volume, err);
 	if (r == 0 && p.box && spec_has_hooks(spec->spec))
 		r = fail(err, KENNEL_E_INVALID, "hooks are not run out of a file");
 	if (r == 0)
@@ -461,7 +514,7 @@ int kennel_container_set(const char *path, const char *name, const char *const *
 		r = unset_one(p.c.path, &after, *unset, err);
 	if (r == 0)
 		r = container_put_given(p.c.path, spec->spec, &after, err);
-	if (r == 0 && p.box) /* the file's own, which has grown by now */
+	if (r == 0 && (p.box || volume)) /* its own, which has grown by now */
 		r = config_edit(p.c.path, &after, &no_size, NULL, err);
 	if (r == 0)
 		r = replace_config(&p.c, &before, &after, err);

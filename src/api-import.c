@@ -279,7 +279,7 @@ static int remove_dir(struct import *i, const char *name, struct kennel_error **
 }
 
 /* The tree that stays is made as the backing store wants it; others go again. */
-static int open_tree(struct import *i, const char *name, struct kennel_error **err)
+static int make_tree_dir(struct import *i, const char *name, struct kennel_error **err)
 {
 	if (strcmp(name, "base") != 0)
 		return open_dir(i->data_fd, name, err);
@@ -318,7 +318,7 @@ static int pack_tree(struct import *i, struct ship_progress *p, struct kennel_er
 
 static int import_root(struct import *i, struct ship_progress *p, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = open_tree(i, tree_name(i), err);
+	_cleanup_close_ int fd = make_tree_dir(i, tree_name(i), err);
 
 	if (fd < 0)
 		return fd;
@@ -508,7 +508,7 @@ static int make(struct import *i, struct kennel_error **err)
 	const struct ship_watch watch = { i->o->tick, i->o->data };
 	const char *target = i->wish->makes_oci ? MADE : tree_name(i);
 	_cleanup_close_ int work_fd = open_dir(i->data_fd, WORK, err);
-	_cleanup_close_ int fd = work_fd < 0 ? work_fd : open_tree(i, target, err);
+	_cleanup_close_ int fd = work_fd < 0 ? work_fd : make_tree_dir(i, target, err);
 
 	/* whatever the umask is */
 	if (fd >= 0 && (fchmod(fd, 0755) < 0 || fchmod(work_fd, 0755) < 0))

@@ -6,6 +6,7 @@
 #include <kennel/kennel.h>
 
 #include "api-import.h"
+#include "api-storage.h"
 #include "api-list.h"
 #include "api-spec.h"
 #include "base/cleanup.h"
@@ -108,7 +109,13 @@ int kennel_template_create(const char *template_word, const char *name, const st
 		return fail(err, KENNEL_E_INVALID, "options of another version of the library");
 	if (spec->spec->base_path || spec->spec->base_layers.n)
 		return fail(err, KENNEL_E_INVALID, "a template makes the base: there can't be another one");
-	int r = use_word(template_word, name, &w, o, ret_left_out, err);
+	struct storage_wish storage;
+	int r = storage_wish_of(o->storage, &storage, err);
+	if (!storage.size_bytes)
+		storage.size_bytes = spec->spec->size_bytes;
+	w.store = &storage;
+	if (r == 0)
+		r = use_word(template_word, name, &w, o, ret_left_out, err);
 	return r < 0 ? wrap(err, r, "make the container \"%s\"", name) : 0;
 }
 

@@ -35,6 +35,41 @@ KENNEL_PUBLIC int kennel_container_create(const char *store, const char *name, c
 					  struct kennel_error **err);
 
 /**
+ * struct kennel_storage_options - on which backing store a container's files lie; kennel-store(7)
+ * @size:       sizeof of this struct
+ * @store:      "dir", "overlay", "btrfs", "loop" and others that the manual has, or "best"; NULL: what the
+ *              configuration of the store says, or what goes with the file system that it is on
+ * @fs:         of a volume: "ext4", "xfs" or "btrfs"
+ * @vg:         the LVM volume group, of "lvm"
+ * @thin_pool:  the thin pool in it, or NULL for volumes that are not thin
+ * @zfs_root:   the dataset in which new ones are made, of "zfs"
+ * @size_bytes: of a volume
+ * Zeros are the defaults. Since 0.1.
+ */
+struct kennel_storage_options {
+	size_t size;
+	const char *store, *fs, *vg, *thin_pool, *zfs_root;
+	uint64_t size_bytes;
+};
+
+/**
+ * kennel_container_create_on() - make a container on a backing store of one's choice
+ * @store:   as for kennel_container_create(), and so are @name and @spec; a size that @spec has is that of a
+ *           volume
+ * @name:    of the new container
+ * @spec:    becomes its configuration; borrowed
+ * @storage: or NULL for what is usual there
+ * @err:     error out, owned by the caller, or NULL
+ *
+ * Return: as kennel_container_create(); -KENNEL_E_UNSUPPORTED, -KENNEL_E_MISSING or -KENNEL_E_PERM where the
+ * machine or this user can't have that backing store, with the reason. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_create_on(const char *store, const char *name,
+					     const struct kennel_spec *spec,
+					     const struct kennel_storage_options *storage,
+					     struct kennel_error **err);
+
+/**
  * kennel_container_list() - the containers of a store
  * @store: directory, or NULL for the user's own; one that is not there holds none
  * @name:  NULL for all, or one

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <kennel/container.h>
 #include <kennel/error.h>
 #include <kennel/sandbox.h>
 
@@ -113,6 +114,7 @@ KENNEL_PUBLIC int kennel_import(const char *input, const char *name,
  *           characters are made visible; or NULL
  * @verbose: not 0: @said is called with each line as it comes
  * @data:    handed to @step and @said
+ * @storage: on which backing store it is made (kennel/container.h), or NULL for what is usual there
  * Zeros are the defaults. Since 0.1.
  */
 struct kennel_template_options {
@@ -123,6 +125,7 @@ struct kennel_template_options {
 	void (*said)(void *data, const char *line);
 	int verbose;
 	void *data;
+	const struct kennel_storage_options *storage;
 };
 
 /**

@@ -169,6 +169,7 @@ int container_fill(int dir_fd, const char *shown, const struct buf *config, stru
 static int fill(const struct storage_at *at, struct storage *storage, struct buf *config,
 		const struct container_making *m, struct kennel_error **err)
 {
+	static const struct config_change no_size = { CONFIG_UNSET, "size", NULL };
 	struct container_room room = { .dir_fd = at->dir_fd, .data_fd = at->dir_fd };
 	int r = m->bare ? 0 : storage_create(storage, at, err);
 
@@ -178,6 +179,9 @@ static int fill(const struct storage_at *at, struct storage *storage, struct buf
 	}
 	if (r == 0 && m->fill)
 		r = m->fill(m->data, &room, config, err);
+	/* A volume's size is its own, and written down there. */
+	if (r == 0 && !m->bare && (storage_caps(storage) & STORAGE_VOLUME))
+		r = config_edit("the new configuration", config, &no_size, NULL, err);
 	if (r == 0 && storage->mount_fd >= 0 && syncfs(storage->data_fd) < 0)
 		r = fail_errno(err, "write the volume");
 	return r < 0 ? r : fill_rest(at->dir_fd, at->shown, config, err);
@@ -237,9 +241,12 @@ int container_create_by(const struct store *s, const char *name, struct buf *con
 int container_create(const struct store *s, const char *name, const struct buf *config,
 		     const struct storage_wish *wish, struct kennel_error **err)
 {
-	struct buf same = *config; /* nobody changes it */
+	_cleanup_buf_ struct buf own = { 0 };
 
-	return container_create_by(s, name, &same, &(struct container_making){ .wish = wish }, err);
+	buf_add(&own, buf_str(config), config->len);
+	const struct container_making m = { .wish = wish };
+	int r = buf_check(&own, err);
+	return r < 0 ? r : container_create_by(s, name, &own, &m, err);
 }
 
 struct plain {

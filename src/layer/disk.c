@@ -152,7 +152,7 @@ static int find_format(int file_fd, const char *name, const struct image_format 
 {
 	int r = image_format_find(file_fd, name, ret, err);
 
-	if (r < 0 || (*ret)->writing)
+	if (r < 0 || disk_has_format((*ret)->name))
 		return r;
 	return hint(err,
 		    fail(err, KENNEL_E_TYPE, "\"%s\" is a %s image, which keeps no changes", name,

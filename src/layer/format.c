@@ -39,6 +39,8 @@ static const char *const btrfs_options[][2] = { { "rescue", "nologreplay" }, { N
 
 /* discard gives the room of removed files back to the file system that a sparse image lies on. */
 static const char *const ext_writing[][2] = { { "errors", "remount-ro" }, { "discard" }, { NULL } };
+/* A copy of a volume has the same number. */
+static const char *const xfs_writing[][2] = { { "nouuid" }, { "discard" }, { NULL } };
 static const char *const btrfs_writing[][2] = { { "discard", "async" }, { NULL } };
 
 static const struct image_format formats[] = {
@@ -47,7 +49,7 @@ static const struct image_format formats[] = {
 	{ "ext2", "ext4", false, ext_options, NULL },
 	{ "ext3", "ext4", false, ext_options, NULL },
 	{ "ext4", "ext4", false, ext_options, ext_writing },
-	{ "xfs", "xfs", false, xfs_options, NULL },
+	{ "xfs", "xfs", false, xfs_options, xfs_writing },
 	{ "btrfs", "btrfs", false, btrfs_options, btrfs_writing },
 };
 

@@ -40,12 +40,19 @@ struct storage_driver {
 	int (*settle)(int store_fd, size_t *removed, struct kennel_error **err);
 };
 
-extern const struct storage_driver storage_dir, storage_overlay, storage_btrfs;
+extern const struct storage_driver storage_dir, storage_overlay, storage_btrfs, storage_loop;
 
 /* NULL: there is none of that name. */
 const struct storage_driver *storage_find(const char *name);
 
 /* mkdir, 0700, with a group that is there inside: a parent may hand on one that is not. */
 int storage_make_dir(int dir_fd, const char *name, struct kennel_error **err) MUST_CHECK;
+
+/* volume.c, for those with a file system of their own: what is usual, and what can't be. */
+int storage_probe_volume(struct storage_keys *keys, struct kennel_error **err) MUST_CHECK;
+/* Mounts a device: mount_fd and data_fd. */
+int storage_mount_volume(struct storage *s, int device_fd, struct kennel_error **err) MUST_CHECK;
+/* data_fd of a mount_fd. */
+int storage_open_top(struct storage *s, struct kennel_error **err) MUST_CHECK;
 
 #endif

@@ -24,6 +24,7 @@ static const struct storage_driver *const drivers[] = {
 	&storage_dir,
 	&storage_overlay,
 	&storage_btrfs,
+	&storage_loop,
 };
 
 const struct storage_driver *storage_find(const char *name)
@@ -128,9 +129,8 @@ static int check(const struct storage_driver *d, int store_fd, struct storage_ke
 	if ((d->caps & STORAGE_ROOT) && geteuid() != 0)
 		return hint(err, fail(err, KENNEL_E_PERM, "the store %s is for root alone", d->name),
 			    "an ordinary user's containers lie in directories, or on btrfs");
-	if (!(d->caps & STORAGE_VOLUME) && keys->size_bytes)
-		return hint(err, fail(err, KENNEL_E_INVALID, "the store %s has no size of its own", d->name),
-			    "--disk bounds the changes of a container in it");
+	if (!(d->caps & STORAGE_VOLUME))
+		keys->size_bytes = 0;
 	return d->probe ? d->probe(store_fd, keys, err) : 0;
 }
 
@@ -236,6 +236,22 @@ int storage_load(const struct storage_at *at, struct storage *ret, struct kennel
 	*ret = s;
 	s = (struct storage)STORAGE_NONE;
 	return 0;
+}
+
+void storage_describe(const struct storage *s, struct buf *text)
+{
+	const struct storage_keys *k = &s->keys;
+
+	if (k->vg[0])
+		buf_printf(text, ", volume group %s", k->vg);
+	if (k->thin_pool[0])
+		buf_printf(text, ", thin pool %s", k->thin_pool);
+	if (k->zfs_root[0])
+		buf_printf(text, ", %s/kennel-%s", k->zfs_root, k->volume);
+	if (k->fs[0])
+		buf_printf(text, ", %s", k->fs);
+	if (k->size_bytes)
+		buf_printf(text, " of %llu MiB", (unsigned long long)(k->size_bytes >> 20));
 }
 
 /* --- making, opening */

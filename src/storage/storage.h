@@ -57,7 +57,7 @@ struct storage_wish {
 	const char *fs; /* of a volume: ext4, xfs, btrfs */
 	const char *vg, *thin_pool; /* lvm */
 	const char *zfs_root; /* the dataset in which new ones are made */
-	uint64_t size_bytes; /* of a volume */
+	uint64_t size_bytes; /* of a volume; others have none */
 };
 
 /* What the file says; "" and 0: nothing. */
@@ -89,9 +89,11 @@ struct storage {
 	}
 
 /* Names of all, with a space between. */
-#define STORAGE_NAMES "dir overlay btrfs"
+#define STORAGE_NAMES "dir overlay btrfs loop"
 
 const char *storage_name(const struct storage *s);
+/* Appends what else there is to say of it for people: ", ext4 of 4096 MiB". */
+void storage_describe(const struct storage *s, struct buf *text);
 unsigned storage_caps(const struct storage *s);
 
 /*

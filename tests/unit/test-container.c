@@ -229,6 +229,30 @@ static void test_store_open_only_what_is_ours(void **state)
 	assert_int_equal(none.fd, -EBADF);
 }
 
+static void test_container_create_on_store_that_was_named(void **state)
+{
+	struct fixture *f = *state;
+	const struct kennel_storage_options o = { .size = sizeof(o), .store = "overlay" };
+	const struct kennel_storage_options wrong = { .size = sizeof(o), .store = "attic" };
+	struct kennel_error *err = NULL, *e[2] = { 0 };
+	struct kennel_list *list = NULL;
+	struct kennel_spec *s = NULL;
+
+	ok(kennel_spec_new(&s, &err), err);
+	refuses(kennel_container_create_on(f->store, "web", s, &wrong, &e[0]), KENNEL_E_INVALID, e[0],
+		"no store \"attic\"");
+	refuses(kennel_container_create_on(f->store, "web", s, &(struct kennel_storage_options){ 0 }, &e[1]),
+		KENNEL_E_INVALID, e[1], "another version");
+	ok(kennel_container_create_on(f->store, "web", s, &o, &err), err);
+	ok(kennel_container_list(f->store, "web", &list, &err), err);
+	assert_string_equal(kennel_list_value(list, 0, "store"), "overlay");
+	kennel_list_free(list);
+	ok(kennel_container_remove(f->store, "web", 0, &err), err);
+	kennel_error_free(e[0]);
+	kennel_error_free(e[1]);
+	kennel_spec_free(s);
+}
+
 static void test_store_sweep_leaves_what_is_locked(void **state)
 {
 	struct fixture *f = *state;
@@ -403,6 +427,7 @@ int main(void)
 		TEST(test_container_create_set_list_rename_remove),
 		TEST(test_container_refuses_what_makes_no_sense),
 		TEST(test_store_open_only_what_is_ours),
+		TEST(test_container_create_on_store_that_was_named),
 		TEST(test_store_sweep_leaves_what_is_locked),
 		TEST(test_container_wipe_hostile_tree),
 		TEST(test_delta_join_and_part_are_each_others_opposite),

@@ -92,7 +92,7 @@ static void test_storage_choose_takes_wish_before_configuration(void **state)
 		{ "# none\n", { .store = "best" }, "dir", NULL },
 		{ "", { .store = "zoo" }, NULL, "no store \"zoo\"" },
 		{ "stoer = dir\n", { 0 }, NULL, ".storage.conf, line 1" },
-		{ "", { .store = "dir", .size_bytes = 1 }, NULL, "no size of its own" },
+		{ "fs = zfs\n", { .store = "dir" }, "dir", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -141,6 +141,26 @@ static void test_storage_snapshot_of_plain_directories_is_refused(void **state)
 	assert_int_equal(names.n, 0);
 }
 
+/* Who owns the file could name any volume of the machine, and root would mount it. */
+static void test_storage_load_volume_of_another_user_is_refused(void **state)
+{
+	const struct fixture *f = *state;
+	const struct storage_at at = { .store_fd = f->store_fd, .dir_fd = f->dir_fd, .shown = "one" };
+	_cleanup_close_ int fd = openat(f->dir_fd, STORAGE_FILE, O_WRONLY | O_CREAT, 0600);
+	static const char text[] = "store\tloop\nvolume\t0123456789abcdef\nfs\text4\n";
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_storage_ struct storage s = STORAGE_NONE;
+
+	if (geteuid() != 0)
+		skip_test("needs root: gives a file away");
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(fchown(fd, 1234, 1234), 0);
+	assert_int_equal(storage_load(&at, &s, &err), -KENNEL_E_PERM);
+	assert_non_null(strstr(kennel_error_message(err), "another user's"));
+	assert_int_equal(fchown(fd, 0, 0), 0);
+	assert_int_equal(storage_load(&at, &s, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +168,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_storage_choose_takes_wish_before_configuration, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_storage_create_plain_then_load, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_storage_load_volume_of_another_user_is_refused, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_storage_snapshot_of_plain_directories_is_refused, set_up,
 						tear_down),
 	};

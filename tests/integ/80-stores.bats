@@ -1,0 +1,204 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Backing stores: the same cases on each that this machine has. Those that only another kernel has run in the bed (tests/bed/run).
+
+load lib
+load stores
+
+teardown() {
+	stores_teardown
+}
+
+# life STORE: from the making to the removal.
+life() {
+	store_up "$1"
+	run_kennel create "${O[@]}" one
+	is_status 0
+	run_kennel info -P "$S" one
+	has "$STORE_SAYS"
+	in_store one -- sh -c 'echo hi >/etc/new; rm /etc/hostname; mkdir -m 700 /opt/d; chown 5:6 /opt/d; ln /etc/new /opt/link'
+	is_status 0
+	not_in_use one
+	run_kennel diff -P "$S" one
+	is_equal "$stdout" "$(printf 'D /etc/hostname\nA /etc/new\nA /opt/d\nA /opt/link (hard link to /etc/new)')"
+	in_store one -- sh -c 'cat /opt/link; stat -c "%a %u:%g" /opt/d; ls /etc/hostname'
+	is_equal "$stdout" "$(printf 'hi\n700 5:6')"
+	run_kennel rename -P "$S" one two
+	is_status 0
+	in_store two -- cat /etc/new
+	is_equal "$stdout" hi
+	run_kennel export -P "$S" -o "$T/two.tar" two
+	is_status 0
+	tar -tf "$T/two.tar" | grep -q '^\(./\)\?etc/new$'
+	rm "$T/two.tar"
+	run_kennel rm -P "$S" two
+	is_status 0
+	store_is_empty
+}
+
+# killed STORE: by SIGKILL, monitor and all.
+killed() {
+	store_up "$1"
+	run_kennel create "${O[@]}" one
+	is_status 0
+	background "$KENNEL" run -P "$S" -k one --net none -- sh -c 'echo hi >/etc/new; sync; echo up; exec sleep 300'
+	wait_for 30 says "$T/out.$LIB_STARTED" up
+	# others may look meanwhile
+	run_kennel diff -P "$S" one
+	has "A /etc/new"
+	kill -KILL $!
+	in_store one -- cat /etc/new
+	is_equal "$stdout" hi
+	not_in_use one
+	run_kennel rm -P "$S" one
+	is_status 0
+	store_is_empty
+}
+
+# own STORE: a base of its own lies there too.
+own() {
+	mkdir -p "$T/tree/bin" "$T/tree/etc"
+	cp /bin/busybox "$T/tree/bin/sh"
+	echo mine >"$T/tree/etc/whose"
+	store_up "$1"
+	run_kennel create "${O[@]}" --template "dir:$T/tree" one
+	is_status 0
+	in_store one -- sh -c 'read line </etc/whose; echo "$line"; echo changed >/etc/whose'
+	is_equal "$stdout" mine
+	run_kennel diff -P "$S" one
+	has "M /etc/whose"
+	run_kennel rename -P "$S" one two
+	in_store two -- sh -c 'read line </etc/whose; echo "$line"'
+	is_equal "$stdout" changed
+	run_kennel rm -P "$S" two
+	is_status 0
+	store_is_empty
+}
+
+# full STORE: no room left, inside and for a new one.
+full() {
+	store_up "$1"
+	run_kennel create "${O[@]}" one
+	is_status 0
+	in_store one -- sh -c 'echo hi >/etc/new; sync; dd if=/dev/zero of=/opt/big bs=1M count=4000 2>&1; echo "$?"'
+	has "No space left"
+	in_store one -- sh -c 'cat /etc/new; rm /opt/big'
+	is_equal "$stdout" hi
+	run_kennel rm -P "$S" one
+	is_status 0
+	store_is_empty
+}
+
+@test "stores: dir: life" { life dir; }
+@test "stores: overlay: life" { life overlay; }
+# bats test_tags=bed
+@test "stores: btrfs: life" { life btrfs; }
+@test "stores: loop: life" { life loop; }
+@test "stores: loop with xfs: life" { life loop-xfs; }
+@test "stores: loop with btrfs: life" { life loop-btrfs; }
+
+@test "stores: btrfs: killed" { killed btrfs; }
+@test "stores: loop: killed" { killed loop; }
+
+@test "stores: btrfs: a base of its own" { own btrfs; }
+@test "stores: loop: a base of its own" { own loop; }
+
+@test "stores: btrfs: no room left" { full btrfs; }
+@test "stores: loop: no room left" { full loop; }
+
+@test "stores: loop: it grows, and only that" {
+	for kind in loop loop-xfs loop-btrfs; do
+		store_up $kind
+		run_kennel create "${O[@]}" one
+		is_status 0
+		in_store one -- sh -c 'echo hi >/etc/new'
+		run_kennel set -P "$S" one --size 700M
+		is_status 0
+		run_kennel config -P "$S" one
+		lacks size
+		in_store one -- sh -c 'cat /etc/new; stat -fc %b%S /etc/new >/dev/null; df -m / | tail -n 1'
+		has hi
+		[ "$(awk 'END { print $2 }' <<<"$stdout")" -gt 450 ]
+		run_kennel set -P "$S" one --size 300M
+		refused yes "only grows"
+		run_kennel rm -P "$S" one
+		is_status 0
+		store_is_empty
+	done
+}
+
+@test "stores: a store that can't be had is refused, and so are wrong words" {
+	store_up dir
+	run_kennel create -P "$S" -B btrfs one
+	refused yes "the store does not lie on btrfs"
+	run_kennel create -P "$S" -B zoo one
+	refused yes 'no store "zoo"'
+	run_kennel create -P "$S" -B loop --fs vfat one
+	refused yes 'file system "vfat" is not known'
+	run_kennel create -P "$S" -B loop --size 4K one
+	refused no "make the file system"
+	store_is_empty
+}
+
+@test "stores: what a new one gets says the store's configuration, or the file system it is on" {
+	store_up loop
+	printf '# ours\nstore = loop\nfs = ext4\nsize = 64M\n' >"$S/.storage.conf"
+	run_kennel create -P "$S" one
+	is_status 0
+	run_kennel info -P "$S" one
+	has "loop, ext4 of 64 MiB"
+	run_kennel create -P "$S" -B dir two
+	run_kennel info -P "$S" two
+	has "store       dir"
+	printf 'stoer = loop\n' >"$S/.storage.conf"
+	run_kennel create -P "$S" three
+	refused yes '.storage.conf, line 1: there is no key "stoer"'
+	printf 'store = best\n' >"$S/.storage.conf"
+	run_kennel create -P "$S" three
+	is_status 0
+	run_kennel rm -P "$S" one two three
+	rm "$S/.storage.conf"
+	store_is_empty
+	store_up btrfs
+	run_kennel create -P "$S" one
+	run_kennel info -P "$S" one
+	has "store       btrfs"
+	run_kennel rm -P "$S" one
+	store_is_empty
+}
+
+@test "stores: btrfs: an ordinary user's, with and without the right to remove subvolumes" {
+	need_sandbox
+	for options in rw user_subvol_rm_allowed; do
+		store_up btrfs
+		mount -o "remount,$options" "$T/disk"
+		mkdir -m 700 "$T/disk/user"
+		chmod 711 "$T" "$T/disk"
+		chown "$KENNEL_TEST_USER:" "$T/disk/user"
+		as_user "$KENNEL" create -P "$T/disk/user" one
+		as_user "$KENNEL" run -P "$T/disk/user" -k one --net none -- sh -c 'mkdir -p /opt/a/b; echo hi >/opt/a/b/c'
+		is_equal "$(as_user "$KENNEL" run -P "$T/disk/user" -k one --net none -- cat /opt/a/b/c)" hi
+		as_user "$KENNEL" rm -P "$T/disk/user" one
+		is_equal "$(ls -A "$T/disk/user")" ""
+		is_equal "$(btrfs subvolume list "$T/disk")" ""
+		rmdir "$T/disk/user"
+	done
+}
+
+@test "stores: loop: killed while it is made, nothing is left" {
+	store_up loop
+	# called by kill_points
+	# shellcheck disable=SC2317
+	nothing() { :; }
+	# shellcheck disable=SC2317
+	whole_or_nothing() {
+		"$KENNEL" gc -P "$S" >/dev/null
+		if [ -e "$S/one" ]; then
+			"$KENNEL" run -P "$S" -k one --net none -- true || return
+			"$KENNEL" rm -P "$S" one
+		fi
+		store_is_empty
+	}
+	kill_points nothing whole_or_nothing "$KENNEL" create -P "$S" -B loop --size 32M one
+}
