@@ -16,6 +16,7 @@
 #include "api-running.h"
 #include "base/cleanup.h"
 #include "conf/name.h"
+#include "container/changes.h"
 #include "container/container.h"
 #include "delta/diff.h"
 #include "path/path.h"
@@ -56,59 +57,10 @@ int delta_open_monitors_fd(const struct copy_sandbox *sb, const char *number, in
 	return fd < 0 ? fail_errno(err, "open the changes of the sandbox") : fd;
 }
 
-static int open_entry(const struct kennel_list *list, const struct copy_sandbox *sb, struct delta_tree **ret,
-		      struct kennel_error **err)
-{
-	_cleanup_close_ int user_ns_fd = -EBADF;
-	_cleanup_close_ int dir_fd = registry_open(err);
-	_cleanup_manifest_ struct manifest m = { 0 };
-	const char *text = kennel_list_value(list, 0, "manifest");
-
-	if (dir_fd < 0)
-		return dir_fd;
-	int r = manifest_parse(text ? text : "", &m, err);
-	if (r < 0)
-		return r;
-	_cleanup_close_ int fd =
-		delta_open_monitors_fd(sb, kennel_list_value(list, 0, "delta-fd"), O_DIRECTORY, err);
-	if (fd < 0)
-		return fd;
-	if (m.view || sb->mapped) {
-		user_ns_fd = delta_open_monitors_fd(sb, kennel_list_value(list, 0, "user-ns-fd"), 0, err);
-		if (user_ns_fd < 0)
-			return user_ns_fd;
-	}
-	if (!registry_is_alive(dir_fd, kennel_list_value(list, 0, "id")))
-		return fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended");
-	const struct idmap *shift = sb->mapped && !m.view && geteuid() == 0 ? &sb->map : NULL;
-	r = delta_tree_open(&m, take_fd(&fd), user_ns_fd, shift, ret, err);
-	if (r == 0 && sb->mapped)
-		(*ret)->id_count = sb->map.count;
-	return r;
-}
-
 /* What a person named, and in which store, or NULL. */
 struct wanted {
 	const char *store, *what;
 };
-
-/* A sandbox by its id: one that runs, or whose end is being asked about. */
-static int open_running(const struct wanted *w, struct delta_tree **ret, struct kennel_error **err)
-{
-	struct kennel_list *list = NULL;
-	struct copy_sandbox sb;
-
-	int r = w->store ? -KENNEL_E_NOTFOUND : running_read(w->what, &sb, &list, err);
-	if (r == -KENNEL_E_NOTFOUND) {
-		error_clear(err);
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	r = open_entry(list, &sb, ret, err);
-	kennel_list_free(list);
-	return r < 0 ? r : 1;
-}
 
 int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, struct kennel_error **err)
 {
@@ -125,9 +77,17 @@ int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, str
 int delta_open_held(struct container *c, struct manifest *m, int delta_fd, int ns_fd, struct delta_tree **ret,
 		    struct kennel_error **err)
 {
+	struct delta_layers layers = { 0 };
 	void *held = NULL;
-	int r = delta_tree_open(m, delta_fd, ns_fd, NULL, ret, err);
 
+	int r = changes_find_base(c, m, err);
+	if (r == 0)
+		r = changes_open_layers(c, m, &layers, err);
+	if (r < 0) {
+		close_fd(delta_fd);
+		return r;
+	}
+	r = delta_tree_open_over(m, delta_fd, &layers, ns_fd, NULL, ret, err);
 	if (r == 0)
 		r = container_take_data(c, &held, err);
 	if (r == 0 && held) {
@@ -188,6 +148,73 @@ static int open_named(const struct wanted *w, struct delta_tree **ret, struct ke
 	if (r < 0 || (r == 0 && !w->store))
 		return r;
 	return open_container(w, &store, ret, err);
+}
+
+/* A container that runs and stands on frozen changes: all of them lie side by side in its store. */
+static int open_by_path(const char *path, struct delta_tree **ret, struct kennel_error **err)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	_cleanup_store_ struct store store = STORE_NONE;
+
+	if (!slash)
+		return fail(err, KENNEL_E_UNSUPPORTED, "the sandbox does not tell where its changes are");
+	_cleanup_free_ char *dir = strndup(path, (size_t)(slash - path));
+	const struct wanted w = { dir, slash + 1 };
+	if (!dir)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = open_store(&w, &store, err);
+	if (r > 0)
+		r = open_container(&w, &store, ret, err);
+	return r == 0 ? fail(err, KENNEL_E_NOTFOUND, "there is no container \"%s\"", path) : MIN(r, 0);
+}
+
+static int open_entry(const struct kennel_list *list, const struct copy_sandbox *sb, struct delta_tree **ret,
+		      struct kennel_error **err)
+{
+	_cleanup_close_ int user_ns_fd = -EBADF;
+	_cleanup_close_ int dir_fd = registry_open(err);
+	_cleanup_manifest_ struct manifest m = { 0 };
+	const char *text = kennel_list_value(list, 0, "manifest");
+
+	if (dir_fd < 0)
+		return dir_fd;
+	int r = manifest_parse(text ? text : "", &m, err);
+	if (r < 0 || m.below.n)
+		return r < 0 ? r : open_by_path(kennel_list_value(list, 0, "path"), ret, err);
+	_cleanup_close_ int fd =
+		delta_open_monitors_fd(sb, kennel_list_value(list, 0, "delta-fd"), O_DIRECTORY, err);
+	if (fd < 0)
+		return fd;
+	if (m.view || sb->mapped) {
+		user_ns_fd = delta_open_monitors_fd(sb, kennel_list_value(list, 0, "user-ns-fd"), 0, err);
+		if (user_ns_fd < 0)
+			return user_ns_fd;
+	}
+	if (!registry_is_alive(dir_fd, kennel_list_value(list, 0, "id")))
+		return fail(err, KENNEL_E_NOTFOUND, "the sandbox has ended");
+	const struct idmap *shift = sb->mapped && !m.view && geteuid() == 0 ? &sb->map : NULL;
+	r = delta_tree_open(&m, take_fd(&fd), user_ns_fd, shift, ret, err);
+	if (r == 0 && sb->mapped)
+		(*ret)->id_count = sb->map.count;
+	return r;
+}
+
+/* A sandbox by its id: one that runs, or whose end is being asked about. */
+static int open_running(const struct wanted *w, struct delta_tree **ret, struct kennel_error **err)
+{
+	struct kennel_list *list = NULL;
+	struct copy_sandbox sb;
+
+	int r = w->store ? -KENNEL_E_NOTFOUND : running_read(w->what, &sb, &list, err);
+	if (r == -KENNEL_E_NOTFOUND) {
+		error_clear(err);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	r = open_entry(list, &sb, ret, err);
+	kennel_list_free(list);
+	return r < 0 ? r : 1;
 }
 
 static void let_go_of_file(void *held)

@@ -19,7 +19,9 @@ struct kennel_delta {
 int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, struct kennel_error **err)
 	MUST_CHECK;
 
-/* delta_tree_open() for a container, whose volume stays mounted as long as the tree is open. */
+/*
+ * delta_tree_open() for a container on all its layers. Its volume stays mounted as long as the tree is open.
+ */
 struct container;
 int delta_open_held(struct container *c, struct manifest *m, int delta_fd, int ns_fd, struct delta_tree **ret,
 		    struct kennel_error **err) MUST_CHECK;

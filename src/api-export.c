@@ -33,6 +33,7 @@ struct source {
 	struct ship_root root; /* or a whole root */
 	struct ship_boot boot;
 	struct ship_part *parts;
+	int **fds; /* of each part: all its trees; of a whole root, NULL */
 	size_t *mounts; /* of each part: which mount of the manifest */
 	size_t n;
 	struct ship_walk walk;
@@ -40,8 +41,14 @@ struct source {
 
 static void source_done(struct source *s)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
 		close_fd(s->parts[i].fd);
+		for (unsigned k = 0; k < s->parts[i].n_below; k++)
+			close_fd(s->parts[i].below_fds[k]);
+	}
+	for (size_t i = 0; s->fds && i < s->n; i++)
+		free(s->fds[i]);
+	free(s->fds);
 	free(s->parts);
 	free(s->mounts);
 	delta_tree_free(s->tree);
@@ -108,12 +115,6 @@ static int compare_targets(const void *a, const void *b)
 	return strcmp(p->target, q->target);
 }
 
-static int open_upper(const struct delta_tree *t, unsigned index, int *ret_fd, struct kennel_error **err)
-{
-	*ret_fd = delta_open_place(t->root_fd, index, "upper", O_PATH);
-	return *ret_fd >= 0 || errno == ENOENT ? 0 : fail_errno(err, "open the changes of a mount");
-}
-
 /*
  * The uppers of all mounts, by their targets. A mount that has no directory has no changes. Called in the
  * process that works.
@@ -125,17 +126,27 @@ static int open_delta_parts(struct source *s, struct kennel_error **err)
 
 	s->parts = calloc(m->n_mounts ? m->n_mounts : 1, sizeof(*s->parts));
 	s->mounts = calloc(m->n_mounts ? m->n_mounts : 1, sizeof(*s->mounts));
-	if (!s->parts || !s->mounts)
+	s->fds = calloc(m->n_mounts ? m->n_mounts : 1, sizeof(*s->fds));
+	if (!s->parts || !s->mounts || !s->fds)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	for (size_t i = 0; i < m->n_mounts; i++) {
 		const char *target = m->mounts[i].target;
-		int fd, r = open_upper(t, m->mounts[i].index, &fd, err);
+		int *fds = NULL, n = delta_tree_open_uppers(t, (unsigned)i, &fds, err);
 
-		if (r < 0)
-			return r;
-		if (fd < 0)
+		if (n <= 0)
+			free(fds);
+		if (n < 0)
+			return n;
+		if (n == 0)
 			continue;
-		s->parts[s->n++] = (struct ship_part){ fd, target + strspn(target, "/") };
+		s->fds[s->n] = fds;
+		s->parts[s->n++] = (struct ship_part){
+			.fd = fds[0],
+			.target = target + strspn(target, "/"),
+			.below_fds = fds + 1,
+			.n_below = (unsigned)n - 1,
+			.opaque = m->user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque",
+		};
 	}
 	if (!s->n)
 		return fail(err, KENNEL_E_NOTFOUND, "it has no changes: it was never started");

@@ -20,9 +20,9 @@
 #include "base/cleanup.h"
 #include "base/pathname.h"
 #include "delta/compare.h"
-#include "delta/layout.h"
 #include "delta/links.h"
 #include "delta/lower.h"
+#include "delta/stack.h"
 #include "delta/walk.h"
 
 #define BATCH 512
@@ -405,6 +405,10 @@ static int fetch(void *data, struct kennel_error **err)
 		r = delta_walk_next(&d->walk, e, err);
 		if (r <= 0)
 			break;
+		if (d->tree->layers.n && delta_stack_is_place(&d->tree->manifest, d->mount, e->rel)) {
+			delta_walk_skip(&d->walk);
+			continue;
+		}
 		b->at[b->n++] = b->paths.len;
 		buf_add(&b->paths, e->rel, e->rel_len + 1);
 	}
@@ -434,15 +438,17 @@ static int next_entry(struct diff *d, struct walk_entry **ret, struct kennel_err
 static int open_upper(void *data, struct kennel_error **err)
 {
 	struct diff *d = data;
-	int fd = delta_open_place(d->tree->root_fd, d->index, "upper", O_RDONLY);
+	_cleanup_free_ int *fds = NULL;
+	int n = delta_tree_open_uppers(d->tree, d->mount, &fds, err);
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_errno(err, "open the changes of \"%s\"", d->target);
-	if (fstat(fd, &d->root) < 0) {
-		close_fd(fd);
+	if (n <= 0)
+		return n;
+	if (fstat(fds[0], &d->root) < 0) {
+		for (int i = 0; i < n; i++)
+			close_fd(fds[i]);
 		return fail_errno(err, "look at the changes of \"%s\"", d->target);
 	}
-	int r = delta_walk_begin(&d->walk, fd, err);
+	int r = delta_walk_begin_stack(&d->walk, fds, (unsigned)n, err);
 	return r < 0 ? r : 1;
 }
 

@@ -136,22 +136,6 @@ static int make_file(struct merge *m, const struct walk_entry *e, const char *na
 	return r == 0 ? replica_file(m->replica, m->levels[m->n_levels - 1], &item, err) : MIN(r, 0);
 }
 
-/* What lies there is told by another mount. */
-static bool is_target(const struct merge *m, const char *rel)
-{
-	const char *own = m->manifest ? m->manifest->mounts[m->mount].target : NULL;
-	size_t len = own ? strlen(own) : 0;
-
-	for (size_t i = 0; own && i < m->manifest->n_mounts; i++) {
-		const char *target = m->manifest->mounts[i].target;
-
-		if (i != m->mount && strncmp(target, own, len) == 0 &&
-		    strcmp(target + len + (own[1] && target[len] == '/'), rel) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int see_entry(struct merge *m, const struct walk_entry *e, struct kennel_error **err)
 {
 	const char *name = e->rel + e->name_at;
@@ -161,7 +145,7 @@ static int see_entry(struct merge *m, const struct walk_entry *e, struct kennel_
 		r = leave_level(m, err);
 	if (r < 0)
 		return r;
-	if (is_target(m, e->rel)) {
+	if (m->manifest && delta_stack_is_place(m->manifest, m->mount, e->rel)) {
 		delta_walk_skip(&m->walk);
 		return 0;
 	}

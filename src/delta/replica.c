@@ -181,7 +181,7 @@ static int copy_regular(struct hand *h, int from_fd, const char *name, int to_fd
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	_cleanup_close_ int out_fd =
-		openat(to_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, st.st_mode & 0700);
+		openat(to_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (out_fd < 0)
 		return fail_errno(err, "make a copy of \"%s\"", name);
 	int r = content_copy(&h->content, in_fd, &st, out_fd, name, err);

@@ -203,6 +203,21 @@ int delta_stack_open(const struct delta_source *sources, size_t n, const struct 
 	return found;
 }
 
+bool delta_stack_is_place(const struct manifest *merged, size_t mount, const char *rel)
+{
+	const char *own = merged->mounts[mount].target;
+	size_t len = strlen(own);
+
+	for (size_t i = 0; i < merged->n_mounts; i++) {
+		const char *target = merged->mounts[i].target;
+
+		if (i != mount && strncmp(target, own, len) == 0 &&
+		    strcmp(target + len + (own[1] && target[len] == '/'), rel) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool is_whiteout(const struct stat *st)
 {
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);

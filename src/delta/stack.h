@@ -31,6 +31,9 @@ int delta_stack_manifest(const struct delta_source *sources, size_t n, struct ma
 int delta_stack_open(const struct delta_source *sources, size_t n, const struct manifest *merged,
 		     size_t mount, int *ret_fds, unsigned *ret_which, struct kennel_error **err) MUST_CHECK;
 
+/* What lies there in that mount is told by another one, whose target it is. Pure. */
+bool delta_stack_is_place(const struct manifest *merged, size_t mount, const char *rel);
+
 /*
  * A file of directories that lie on each other, the uppermost first; opaque: name of the attribute. flags:
  * those of dirs_pin(); or plain: of dirs_open_file(). Return: descriptor, or -1 and errno.

@@ -14,6 +14,7 @@
 #include "delta/dirs.h"
 #include "delta/layout.h"
 #include "delta/lower.h"
+#include "delta/stack.h"
 #include "layer/layer.h"
 #include "sys/sys.h"
 
@@ -139,21 +140,102 @@ void delta_tree_show_owner(const struct delta_tree *t, struct stat *st)
 	st->st_gid = unshift(&t->values->shift, st->st_gid);
 }
 
+int delta_layers_add(struct delta_layers *l, int delta_fd, struct manifest *manifest,
+		     struct kennel_error **err)
+{
+	struct delta_layer *items = reallocarray(l->items, l->n + 1, sizeof(*items));
+
+	if (!items) {
+		close_fd(delta_fd);
+		manifest_done(manifest);
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	manifest_plants_sort(&manifest->planted);
+	l->items = items;
+	l->items[l->n++] = (struct delta_layer){ delta_fd, *manifest };
+	*manifest = (struct manifest){ 0 };
+	return 0;
+}
+
+void delta_layers_done(struct delta_layers *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		close_fd(l->items[i].delta_fd);
+		manifest_done(&l->items[i].manifest);
+	}
+	free(l->items);
+	*l = (struct delta_layers){ 0 };
+}
+
+/* Layers and, on top, the delta; the caller's. */
+static struct delta_source *sources_of(const struct delta_tree *t)
+{
+	struct delta_source *s = calloc(t->layers.n + 1, sizeof(*s));
+
+	for (size_t i = 0; s && i < t->layers.n; i++)
+		s[i] = (struct delta_source){ .delta_fd = t->layers.items[i].delta_fd,
+					      .manifest = &t->layers.items[i].manifest };
+	if (s)
+		s[t->layers.n] = (struct delta_source){
+			.delta_fd = t->root_fd,
+			.manifest = t->layers.n ? &t->own : &t->manifest,
+		};
+	return s;
+}
+
+/* What all layers say together becomes what the tree says. */
+static int join_manifests(struct delta_tree *t, struct kennel_error **err)
+{
+	if (!t->layers.n)
+		return 0;
+	t->own = t->manifest;
+	t->manifest = (struct manifest){ 0 };
+	_cleanup_free_ struct delta_source *s = sources_of(t);
+	return s ? delta_stack_manifest(s, t->layers.n + 1, &t->manifest, err) :
+		   fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+int delta_tree_open_uppers(const struct delta_tree *t, unsigned mount, int **ret, struct kennel_error **err)
+{
+	_cleanup_free_ struct delta_source *s = sources_of(t);
+	_cleanup_free_ int *fds = calloc(t->layers.n + 1, sizeof(*fds));
+
+	if (!s || !fds)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int n = delta_stack_open(s, t->layers.n + 1, &t->manifest, mount, fds, NULL, err);
+	if (n >= 0)
+		*ret = take_ptr(&fds);
+	return n;
+}
+
 int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, const struct idmap *shift,
 		    struct delta_tree **ret, struct kennel_error **err)
 {
+	struct delta_layers none = { 0 };
+
+	return delta_tree_open_over(manifest, root_fd, &none, user_ns_fd, shift, ret, err);
+}
+
+int delta_tree_open_over(struct manifest *manifest, int root_fd, struct delta_layers *layers, int user_ns_fd,
+			 const struct idmap *shift, struct delta_tree **ret, struct kennel_error **err)
+{
 	_cleanup_delta_tree_ struct delta_tree *t = calloc(1, sizeof(*t));
-	int r = 0;
 
 	if (!t) {
 		manifest_done(manifest);
+		delta_layers_done(layers);
 		close_fd(root_fd);
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	}
 	t->manifest = *manifest;
 	*manifest = (struct manifest){ 0 };
+	t->layers = *layers;
+	*layers = (struct delta_layers){ 0 };
 	t->root_fd = root_fd;
 	manifest_plants_sort(&t->manifest.planted);
+	int r = join_manifests(t, err);
+	if (r < 0)
+		return r;
 	t->lowers = calloc(t->manifest.n_mounts, sizeof(*t->lowers));
 	if (!t->lowers)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
@@ -189,6 +271,8 @@ struct delta_tree *delta_tree_free(struct delta_tree *t)
 	}
 	free(t->lowers);
 	close_fd(t->root_fd);
+	delta_layers_done(&t->layers);
+	manifest_done(&t->own);
 	manifest_done(&t->manifest);
 	if (t->held)
 		t->let_go(t->held);
@@ -215,11 +299,19 @@ static int fail_pin(const char *rel, struct kennel_error **err)
 static int pin_after(void *data, struct kennel_error **err)
 {
 	const struct job *j = data;
-	_cleanup_close_ int upper_fd =
-		delta_open_place(j->tree->root_fd, j->tree->manifest.mounts[j->mount].index, "upper", O_PATH);
-	int fd = upper_fd < 0			   ? -1 :
-		 j->flags & (O_PATH | O_DIRECTORY) ? dirs_pin(upper_fd, j->rel, j->flags) :
-						     dirs_open_file(upper_fd, j->rel);
+	const struct delta_tree *t = j->tree;
+	_cleanup_free_ int *fds = NULL;
+
+	int n = delta_tree_open_uppers(t, j->mount, &fds, err);
+	if (n < 0)
+		return n;
+	int fd = delta_stack_pin(fds, (unsigned)n,
+				 t->manifest.user_xattr ? "user.overlay.opaque" : "trusted.overlay.opaque",
+				 j->rel, j->flags);
+	int saved = errno;
+	for (int i = 0; i < n; i++)
+		close_fd(fds[i]);
+	errno = saved;
 	return fd < 0 ? fail_pin(j->rel, err) : fd;
 }
 

@@ -17,6 +17,21 @@ struct delta_lower { /* of one mount: directories, the uppermost first */
 	size_t n; /* 0: the base does not have this mount any more */
 };
 
+struct delta_layer { /* frozen changes below a delta */
+	int delta_fd;
+	struct manifest manifest; /* planted ones are sorted */
+};
+
+struct delta_layers { /* the lowest first */
+	struct delta_layer *items;
+	size_t n;
+};
+
+/* Appends one; takes both, also on failure. */
+int delta_layers_add(struct delta_layers *l, int delta_fd, struct manifest *manifest,
+		     struct kennel_error **err) MUST_CHECK;
+void delta_layers_done(struct delta_layers *l);
+
 struct delta_values {
 	int user_ns_fd;
 	struct idmap shift;     /* ids as seen here are those inside plus its base */
@@ -24,8 +39,10 @@ struct delta_values {
 };
 
 struct delta_tree {
-	struct manifest manifest; /* planted ones are sorted */
+	struct manifest manifest; /* planted ones are sorted; of all layers together (stack.h) */
+	struct manifest own; /* of the uppermost, where there are layers */
 	int root_fd;
+	struct delta_layers layers; /* which it lies on, and whose changes are told as its own */
 	struct delta_lower *lowers; /* as manifest.mounts */
 	struct delta_reader *reader; /* NULL: this process reads the delta with its own rights */
 	/* Root may do so where ids are shifted, too; then values with ids come from inside. Or NULL. */
@@ -50,7 +67,18 @@ enum delta_side { DELTA_BEFORE, DELTA_AFTER };
  */
 int delta_tree_open(struct manifest *manifest, int root_fd, int user_ns_fd, const struct idmap *shift,
 		    struct delta_tree **ret, struct kennel_error **err) MUST_CHECK;
+/* The same of a delta on frozen layers; takes them, too. */
+int delta_tree_open_over(struct manifest *manifest, int root_fd, struct delta_layers *layers, int user_ns_fd,
+			 const struct idmap *shift, struct delta_tree **ret, struct kennel_error **err)
+	MUST_CHECK;
 struct delta_tree *delta_tree_free(struct delta_tree *t);
+
+/*
+ * The changes of a mount in all layers, opened for reading, the uppermost first; who calls is the reader.
+ * *ret is the caller's, and what is in it. Return: how many, 0 none, or a negative code.
+ */
+int delta_tree_open_uppers(const struct delta_tree *t, unsigned mount, int **ret, struct kennel_error **err)
+	MUST_CHECK;
 
 /*
  * A file of the delta, or of the base as the sandbox saw it. flags: O_PATH, O_RDONLY (a regular file), or

@@ -225,6 +225,7 @@ static void go_up(struct delta_walk *w, bool covered)
 	while (leave(w, covered)) {
 		size_t n = w->n;
 
+		w->lost = true;
 		while (n && w->names.data[w->todo[n - 1].at])
 			n--;
 		if (!n) {
@@ -257,7 +258,7 @@ static int open_below(struct delta_walk *w, const char *name, struct walk_entry 
 		if (fd < 0 && errno == ENOENT)
 			continue;
 		if (fd < 0 && errno != ENOTDIR && errno != ELOOP)
-			return fail_errno(err, "open a directory of the delta");
+			return fail_errno(err, "open the directory \"%s\"", name);
 		w->next_fds[tree] = fd;
 		/* a deletion or a file there hides as well */
 		e->opaque = fd < 0 || is_opaque(w, fd);
@@ -299,8 +300,12 @@ static int look(struct delta_walk *w, const char *name, struct walk_entry *e, st
 			return 1;
 		errno = ENOENT;
 	}
+	if (fd < 0 && errno == EACCES && w->lenient) {
+		w->denied++;
+		return 0;
+	}
 	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_errno(err, "open a directory of the delta");
+		return errno == ENOENT ? 0 : fail_errno(err, "open the directory \"%s\"", name);
 	e->type = DT_DIR;
 	if (!w->plain && fstat(fd, &e->st) < 0)
 		return fail_errno(err, "look at a directory of the delta");

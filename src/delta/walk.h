@@ -13,6 +13,7 @@
 #define KENNEL_DELTA_WALK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "delta/dirs.h"
@@ -47,12 +48,17 @@ struct delta_walk {
 	/* A path: only it, what is in it, and the directories that lead there. NULL: all. */
 	const char *below;
 	bool plain; /* neither sorted nor looked at, beyond what readdir(3) says */
+	bool lenient; /* directories that may not be read are left out, and counted: */
+	uint64_t denied;
 	int *next_fds; /* by tree: of the directory that was returned last, and is to be entered */
 	bool next; /* is there one? */
 	bool next_covered;
+	bool lost; /* a directory was moved while we were in it: what is beside it was not seen */
 };
 
-/* Takes upper_fd, also on failure. All but these fields of *w are set by it: opaque, below, plain. */
+/*
+ * Takes upper_fd, also on failure. All but these fields of *w are set by it: opaque, below, plain, lenient.
+ */
 int delta_walk_begin(struct delta_walk *w, int upper_fd, struct kennel_error **err) MUST_CHECK;
 /* The same of n > 0 directories, the uppermost first. */
 int delta_walk_begin_stack(struct delta_walk *w, const int *upper_fds, unsigned n, struct kennel_error **err)

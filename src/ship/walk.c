@@ -2,10 +2,7 @@
 /*
  * ship/walk.c - see walk.h.
  *
- * The tree is a sandbox's work and may be deeper than there are descriptors or stack, so the walk holds one
- * directory at a time, as delta/count.c does: names still to be seen wait on one list, and the way up is
- * "..", believed only if it leads to where we came from. What vanishes while we look is left out: the
- * sandbox may be running.
+ * What vanishes while we look is left out: the sandbox may be running.
  */
 #include "ship/walk.h"
 
@@ -20,15 +17,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/strv.h"
+#include "delta/walk.h"
 #include "ship/links.h"
-
-static const char go_up[] = ""; /* on the list of names: all below the current directory was seen */
-
-struct place {
-	dev_t dev;
-	ino_t ino;
-	size_t path_len; /* of the directory's own path */
-};
 
 struct walker {
 	const struct ship_walk *w;
@@ -36,11 +26,8 @@ struct walker {
 	bool measure; /* content and attributes are not wanted */
 	size_t part;
 	size_t rel_from; /* where a path's part below the target begins */
-	int fd; /* the current directory */
-	struct buf path; /* of the current directory */
-	struct strv todo; /* last in, first out */
-	struct place *parents;
-	size_t depth, room;
+	struct delta_walk walk;
+	struct buf path; /* of the entry that is seen */
 	struct ship_links links;
 	struct strv made; /* directories on the way to a part that have their entry */
 	char *names, *value; /* for attributes: the kernel's own limits */
@@ -48,12 +35,10 @@ struct walker {
 
 static void walker_done(struct walker *k)
 {
-	close_fd(k->fd);
+	delta_walk_done(&k->walk);
 	buf_done(&k->path);
-	strv_done(&k->todo);
 	strv_done(&k->made);
 	ship_links_done(&k->links);
-	free(k->parents);
 	free(k->names);
 	free(k->value);
 }
@@ -180,7 +165,7 @@ static int push_opened(struct walker *k, int fd, struct ship_entry *e, struct ke
 	if (before && before != (e->st.st_mode & S_IFMT)) /* something else by now */
 		return 0;
 	if (S_ISDIR(e->st.st_mode) && k->w->deletions)
-		e->opaque = ship_is_opaque(fd);
+		e->opaque = e->opaque || ship_is_opaque(fd);
 	if (S_ISREG(e->st.st_mode))
 		e->fd = fd;
 	int r = k->measure ? 0 : take_xattrs(k, fd, &e->xattrs, err);
@@ -195,14 +180,15 @@ static int push_opened(struct walker *k, int fd, struct ship_entry *e, struct ke
 	return r;
 }
 
-static int push_symlink(struct walker *k, const char *name, struct ship_entry *e, struct kennel_error **err)
+static int push_symlink(struct walker *k, int dir_fd, const char *name, struct ship_entry *e,
+			struct kennel_error **err)
 {
 	_cleanup_free_ char *text =
 		malloc((size_t)e->st.st_size + 2 > 4096 ? (size_t)e->st.st_size + 2 : 4096);
 
 	if (!text)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	ssize_t n = readlinkat(k->fd, name, text, 4095);
+	ssize_t n = readlinkat(dir_fd, name, text, 4095);
 	if (n < 0)
 		return is_gone(errno) || errno == EINVAL ? 0 :
 							   fail_errno(err, "read the link \"%s\"", e->path);
@@ -228,7 +214,8 @@ static int push_hardlink(struct walker *k, struct ship_entry *e, struct kennel_e
 	return r < 0 ? r : 1;
 }
 
-static int push_other(struct walker *k, const char *name, struct ship_entry *e, struct kennel_error **err)
+static int push_other(struct walker *k, int dir_fd, const char *name, struct ship_entry *e,
+		      struct kennel_error **err)
 {
 	if (k->w->deletions && S_ISCHR(e->st.st_mode) && e->st.st_rdev == makedev(0, 0)) {
 		e->kind = SHIP_WHITEOUT;
@@ -238,10 +225,10 @@ static int push_other(struct walker *k, const char *name, struct ship_entry *e, 
 	if (r != 0)
 		return MIN(r, 0);
 	if (S_ISLNK(e->st.st_mode))
-		return push_symlink(k, name, e, err);
+		return push_symlink(k, dir_fd, name, e, err);
 	if (!S_ISREG(e->st.st_mode) || k->measure)
 		return push(k, e, err);
-	_cleanup_close_ int fd = openat(k->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return is_gone(errno) || errno == ENXIO || is_denied(k) ?
 			       0 :
@@ -269,87 +256,6 @@ static bool leads_to_part(const struct walker *k, const char *path)
 	return false;
 }
 
-static int compare_down(const void *a, const void *b)
-{
-	return -strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Puts the names of the current directory on the list, so that the first comes off it first. */
-static int list_names(struct walker *k, struct kennel_error **err)
-{
-	int dir_fd = openat(k->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *d = dir_fd < 0 ? NULL : fdopendir(dir_fd);
-	size_t from = k->todo.n;
-
-	if (!d) {
-		int r = fail_errno(err, "read the directory \"%s\"", buf_str(&k->path));
-
-		close_fd(dir_fd);
-		return r;
-	}
-	for (;;) {
-		errno = 0;
-		const struct dirent *e = readdir(d);
-		if (!e && errno)
-			return fail_errno(err, "read the directory \"%s\"", buf_str(&k->path));
-		if (!e)
-			break;
-		int r = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ?
-				0 :
-				strv_add(&k->todo, e->d_name, err);
-		if (r < 0)
-			return r;
-	}
-	if (k->todo.n > from)
-		qsort(k->todo.items + from, k->todo.n - from, sizeof(char *), compare_down);
-	return 0;
-}
-
-/* Goes into fd, which it takes; name is added to the path. */
-static int enter(struct walker *k, int fd, const char *name, struct kennel_error **err)
-{
-	_cleanup_close_ int own_fd = fd;
-	struct stat st;
-
-	if (fstat(k->fd, &st) < 0)
-		return fail_errno(err, "look at a directory");
-	if (k->depth == k->room) {
-		size_t room = k->room ? k->room * 2 : 32;
-		struct place *parents = reallocarray(k->parents, room, sizeof(*parents));
-
-		if (!parents)
-			return fail(err, KENNEL_E_NOMEM, "out of memory");
-		k->parents = parents;
-		k->room = room;
-	}
-	k->parents[k->depth++] = (struct place){ st.st_dev, st.st_ino, k->path.len };
-	buf_printf(&k->path, "%s%s", k->path.len ? "/" : "", name);
-	int r = buf_check(&k->path, err);
-	if (r == 0)
-		r = strv_add(&k->todo, go_up, err);
-	if (r < 0)
-		return r;
-	replace_fd(&k->fd, take_fd(&own_fd));
-	return list_names(k, err);
-}
-
-static int leave(struct walker *k, struct kennel_error **err)
-{
-	const struct place *to = &k->parents[--k->depth];
-	_cleanup_close_ int fd = openat(k->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail_errno(err, "go back from \"%s\"", buf_str(&k->path));
-	if (st.st_dev != to->dev || st.st_ino != to->ino)
-		return fail(err, KENNEL_E_BUSY, "\"%s\" was moved while it was read", buf_str(&k->path));
-	k->path.len = to->path_len;
-	if (k->path.data)
-		k->path.data[k->path.len] = '\0';
-	replace_fd(&k->fd, take_fd(&fd));
-	return 0;
-}
-
 /* A directory on which something is mounted that is made anew everywhere: it says nothing of itself. */
 static int push_place(struct walker *k, struct ship_entry *e, struct kennel_error **err)
 {
@@ -359,40 +265,40 @@ static int push_place(struct walker *k, struct ship_entry *e, struct kennel_erro
 	return push(k, e, err);
 }
 
-static int see_directory(struct walker *k, const char *name, struct ship_entry *e, struct kennel_error **err)
+static int see_directory(struct walker *k, const struct walk_entry *w, struct ship_entry *e,
+			 struct kennel_error **err)
 {
-	_cleanup_close_ int fd = openat(k->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return is_gone(errno) || is_denied(k) ? 0 :
-							fail_errno(err, "open the directory \"%s\"", e->path);
+	int fd = delta_walk_own_fd(&k->walk, w);
 	bool entered = !k->w->enter || k->w->enter(k->w->data, e->path, fd, &e->st);
+
+	e->opaque = k->w->deletions && w->opaque && k->walk.n_trees > 1;
 	int r = entered ? push_opened(k, fd, e, err) : push_place(k, e, err);
 	if (r == 0 && leads_to_part(k, e->path))
 		r = strv_add(&k->made, e->path, err);
-	if (r < 0 || !entered)
-		return r;
-	return enter(k, take_fd(&fd), name, err);
+	if (!entered)
+		delta_walk_skip(&k->walk);
+	return r;
 }
 
-static int see_name(struct walker *k, const char *name, struct kennel_error **err)
+static int see_entry(struct walker *k, const struct walk_entry *w, struct kennel_error **err)
 {
-	_cleanup_buf_ struct buf path = { 0 };
-	struct ship_entry e = { .fd = -EBADF };
+	struct ship_entry e = { .fd = -EBADF, .st = w->st };
+	int dir_fd = delta_walk_dir_fd(&k->walk, w);
+	const char *name = w->rel + w->name_at;
 
-	buf_printf(&path, "%s%s%s", buf_str(&k->path), k->path.len ? "/" : "", name);
-	int r = buf_check(&path, err);
+	k->path.len = k->rel_from;
+	buf_puts(&k->path, w->rel);
+	int r = buf_check(&k->path, err);
 	if (r < 0)
 		return r;
-	e.path = buf_str(&path);
-	if (fstatat(k->fd, name, &e.st, AT_SYMLINK_NOFOLLOW) < 0)
-		return is_gone(errno) ? 0 : fail_errno(err, "look at \"%s\"", e.path);
+	e.path = buf_str(&k->path);
 	shift_stat(k->w, &e.st);
-	if (is_target(k, e.path))
+	if (is_target(k, e.path) ||
+	    (k->w->wanted && !k->w->wanted(k->w->data, k->part, w->rel, dir_fd, name, &e.st))) {
+		delta_walk_skip(&k->walk);
 		return 0;
-	if (k->w->wanted && !k->w->wanted(k->w->data, k->part, e.path + k->rel_from, k->fd, name, &e.st))
-		return 0;
-	return S_ISDIR(e.st.st_mode) ? see_directory(k, name, &e, err) : push_other(k, name, &e, err);
+	}
+	return S_ISDIR(e.st.st_mode) ? see_directory(k, w, &e, err) : push_other(k, dir_fd, name, &e, err);
 }
 
 /* Entries for what leads to a part and has none yet. */
@@ -421,35 +327,60 @@ static int push_parents(struct walker *k, const char *target, struct kennel_erro
 	return 0;
 }
 
+/* The trees of a part, for the walk to keep. */
+static int begin_part(struct walker *k, const struct ship_part *part, struct kennel_error **err)
+{
+	_cleanup_free_ int *fds = calloc(part->n_below + 1, sizeof(*fds));
+	unsigned n = 0;
+
+	delta_walk_done(&k->walk);
+	k->walk.opaque = part->opaque ? part->opaque : SHIP_XATTR_OPAQUE;
+	k->walk.lenient = k->w->leave_denied;
+	if (!fds)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (; n < part->n_below + 1; n++) {
+		int from_fd = n ? part->below_fds[n - 1] : part->fd;
+
+		fds[n] = openat(from_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fds[n] < 0)
+			break;
+	}
+	if (n == part->n_below + 1)
+		return delta_walk_begin_stack(&k->walk, fds, n, err);
+	int r = fail_errno(err, "open the directory \"/%s\"", part->target);
+	while (n)
+		close_fd(fds[--n]);
+	return r;
+}
+
 static int walk_part(struct walker *k, struct kennel_error **err)
 {
 	const struct ship_part *part = &k->w->parts[k->part];
 	struct ship_entry e = { .path = part->target, .fd = -EBADF };
+	struct walk_entry w;
 
 	k->path.len = 0;
-	buf_puts(&k->path, part->target);
-	k->rel_from = *part->target ? strlen(part->target) + 1 : 0;
-	replace_fd(&k->fd, openat(part->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (k->fd < 0)
-		return fail_errno(err, "open the directory \"/%s\"", part->target);
-	int r = push_parents(k, part->target, err);
+	buf_printf(&k->path, "%s%s", part->target, *part->target ? "/" : "");
+	k->rel_from = k->path.len;
+	int r = begin_part(k, part, err);
 	if (r == 0)
-		r = push_opened(k, k->fd, &e, err);
+		r = push_parents(k, part->target, err);
+	if (r == 0)
+		r = push_opened(k, dirs_fd(&k->walk.trees[0]), &e, err);
 	if (r == 0 && leads_to_part(k, part->target))
 		r = strv_add(&k->made, part->target, err);
-	if (r == 0)
-		r = list_names(k, err);
-	while (r == 0 && k->todo.n) {
-		_cleanup_free_ char *name = take_ptr(&k->todo.items[--k->todo.n]);
-
-		r = *name ? see_name(k, name, err) : leave(k, err);
-	}
+	while (r == 0 && (r = delta_walk_next(&k->walk, &w, err)) > 0)
+		r = see_entry(k, &w, err);
+	if (r == 0 && k->walk.lost)
+		r = fail(err, KENNEL_E_BUSY, "a directory was moved while \"/%s\" was read", part->target);
+	if (k->w->progress && !k->measure)
+		k->w->progress->left_out += k->walk.denied;
 	return r;
 }
 
 static int walk(const struct ship_walk *w, struct ship_sink *sink, bool measure, struct kennel_error **err)
 {
-	_cleanup_walker_ struct walker k = { .w = w, .sink = sink, .measure = measure, .fd = -EBADF };
+	_cleanup_walker_ struct walker k = { .w = w, .sink = sink, .measure = measure };
 
 	k.names = malloc(XATTR_LIST_MAX);
 	k.value = malloc(XATTR_SIZE_MAX);

@@ -11,6 +11,10 @@
 struct ship_part {
 	int fd; /* of the top directory */
 	const char *target; /* where it stands: "" for the first, "home", "srv/data" */
+	/* Directories that it lies on, as one with it (delta/walk.h), the uppermost first; or NULL. */
+	const int *below_fds;
+	unsigned n_below;
+	const char *opaque; /* the attribute that then says what it hides */
 };
 
 struct ship_walk {

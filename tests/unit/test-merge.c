@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -24,9 +23,11 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/strv.h"
+#include "delta/diff.h"
 #include "delta/merge.h"
 #include "delta/walk.h"
+#include "tell.h"
+#include "user-ns.h"
 
 #define LAYERS 4
 #define OPAQUE "user.overlay.opaque"
@@ -37,6 +38,7 @@ struct fixture {
 	struct manifest manifests[LAYERS];
 	struct delta_source sources[LAYERS];
 	uint64_t random;
+	bool own; /* all random files are ours */
 };
 
 static int make_dir(int dir_fd, const char *name)
@@ -79,7 +81,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	char command[80];
+	char command[120];
 
 	for (unsigned i = 0; i < LAYERS; i++) {
 		close(f->layer_fds[i]);
@@ -89,7 +91,7 @@ static int tear_down(void **state)
 	close(f->base_fd);
 	close(f->into_fd);
 	close(f->dir_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", f->dir);
+	snprintf(command, sizeof(command), "chmod -R u+rwx %1$s; rm -rf %1$s", f->dir);
 	FILE *p = popen(command, "r");
 	assert_non_null(p);
 	assert_int_equal(pclose(p), 0);
@@ -108,122 +110,6 @@ static void write_file(int dir_fd, const char *name, const char *text)
 static void whiteout(int dir_fd, const char *name)
 {
 	assert_int_equal(mknodat(dir_fd, name, S_IFCHR, makedev(0, 0)), 0);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-struct seen {
-	dev_t dev;
-	ino_t ino;
-	char *path;
-};
-
-struct tell {
-	struct buf *out;
-	struct seen *seen;
-	size_t n_seen;
-	bool raw; /* with the overlay's own attributes and change of inode */
-};
-
-static void tell_xattrs(struct tell *t, int dir_fd, const char *name)
-{
-	char path[400], names[4096], value[256];
-	_cleanup_strv_ struct strv sorted = { 0 };
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
-	ssize_t len = llistxattr(path, names, sizeof(names));
-	for (const char *x = names; x < names + len; x += strlen(x) + 1)
-		assert_int_equal(strv_add(&sorted, x, NULL), 0);
-	if (sorted.n)
-		qsort(sorted.items, sorted.n, sizeof(char *), compare_names);
-	for (size_t i = 0; i < sorted.n; i++) {
-		ssize_t n = lgetxattr(path, sorted.items[i], value, sizeof(value));
-
-		if (strcmp(sorted.items[i], "security.selinux") != 0)
-			buf_printf(t->out, " %s=%.*s", sorted.items[i], (int)n, value);
-	}
-}
-
-static void tell_link(struct tell *t, const struct stat *st, const char *path)
-{
-	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
-		return;
-	for (size_t i = 0; i < t->n_seen; i++)
-		if (t->seen[i].ino == st->st_ino && t->seen[i].dev == st->st_dev) {
-			buf_printf(t->out, " same as %s", t->seen[i].path);
-			return;
-		}
-	t->seen = reallocarray(t->seen, t->n_seen + 1, sizeof(*t->seen));
-	assert_non_null(t->seen);
-	t->seen[t->n_seen++] = (struct seen){ st->st_dev, st->st_ino, strdup(path) };
-}
-
-static void tell_file(struct tell *t, int dir_fd, const char *name, const char *path)
-{
-	struct stat st;
-	char text[300];
-
-	/* of a directory that is in one layer alone the kernel lists deletions, too, which are not there */
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
-	buf_printf(t->out, "%s %o %u:%u %ld.%ld", path, st.st_mode, st.st_uid, st.st_gid, st.st_mtim.tv_sec,
-		   st.st_mtim.tv_nsec);
-	if (!S_ISDIR(st.st_mode))
-		buf_printf(t->out, " %lld %lx", (long long)st.st_size, (unsigned long)st.st_rdev);
-	if (S_ISLNK(st.st_mode)) {
-		ssize_t n = readlinkat(dir_fd, name, text, sizeof(text));
-
-		buf_printf(t->out, " -> %.*s", (int)n, text);
-	}
-	if (S_ISREG(st.st_mode)) {
-		_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
-		ssize_t n = read(fd, text, sizeof(text));
-
-		buf_printf(t->out, " \"%.*s\"", (int)MAX(n, (ssize_t)0), text);
-	}
-	tell_link(t, &st, path);
-	tell_xattrs(t, dir_fd, name);
-	buf_puts(t->out, "\n");
-}
-
-static void tell_dir(struct tell *t, int dir_fd, const char *path)
-{
-	_cleanup_strv_ struct strv names = { 0 };
-	int own_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *d = fdopendir(own_fd);
-	const struct dirent *e;
-
-	assert_non_null(d);
-	while ((e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			assert_int_equal(strv_add(&names, e->d_name, NULL), 0);
-	if (names.n)
-		qsort(names.items, names.n, sizeof(char *), compare_names);
-	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *child = NULL;
-
-		assert_true(asprintf(&child, "%s/%s", path, names.items[i]) > 0);
-		tell_file(t, dir_fd, names.items[i], child);
-		_cleanup_close_ int fd = openat(dir_fd, names.items[i],
-						O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0)
-			tell_dir(t, fd, child);
-	}
-}
-
-/* Everything below a directory, in words. */
-static void tell(int dir_fd, struct buf *out)
-{
-	struct tell t = { .out = out };
-
-	tell_file(&t, dir_fd, ".", "");
-	tell_dir(&t, dir_fd, "");
-	for (size_t i = 0; i < t.n_seen; i++)
-		free(t.seen[i].path);
-	free(t.seen);
 }
 
 static bool become_mounter(void)
@@ -293,21 +179,6 @@ static void merge(struct fixture *f, unsigned n, bool link, struct manifest *ret
 	int r = delta_merge(&o, ret, &err);
 	assert_string_equal(err ? kennel_error_message(err) : "", "");
 	assert_int_equal(r, 0);
-}
-
-/* The first line in which they differ says more than two long texts. */
-static void assert_same(const struct buf *a, const struct buf *b)
-{
-	const char *x = buf_str(a), *y = buf_str(b);
-
-	while (*x || *y) {
-		size_t n = strcspn(x, "\n"), m = strcspn(y, "\n");
-		_cleanup_free_ char *p = strndup(x, n), *q = strndup(y, m);
-
-		assert_string_equal(p, q);
-		x += n + (x[n] == '\n');
-		y += m + (y[m] == '\n');
-	}
 }
 
 /* Both ways to merge n layers show what the kernel shows of them. */
@@ -413,13 +284,14 @@ static void decorate(struct fixture *f, int dir_fd, const char *name)
 
 	if (fd < 0 || fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
+	assert_int_equal(fchmod(fd, 0700), 0); /* another name of it may have taken that away */
 	if (roll(f, 3) == 0)
 		assert_int_equal(fsetxattr(fd, "user.note", name, strlen(name), 0), 0);
 	if (roll(f, 9) == 0) /* of an overlay inside */
 		assert_int_equal(fsetxattr(fd, "user.overlay.overlay.opaque", "y", 1, 0), 0);
 	if (roll(f, 5) == 0)
 		assert_int_equal(fsetxattr(fd, "user.overlay.impure", "y", 1, 0), 0);
-	if (geteuid() == 0 && roll(f, 3) == 0)
+	if (geteuid() == 0 && !f->own && roll(f, 3) == 0)
 		assert_int_equal(fchown(fd, roll(f, 3), roll(f, 3)), 0);
 	if (roll(f, 2))
 		assert_int_equal(fchmod(fd, 01000 * roll(f, 8) | 0500 | roll(f, 0200)), 0);
@@ -495,6 +367,82 @@ static void test_delta_merge_random_trees(void **state)
 			f->random ^= roll(f, 1u << 30);
 		random_stack(f, 1 + seed % LAYERS);
 		check(f, 1 + seed % LAYERS);
+		tear_down(&own);
+	}
+}
+
+static int note(void *data, const struct delta_change *c, struct kennel_error **err)
+{
+	buf_printf(data, "%c %s %x %s %o %o\n", "AMDT"[c->kind], c -> path, c -> bits,
+		   c -> link_to ? c -> link_to : "", c->before.st_mode, c->after.st_mode);
+	return 0;
+}
+
+static void copy_plain(const struct manifest *from, struct manifest *to)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+
+	manifest_format(from, &text);
+	assert_int_equal(manifest_parse(buf_str(&text), to, NULL), 0);
+}
+
+/* What a diff tells of n layers, whose uppermost is at fds[n - 1], as the one at top_fd. */
+static void diff_of(struct fixture *f, const struct manifest *m, int top_fd, unsigned n, int user_ns_fd,
+		    struct buf *out)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_delta_tree_ struct delta_tree *t = NULL;
+	struct delta_layers layers = { 0 };
+	struct manifest own = { 0 };
+
+	for (unsigned i = 0; i < n; i++) {
+		copy_plain(&f->manifests[i], &own);
+		assert_int_equal(
+			delta_layers_add(&layers, fcntl(f->layer_fds[i], F_DUPFD_CLOEXEC, 3), &own, NULL), 0);
+	}
+	copy_plain(m, &own);
+	assert_int_equal(delta_tree_open_over(&own, fcntl(top_fd, F_DUPFD_CLOEXEC, 3), &layers, user_ns_fd,
+					      NULL, &t, NULL),
+			 0);
+	t->all = true;
+	int r = delta_diff(t, NULL, note, out, &err);
+	assert_string_equal(err ? kennel_error_message(err) : "", "");
+	assert_int_equal(r, 0);
+}
+
+/* The changes of a stack are those of what is made of it, read directly and through a user namespace. */
+static void test_delta_diff_of_a_stack_is_that_of_the_merged(void **state)
+{
+	for (unsigned seed = 0; seed < 6; seed++) {
+		_cleanup_manifest_ struct manifest m = { 0 };
+		_cleanup_free_ char *base = NULL;
+		unsigned n = 2 + seed % (LAYERS - 1);
+		void *own = NULL;
+
+		set_up(&own);
+		struct fixture *f = own;
+		for (unsigned i = 0; i < 7 + seed * 5; i++)
+			f->random ^= roll(f, 1u << 30);
+		f->own = seed % 2;
+		random_stack(f, n);
+		assert_true(asprintf(&base, "%s/base", f->dir) > 0);
+		for (unsigned i = 0; i < n; i++) {
+			free(f->manifests[i].base);
+			f->manifests[i].base = strdup(base);
+			f->manifests[i].view = true;
+		}
+		merge(f, n, true, &m);
+		for (unsigned inner = 0; inner < (f->own ? 2u : 1u); inner++) {
+			_cleanup_close_ int ns_fd = inner ? new_user_ns() : -EBADF;
+			_cleanup_buf_ struct buf stacked = { 0 }, merged = { 0 };
+
+			if (inner && ns_fd < 0)
+				continue;
+			diff_of(f, &f->manifests[n - 1], f->layer_fds[n - 1], n - 1, ns_fd, &stacked);
+			diff_of(f, &m, f->into_fd, 0, ns_fd, &merged);
+			assert_same(&merged, &stacked);
+			assert_true(stacked.len > 500);
+		}
 		tear_down(&own);
 	}
 }
@@ -715,6 +663,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_delta_merge_every_pair),
 		TEST(test_delta_merge_random_trees),
+		TEST(test_delta_diff_of_a_stack_is_that_of_the_merged),
 		TEST(test_delta_merge_deletions_stay_only_where_they_may_delete),
 		TEST(test_delta_merge_links_frozen_files_and_copies_live_ones),
 		TEST(test_delta_merge_manifest),
