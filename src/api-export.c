@@ -166,17 +166,6 @@ static int open_delta_parts(struct source *s, struct kennel_error **err)
 	return 0;
 }
 
-/* What is made new in every sandbox is no part of its root. */
-static int enter_root(void *data, const char *path, int fd, const struct stat *st)
-{
-	static const char *const made[] = { "proc", "sys", "dev", "run", "tmp" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(made); i++)
-		if (strcmp(path, made[i]) == 0)
-			return 0;
-	return 1;
-}
-
 static int wanted_in_root(void *data, size_t part, const char *rel, int dir_fd, const char *name,
 			  const struct stat *st)
 {
@@ -197,16 +186,9 @@ static int open_root_part(struct source *s, const char *store, const char *what,
 	s->parts[s->n++] = (struct ship_part){ fcntl(s->root.root_fd, F_DUPFD_CLOEXEC, 3), "" };
 	if (s->parts[0].fd < 0)
 		return fail_errno(err, "duplicate a descriptor");
-	s->walk = (struct ship_walk){
-		.parts = s->parts,
-		.n_parts = 1,
-		.leave_denied = true,
-		.wanted = wanted_in_root,
-		.enter = enter_root,
-		.data = s,
-		.shift_from = s->root.shift_from,
-		.shift_count = s->root.shift_count,
-	};
+	s->walk = ship_root_walk(&s->root, s->parts);
+	s->walk.wanted = wanted_in_root;
+	s->walk.data = s;
 	return 0;
 }
 

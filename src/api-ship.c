@@ -226,3 +226,26 @@ void ship_root_close(struct ship_root *r)
 		;
 	*r = (struct ship_root)SHIP_ROOT_NONE;
 }
+
+/* What is made new in every sandbox is no part of its root. */
+static int enter_root(void *data, const char *path, int fd, const struct stat *st)
+{
+	static const char *const made[] = { "proc", "sys", "dev", "run", "tmp" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++)
+		if (strcmp(path, made[i]) == 0)
+			return 0;
+	return 1;
+}
+
+struct ship_walk ship_root_walk(const struct ship_root *r, const struct ship_part *part)
+{
+	return (struct ship_walk){
+		.parts = part,
+		.n_parts = 1,
+		.leave_denied = true,
+		.enter = enter_root,
+		.shift_from = r->shift_from,
+		.shift_count = r->shift_count,
+	};
+}

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "delta/tree.h"
+#include "ship/walk.h"
 
 /*
  * A kept container's delta, running or not, or that of a running sandbox. store NULL: the user's own. *ret
@@ -37,5 +38,7 @@ struct ship_root {
 int ship_root_open(const char *store, const char *what, struct ship_root *ret, struct kennel_error **err)
 	MUST_CHECK;
 void ship_root_close(struct ship_root *r);
+/* All that is in it but what is made anew in every sandbox; part: where its descriptor is. */
+struct ship_walk ship_root_walk(const struct ship_root *r, const struct ship_part *part);
 
 #endif
