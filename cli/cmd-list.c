@@ -14,6 +14,7 @@
 #include "cli/cmd.h"
 #include "cli/facts.h"
 #include "cli/json.h"
+#include "cli/list-tree.h"
 #include "cli/spec-opt.h"
 
 #define GAP 2           /* spaces between columns */
@@ -21,7 +22,7 @@
 
 struct list_args {
 	const char *path;
-	bool json, quiet, kept, size;
+	bool json, quiet, kept, size, tree;
 };
 
 struct row {
@@ -206,6 +207,20 @@ static void add_words(struct buf *b, const struct rows *rows, const struct list_
 	}
 }
 
+/* Does the locale have characters to draw lines with? The program sets none: a start is measured. */
+static bool has_lines(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && *value)
+			return strcasestr(value, "UTF-8") || strcasestr(value, "UTF8");
+	}
+	return false;
+}
+
 static int list_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
 	const struct list_args *args = p;
@@ -217,7 +232,9 @@ static int list_run(struct cli *cli, const void *p, const struct opt_input *in)
 		return cli_error(cli, err);
 	if (args->size)
 		measure(&rows);
-	if (args->json)
+	if (args->tree)
+		list_tree(&b, rows.containers, !has_lines());
+	else if (args->json)
 		add_json(&b, &rows);
 	else if (args->quiet)
 		add_words(&b, &rows, args);
@@ -232,6 +249,8 @@ static const struct opt list_opts[] = {
 	{ 's', "size", NULL, OPT_FLAG, ARG(size), "and what they take on disk (looks at each file)", NULL },
 	{ 'P', "path", "DIR", OPT_STRING, ARG(path), "where containers are, instead of your own place",
 	  OPT_WORDS_PATH },
+	{ 't', "tree", NULL, OPT_FLAG, ARG(tree),
+	  "containers below those that they are clones of, with their snapshots", NULL },
 	{ 0, "json", NULL, OPT_FLAG, ARG(json), "an array of objects, for programs", NULL },
 	{ 'q', "quiet", NULL, OPT_FLAG, ARG(quiet), "ids only, one a line; with --kept: names", NULL },
 	OPT_HELP_ROW,
@@ -240,6 +259,9 @@ static const struct opt list_opts[] = {
 
 static const struct opt_rule list_rules[] = {
 	{ "json", OPT_EXCLUDES, "quiet" },
+	{ "tree", OPT_EXCLUDES, "json" },
+	{ "tree", OPT_EXCLUDES, "quiet" },
+	{ "tree", OPT_EXCLUDES, "size" },
 	{ .name = NULL },
 };
 

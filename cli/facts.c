@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/cleanup.h"
 #include "base/parse.h"
 #include "cli/json.h"
 
@@ -16,11 +17,11 @@ static const struct fact {
 	const char *key;
 	bool numeric;
 } facts[] = {
-	{ "id", false },   { "isolate", false },  { "created", true },	 { "pid", true },
-	{ "init", true },  { "base", false },	  { "command", false },	 { "root", false },
-	{ "net", false },  { "hostname", false }, { "idmap", false },	 { "size", true },
-	{ "name", false }, { "state", false },	  { "path", false },	 { "used", true },
-	{ "ended", true }, { "status", true },	  { "oom-kills", true },
+	{ "id", false },     { "isolate", false },  { "created", true },  { "pid", true },
+	{ "init", true },    { "base", false },	    { "command", false }, { "root", false },
+	{ "net", false },    { "hostname", false }, { "idmap", false },	  { "size", true },
+	{ "name", false },   { "state", false },    { "path", false },	  { "used", true },
+	{ "origin", false }, { "ended", true },	    { "status", true },	  { "oom-kills", true },
 };
 
 /* What is in the list of running ones runs. */
@@ -121,6 +122,27 @@ static void json_interfaces(struct buf *b, const struct kennel_list *list, size_
 	buf_puts(b, "]");
 }
 
+/* Of a container: what it was once. */
+static void json_snapshots(struct buf *b, const struct kennel_list *list, size_t i)
+{
+	const char *line;
+
+	json_key(b, "snapshots");
+	buf_puts(b, "[");
+	for (size_t n = 0; (line = kennel_list_detail(list, i, "snapshot", n)); n++) {
+		_cleanup_free_ char *copy = strdup(line);
+		char *rest = copy;
+		const char *name = strsep(&rest, "\t"), *taken = strsep(&rest, "\t");
+
+		buf_puts(b, n ? ", {" : "{");
+		json_member(b, "name", name, false);
+		json_member(b, "taken", taken, true);
+		json_member(b, "comment", rest ? rest : "", false);
+		buf_puts(b, "}");
+	}
+	buf_puts(b, "]");
+}
+
 void fact_json(struct buf *b, const struct kennel_list *list, size_t i)
 {
 	for (size_t f = 0; f < ARRAY_SIZE(facts); f++)
@@ -128,6 +150,7 @@ void fact_json(struct buf *b, const struct kennel_list *list, size_t i)
 	json_interfaces(b, list, i);
 	fact_json_lines(b, list, i, "publish", "publish");
 	fact_json_lines(b, list, i, "limits-hit", "limit-hit");
+	json_snapshots(b, list, i);
 }
 
 void interface_line_done(struct interface_line *in)

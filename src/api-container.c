@@ -3,8 +3,6 @@
  * api-container.c - the public face of container/: what of a spec is saved, who wipes whose files, lists.
  */
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +20,13 @@
 #include "cgroup/cgroup.h"
 #include "conf/config.h"
 #include "container/container.h"
+#include "container/origin.h"
+#include "container/snapshot.h"
 #include "layer/layer.h"
 #include "monitor/background.h"
 #include "run/file.h"
 #include "run/keep.h"
 #include "sys/sys.h"
-
-#define END_MS 5000 /* for a process that was killed */
 
 /* Leftovers go on the way; that one can't go is for "gc" to tell. */
 static int open_store(const char *path, bool make, struct store *ret, struct kennel_error **err)
@@ -258,6 +256,28 @@ static int put_storage(struct registry_entry *e, const struct container *c, stru
 	return r == 0 ? list_put(e, "store-text", buf_str(&text), err) : r;
 }
 
+/* Ids, of which names are made once all are known; and what it was. */
+static int put_family(struct registry_entry *e, const struct container *c, struct kennel_error **err)
+{
+	_cleanup_snapshots_ struct snapshots all = { 0 };
+	char id[ORIGIN_ID_SIZE];
+	int r = 0;
+
+	if (origin_id(c, false, id, NULL) > 0)
+		r = list_put(e, "own-id", id, err);
+	if (r == 0 && origin_read(c, id, NULL) > 0)
+		r = list_put(e, "origin-id", id, err);
+	if (r == 0)
+		r = snapshots_read(c, &all, err);
+	for (size_t i = 0; i < all.n && r == 0; i++) {
+		r = strv_add(&e->keys, "snapshot", err);
+		if (r == 0)
+			r = strv_addf(&e->values, err, "%s\t%lld\t%s", all.items[i].name,
+				      (long long)(all.items[i].taken_ns / 1000000000), all.items[i].comment);
+	}
+	return r;
+}
+
 static int put_container(struct registry_entry *e, const struct container *c, struct kennel_error **err)
 {
 	struct container_holder h;
@@ -280,6 +300,8 @@ static int put_container(struct registry_entry *e, const struct container *c, st
 	}
 	if (r == 0 && !runs)
 		r = put_last(e, c, err);
+	if (r == 0)
+		r = put_family(e, c, err);
 	return r < 0 ? r : put_config(e, c, err);
 }
 
@@ -334,6 +356,28 @@ static int add_one(struct kennel_list *l, const char *path, const char *name, st
 	return r == 0 && p.box ? put_size(&l->entries[l->n - 1], &p.c, err) : r;
 }
 
+static int name_origin(struct kennel_list *l, const struct store *s, size_t i, struct kennel_error **err)
+{
+	const char *id = kennel_list_value(l, i, "origin-id");
+	_cleanup_free_ char *found = NULL;
+	const char *name = NULL;
+
+	for (size_t k = 0; id && k < l->n && !name; k++) {
+		const char *own = kennel_list_value(l, k, "own-id");
+
+		if (own && strcmp(own, id) == 0)
+			name = l->entries[k].id;
+	}
+	if (id && !name && l->n == 1 && s->fd >= 0) {
+		int r = origin_find(s, id, &found, err);
+
+		if (r < 0)
+			return r;
+		name = found;
+	}
+	return name ? list_put(&l->entries[i], "origin", name, err) : 0;
+}
+
 int kennel_container_list(const char *path, const char *name, struct kennel_list **ret,
 			  struct kennel_error **err)
 {
@@ -349,6 +393,10 @@ int kennel_container_list(const char *path, const char *name, struct kennel_list
 		r = store_names(&store, &names, err);
 	for (size_t i = 0; i < names.n && r >= 0; i++)
 		r = add_container(l, &store, names.items[i], err);
+	if (r == 0 && name && l->n && kennel_list_value(l, 0, "origin-id"))
+		r = store_open(path, false, &store, err);
+	for (size_t i = 0; i < l->n && r >= 0; i++)
+		r = name_origin(l, &store, i, err);
 	if (r < 0) {
 		kennel_list_free(l);
 		return r;
@@ -538,85 +586,4 @@ int kennel_container_rename(const char *path, const char *name, const char *new_
 	if (r == 0)
 		r = container_rename(&p.c, &p.store, new_name, err);
 	return r < 0 ? wrap(err, r, "rename the container \"%s\"", name) : 0;
-}
-
-/* The monitor's end is the sandbox's; its janitor holds the lock until nothing of it is left. */
-static int end_holder(struct container *c, const struct container_holder *h, struct kennel_error **err)
-{
-	_cleanup_close_ int fd = sys_pidfd_open(h->pid, 0);
-	struct container_holder now;
-
-	/* Still the same one: the pid was read before there was a descriptor. */
-	if (fd < 0 || !container_is_held(c, &now) || now.pid != h->pid)
-		return 0;
-	if (sys_pidfd_send_signal(fd, SIGKILL, 0) < 0)
-		return errno == ESRCH ? 0 : fail_errno(err, "end the sandbox %s", h->id);
-	struct pollfd ended = { .fd = fd, .events = POLLIN };
-	(void)!poll(&ended, 1, END_MS);
-	return 0;
-}
-
-static int lock_to_remove(struct container *c, unsigned flags, struct kennel_error **err)
-{
-	_cleanup_error_ struct kennel_error *why = NULL;
-	struct container_holder h = { 0 };
-
-	int r = container_lock(c, &h, &why);
-	if (r == -KENNEL_E_BUSY && h.id[0] && (flags & KENNEL_REMOVE_END)) {
-		r = end_holder(c, &h, err);
-		return r < 0 ? r : container_lock(c, NULL, err);
-	}
-	if (r == -KENNEL_E_BUSY && h.id[0])
-		(void)hint(&why, r, "end it first with \"kennel stop %s\", or use --force", c->name);
-	if (r < 0 && err)
-		*err = take_ptr(&why);
-	return r;
-}
-
-/* Its name is gone. Who is killed in the middle of this leaves the rest to the next one. */
-static int remove_retired(const struct container *c, const struct store *s, const char *temp,
-			  struct kennel_error **err)
-{
-	_cleanup_free_ char *shown = NULL;
-
-	if (asprintf(&shown, "%s/%s", s->path, temp) < 0) {
-		shown = NULL;
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	}
-	int r = keep_wipe(NULL, c->dir_fd, shown, err);
-	if (r == 0 && unlinkat(s->fd, temp, AT_REMOVEDIR) < 0)
-		r = fail_errno(err, "remove \"%s\"", shown);
-	return r;
-}
-
-int kennel_container_remove(const char *path, const char *name, unsigned flags, struct kennel_error **err)
-{
-	_cleanup_place_ struct place p = PLACE_NONE;
-	char temp[STORE_TEMP_SIZE];
-
-	if (flags & ~(unsigned)KENNEL_REMOVE_END)
-		return fail(err, KENNEL_E_INVALID, "unknown flags %#x", flags);
-	int r = open_place(path, name, 0, &p, err);
-	if (r == 0)
-		r = refuse_file(&p, "rm", err);
-	if (r == 0)
-		r = lock_to_remove(&p.c, flags, err);
-	if (r == 0)
-		r = container_retire(&p.c, &p.store, temp, err);
-	if (r == 0)
-		r = remove_retired(&p.c, &p.store, temp, err);
-	return r < 0 ? wrap(err, r, "remove the container \"%s\"", name) : 0;
-}
-
-int kennel_container_gc(const char *path, size_t *ret_removed, struct kennel_error **err)
-{
-	_cleanup_store_ struct store store = STORE_NONE;
-	size_t n = 0;
-
-	int r = store_open(path, false, &store, err);
-	if (r > 0)
-		r = store_sweep(&store, keep_wipe, NULL, &n, err);
-	if (ret_removed)
-		*ret_removed = n;
-	return MIN(r, 0);
 }

@@ -75,11 +75,13 @@ KENNEL_PUBLIC int kennel_container_create_on(const char *store, const char *name
  * @name:  NULL for all, or one
  * @ret:   the list, the caller's; end it with kennel_list_free(). kennel_list_value() has "name", "path",
  *         "state" ("running" or "stopped"; see kennel_wait() for more), "id" (of the sandbox, if it runs),
+ *         "origin" (the name of the container that it shares with as its clone),
  * "base" and "used" (seconds
  *         since 1970: when it was last started or made), of one file also "bytes" (as
  *         kennel_container_measure() has it);
  *         kennel_list_detail() has "config": one line "KEY<tab>VALUE" a setting, and
- *         "damage": why its configuration can't be read, if so
+ *         "damage": why its configuration can't be read, if so, and "snapshot": one line
+ *         "NAME<tab>SECONDS<tab>COMMENT" each, the oldest first
  * @err:   error out, owned by the caller, or NULL
  *
  * Return: 0; -KENNEL_E_NOTFOUND where @name was given. Since 0.1.
@@ -157,9 +159,15 @@ KENNEL_PUBLIC int kennel_container_rename(const char *store, const char *name, c
 
 /**
  * enum kennel_remove_flags - how kennel_container_remove() goes about it
- * @KENNEL_REMOVE_END: end the sandbox first if it runs
+ * @KENNEL_REMOVE_END:       end the sandbox first if it runs
+ * @KENNEL_REMOVE_SNAPSHOTS: and its snapshots
+ * @KENNEL_REMOVE_PROMOTE:   its clones are nobody's clones any more
  */
-enum kennel_remove_flags { KENNEL_REMOVE_END = 1 << 0 };
+enum kennel_remove_flags {
+	KENNEL_REMOVE_END = 1 << 0,
+	KENNEL_REMOVE_SNAPSHOTS = 1 << 1,
+	KENNEL_REMOVE_PROMOTE = 1 << 2,
+};
 
 /**
  * kennel_container_remove() - remove a container with all its changes
@@ -169,7 +177,8 @@ enum kennel_remove_flags { KENNEL_REMOVE_END = 1 << 0 };
  * @err:   error out, owned by the caller, or NULL
  *
  * The container is gone with the first step; an error about a file that can't be removed comes afterwards.
- * Return: 0; -KENNEL_E_BUSY while it runs; -KENNEL_E_NOTFOUND. Since 0.1.
+ * Return: 0; -KENNEL_E_BUSY while it runs, or has snapshots or clones that the flags don't cover;
+ * -KENNEL_E_NOTFOUND. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_container_remove(const char *store, const char *name, unsigned flags,
 					  struct kennel_error **err);
@@ -183,6 +192,19 @@ KENNEL_PUBLIC int kennel_container_remove(const char *store, const char *name, u
  * Return: 0 or a negative code; what could be removed is gone in any case. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_container_gc(const char *store, size_t *ret_removed, struct kennel_error **err);
+
+/**
+ * kennel_container_check() - is all there that containers and their snapshots stand on?
+ * @store: directory, or NULL for the user's own
+ * @ret:   one entry for each problem, the caller's; end it with kennel_list_free(). kennel_list_value() has
+ *         "name" (of a snapshot: "NAME/snapshots/SNAPSHOT") and "problem", a sentence
+ * @err:   error out, owned by the caller, or NULL
+ *
+ * Who is whose clone is put right on the way.
+ * Return: 0, with or without problems, or a negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_container_check(const char *store, struct kennel_list **ret,
+					 struct kennel_error **err);
 
 #ifdef __cplusplus
 }

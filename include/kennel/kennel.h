@@ -4,6 +4,7 @@
 #define KENNEL_KENNEL_H
 
 #include <kennel/cg.h>
+#include <kennel/clone.h>
 #include <kennel/commit.h>
 #include <kennel/container.h>
 #include <kennel/delta.h>

@@ -13,10 +13,10 @@
 #include "base/cleanup.h"
 #include "conf/config.h"
 #include "conf/name.h"
+#include "container/layers.h"
 #include "delta/manifest.h"
 #include "sys/sys.h"
 
-#define MANIFEST_MAX (64u << 20)
 #define CLOSE_WAIT_MS 5000u /* for our own mounts, which go when their last use does */
 
 static int fill_names(const struct store *s, const char *name, struct container *c, struct kennel_error **err)
@@ -103,9 +103,8 @@ static int write_all(int fd, const struct buf *text)
 	return 0;
 }
 
-/* A whole file on disk, under a name that nobody looks for. */
-static int write_file(int dir_fd, const char *name, const struct buf *text, const char *shown,
-		      struct kennel_error **err)
+int container_write_file(int dir_fd, const char *name, const struct buf *text, const char *shown,
+			 struct kennel_error **err)
 {
 	_cleanup_close_ int fd =
 		openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -148,10 +147,10 @@ static int make_locked(const struct store *s, char name[STORE_TEMP_SIZE], struct
 /* What is beside the delta. */
 static int fill_rest(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
 {
-	int r = write_file(dir_fd, "lock", &(struct buf){ 0 }, shown, err);
+	int r = container_write_file(dir_fd, "lock", &(struct buf){ 0 }, shown, err);
 
 	if (r == 0)
-		r = write_file(dir_fd, CONTAINER_CONFIG, config, shown, err);
+		r = container_write_file(dir_fd, CONTAINER_CONFIG, config, shown, err);
 	if (r == 0 && fsync(dir_fd) < 0)
 		r = fail_errno(err, "write \"%s\"", shown);
 	return r;
@@ -291,7 +290,7 @@ int container_read(const struct container *c, const char *file, struct buf *ret,
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : fail_errno(err, "open \"%s/%s\"", c->path, file);
-	int r = buf_read_fd(ret, fd, MANIFEST_MAX, err);
+	int r = buf_read_fd(ret, fd, MANIFEST_TEXT_MAX, err);
 	return r < 0 ? wrap(err, r, "read \"%s/%s\"", c->path, file) : 1;
 }
 
@@ -301,7 +300,7 @@ int container_write(const struct container *c, const char *file, const struct bu
 	char temp[32];
 
 	snprintf(temp, sizeof(temp), ".%s-new", file);
-	int r = write_file(c->dir_fd, temp, text, c->path, err);
+	int r = container_write_file(c->dir_fd, temp, text, c->path, err);
 	if (r == 0 && renameat(c->dir_fd, temp, c->dir_fd, file) < 0)
 		r = fail_errno(err, "replace \"%s/%s\"", c->path, file);
 	if (r < 0) {
@@ -377,17 +376,22 @@ int container_base_path(struct container *c, char **ret, struct kennel_error **e
 
 int container_find_base(struct container *c, struct manifest *m, struct kennel_error **err)
 {
+	_cleanup_free_ char *store = strndup(c->path, (size_t)(strrchr(c->path, '/') - c->path));
 	char *path = NULL;
 	struct stat st;
 
 	if (!m->base || strcmp(m->base, "system") == 0)
 		return 0;
-	int fd = container_open_data(c, err);
-	if (fd < 0)
-		return fd;
-	if (fstatat(fd, "base", &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	int r = container_base_path(c, &path, err);
+	if (!store)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = layers_find_base(store, m, &path, err);
+	if (r == 0 && !path) {
+		int fd = container_open_data(c, err);
+
+		if (fd < 0 || fstatat(fd, "base", &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return MIN(fd, 0);
+		r = container_base_path(c, &path, err);
+	}
 	if (r < 0)
 		return r;
 	free(m->base);

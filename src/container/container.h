@@ -9,6 +9,9 @@
  *     lock              locked (flock) while it runs; then it says who: "ID PID INIT"
  *     storage           on which backing store delta and base lie (storage/storage.h); none: in
  * this directory
+ *     id, origin        who it is for its clones, and of whom it is one (origin.h)
+ *     snapshots/SNAP/   what it was once (snapshot.h)
+ *     next/             what it will be, once that is completed (switch.h)
  *
  * Killed at any moment, a change has happened or it has not. A container is filled under a temporary name and
  * then renamed; config and manifest are written aside and renamed; a container that goes is renamed first and
@@ -123,6 +126,7 @@ int container_begin_change(struct container *c, struct kennel_error **err) MUST_
 
 #define CONTAINER_CONFIG "config"
 #define CONTAINER_MANIFEST "manifest"
+#define MANIFEST_TEXT_MAX (64u << 20)
 #define CONTAINER_LOG "console.log" /* what its console has shown in the background */
 
 /* A file of it. Return: 1, 0 it is not there, or a negative code. */
@@ -151,6 +155,9 @@ static inline int container_volume_fd(const struct container *c)
 {
 	return c->storage.mount_fd;
 }
+/* A whole file, on the disk, under a name that nobody looks for yet. */
+int container_write_file(int dir_fd, const char *name, const struct buf *text, const char *shown,
+			 struct kennel_error **err) MUST_CHECK;
 
 /* Its delta, O_PATH: an ordinary user's belongs to an id of the user's range. */
 int container_open_delta(struct container *c, struct kennel_error **err) MUST_CHECK;

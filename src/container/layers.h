@@ -27,4 +27,31 @@ int layers_path(const char *store_path, const char *name, char **ret, struct ken
 int layers_find_base(const char *store_path, const struct manifest *m, char **ret, struct kennel_error **err)
 	MUST_CHECK;
 
+#define LAYERS_ID_SIZE (MANIFEST_LAYER_ID_LEN + 1)
+
+/*
+ * Makes an empty one with this manifest. While *ret_hold is open nobody takes it for one that nothing stands
+ * on: until a manifest that names it is on the disk.
+ */
+int layers_make(const struct store *s, const struct buf *manifest, char ret_id[static LAYERS_ID_SIZE],
+		int *ret_hold, struct kennel_error **err) MUST_CHECK;
+
+/* Keeps them all as they are, as ret_hold above. Return: descriptor (-EBADF: there are none), or a code. */
+int layers_hold(const struct store *s, int *ret_hold, struct kennel_error **err) MUST_CHECK;
+
+/* What calls see for each manifest of the store; owner: "NAME" or "NAME/snapshots/SNAP". */
+typedef int (*layers_see_fn)(void *data, const char *owner, const struct manifest *m,
+			     struct kennel_error **err);
+int layers_each_manifest(const struct store *s, layers_see_fn see, void *data, struct kennel_error **err)
+	MUST_CHECK;
+
+/*
+ * Removes those that nothing stands on. Where a manifest can't be read, none goes. ret_removed: or NULL.
+ */
+int layers_sweep(const struct store *s, container_wipe_fn wipe, size_t *ret_removed,
+		 struct kennel_error **err) MUST_CHECK;
+
+/* One line for each that something names and is not there: "OWNER<tab>LAYER". Appends. */
+int layers_missing(const struct store *s, struct strv *ret, struct kennel_error **err) MUST_CHECK;
+
 #endif

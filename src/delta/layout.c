@@ -261,7 +261,7 @@ static int show_below(int dir_fd, const char *name, bool user_xattr)
 }
 
 int delta_unplant(int upper_fd, unsigned mount, bool user_xattr, const struct manifest_plants *before,
-		  const struct manifest_plants *now, struct kennel_error **err)
+		  const struct manifest_plants *now, enum delta_unplant filled, struct kennel_error **err)
 {
 	for (size_t i = 0; i < before->n; i++) {
 		const struct manifest_planted *p = &before->items[i];
@@ -281,7 +281,7 @@ int delta_unplant(int upper_fd, unsigned mount, bool user_xattr, const struct ma
 		if (!manifest_planted_is_same(p, &st, opaque))
 			continue;
 		int r = take_out(dir_fd, name, &st);
-		if (r == 0)
+		if (r == 0 && filled == DELTA_SHOW_BELOW)
 			r = show_below(dir_fd, name, user_xattr);
 		if (r < 0)
 			return fail_errno(err, "take \"%s\" out of the delta", p->rel);

@@ -92,10 +92,12 @@ int delta_plant_absent(const struct delta_spot *spot, struct kennel_error **err)
 
 /*
  * Takes out what was planted before and is not in now (sorted), if it is still what it was. upper_fd is the
- * mount's.
+ * mount's. A directory in which the sandbox has put something stays, and shows what is below it, or does not.
  */
+enum delta_unplant { DELTA_SHOW_BELOW, DELTA_STAY_OPAQUE };
 int delta_unplant(int upper_fd, unsigned mount, bool user_xattr, const struct manifest_plants *before,
-		  const struct manifest_plants *now, struct kennel_error **err) MUST_CHECK;
+		  const struct manifest_plants *now, enum delta_unplant filled, struct kennel_error **err)
+	MUST_CHECK;
 
 /* Does the file system of fd keep user.* xattrs? (tmpfs: Linux 6.6) */
 bool delta_has_user_xattr(int dir_fd);

@@ -272,7 +272,9 @@ static int open_in_store(struct keep *k, const struct spec *asked, struct kennel
 		r = store_check_file_system(&k->store, err);
 	if (r == 0)
 		r = open_made(k, asked, err);
-	return r < 0 ? r : container_lock(&k->c, NULL, err);
+	if (r == 0)
+		r = container_lock(&k->c, NULL, err);
+	return r < 0 ? r : keep_settle(&k->c, err);
 }
 
 int keep_open(const struct spec *asked, const struct log_sink *log, struct keep **ret,
@@ -421,7 +423,7 @@ int keep_unplant(struct launch *l, struct kennel_error **err)
 	for (unsigned i = 0; i < l->child.n_overlays && r == 0; i++)
 		if (l->shared->upper_fds[i] >= 0)
 			r = delta_unplant(l->shared->upper_fds[i], l->delta_index[i], l->shared->user_xattr,
-					  &sb->keep->manifest.planted, &sb->planted, err);
+					  &sb->keep->manifest.planted, &sb->planted, DELTA_SHOW_BELOW, err);
 	return r;
 }
 
@@ -507,7 +509,8 @@ static int wipe_inside(void *data, struct buf *out, struct kennel_error **err)
 /* Directories that an import or a template is filling: what is in them is also of the user's other ids. */
 static bool has_others(int dir_fd)
 {
-	static const char *const names[] = { "base", "tree", "unpacked", "links", "made", "template" };
+	static const char *const names[] = { "base",	 "tree", "unpacked",   "links",	   "made",
+					     "template", "next", ".old-delta", ".old-base" };
 	struct stat st;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

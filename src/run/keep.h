@@ -109,6 +109,9 @@ int keep_tell_child(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int keep_check_frozen(const struct keep *k, const struct delta_join *j, const char *target, bool is_new,
 		      struct kennel_error **err) MUST_CHECK;
 
+/* keep-settle.c: completes what was decided about a container that is locked (container/switch.h). */
+int keep_settle(const struct container *c, struct kennel_error **err) MUST_CHECK;
+
 /* Is a store_wipe_fn: whoever the files belong to. */
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;
 int keep_measure(int dir_fd, uint64_t *ret, struct kennel_error **err) MUST_CHECK;

@@ -396,7 +396,7 @@ static void test_delta_plant_again_refreshes_and_spares(void **state)
 	assert_int_equal(plant_hosts(&a, "two"), 1);
 	has_text(f->fd, "upper/hosts", "two");
 	manifest_plants_sort(&a.now);
-	assert_int_equal(delta_unplant(a.spot.upper_fd, 0, true, &a.old, &a.now, NULL), 0);
+	assert_int_equal(delta_unplant(a.spot.upper_fd, 0, true, &a.old, &a.now, DELTA_SHOW_BELOW, NULL), 0);
 	assert_false(is_there(f->fd, "upper/secret"));
 	next_start(&a);
 	/* What the sandbox wrote stays, and is planted no more. */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* api-clone.h - freezing a container's changes, for snapshots and for clones that share with it. */
+#ifndef KENNEL_API_CLONE_H
+#define KENNEL_API_CLONE_H
+
+#include "container/container.h"
+#include "container/snapshot.h"
+#include "delta/manifest.h"
+
+/* A container that nobody runs and nobody else changes. */
+struct clone_source {
+	struct store store;
+	struct container c;
+	struct buf config;
+	struct manifest manifest; /* no base: it was never started */
+	int hold_fd; /* of the layers that it names by now */
+};
+#define CLONE_SOURCE_NONE \
+	{ \
+		.store = STORE_NONE, .c = CONTAINER_NONE, .hold_fd = -EBADF \
+	}
+
+/* Return: 0; BUSY with ret_running (may be NULL), who runs it: then it is open all the same. */
+int clone_source_open(const char *path, const char *name, struct clone_source *ret,
+		      struct container_holder *ret_running, struct kennel_error **err) MUST_CHECK;
+void clone_source_done(struct clone_source *s);
+
+/* What a snapshot remembers of a moment; or NULL for a clone. */
+struct clone_moment {
+	const char *name;
+	const char *comment;
+};
+
+/*
+ * Its changes become a layer, and so does its base, if it has one of its own; s->manifest says so then. What
+ * has not changed since the last time needs none. A snapshot of that moment comes along.
+ */
+int clone_freeze(struct clone_source *s, const struct clone_moment *moment, struct kennel_error **err)
+	MUST_CHECK;
+
+/* The files of a snapshot into a directory. */
+int clone_put_moment(const struct clone_source *s, int dir_fd, const struct clone_moment *moment,
+		     struct kennel_error **err) MUST_CHECK;
+
+static inline void cleanup_clone_sourcep(struct clone_source *s)
+{
+	clone_source_done(s);
+}
+#define _cleanup_clone_source_ __attribute__((cleanup(cleanup_clone_sourcep)))
+
+#endif

@@ -1,0 +1,130 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
+#
+# Snapshots, clones and going back, killed in every system call and on a disk that is full or fails: what is there is the old or the
+# new state, and no byte is lost.
+
+load lib
+
+setup() {
+	need_sandbox
+	need_commands cc busybox
+	kennel_setup
+	S=$T/store
+	# Each of them is looked at by half a dozen sandboxes.
+	: "${KENNEL_TEST_POINTS:=6}"
+	SCENE=(S)
+	SCENE_END=empty
+	T_BASE=$T/base
+	mkdir -p "$T_BASE/bin"
+	cp "$(command -v busybox)" "$T_BASE/bin/busybox"
+	for applet in sh cat rm ls echo; do ln -s busybox "$T_BASE/bin/$applet"; done
+}
+
+teardown() {
+	[ -z "${S-}" ] || empty
+	kennel_teardown
+}
+
+empty() {
+	[ ! -d "$S" ] || "$KENNEL" list -kq -P "$S" | xargs -r "$KENNEL" rm -fs --promote -P "$S"
+}
+
+# One container that has a snapshot, and changes since.
+scene() {
+	empty || return 1
+	"$KENNEL" run -P "$S" -k box --base "$T_BASE" --net none -- sh -c 'echo one >/f; echo gone >/g' || return 1
+	"$KENNEL" snapshot -q -P "$S" box || return 1
+	"$KENNEL" run -P "$S" -k box -- sh -c 'echo two >/f; rm /g'
+}
+
+reads() {
+	"$KENNEL" run -P "$S" -k "$1" -- sh -c 'cat /f; cat /g 2>/dev/null'
+}
+
+# No temporary name, and no layer that nobody stands on.
+tidy() {
+	local left
+	"$KENNEL" gc -q -P "$S" && "$KENNEL" gc --check -q -P "$S" || return 1
+	for left in "$S"/.[!.]* "$S"/*/.[!.]* "$S"/*/next "$S"/*/snapshots/.[!.]*; do
+		[ ! -e "$left" ] || [ "$left" = "$S/.layers" ] || {
+			echo "left behind: $left"
+			return 1
+		}
+	done
+	# Removing everything leaves nothing: no layer was forgotten.
+	empty && is_equal "$(ls -A "$S")" ""
+}
+
+as_said() {
+	[ "$status" -eq 0 ] || { [ "$status" -eq 125 ] && [[ $(<"$POINT_OUT") == "kennel: "* ]]; }
+}
+
+still_two() {
+	is_equal "$(reads box)" two
+}
+
+taken_or_not() {
+	local names
+	still_two || return 1
+	names=$("$KENNEL" snapshot -P "$S" -lq box | tr '\n' ' ')
+	case $names in
+	'snap0 ') ;;
+	'snap0 snap1 ')
+		"$KENNEL" restore -P "$S" box snap1 && still_two || return 1
+		;;
+	*)
+		echo "there are: $names"
+		return 1
+		;;
+	esac
+	"$KENNEL" restore -P "$S" box snap0 && is_equal "$(reads box)" "$(printf 'one\ngone')" && tidy
+}
+
+cloned_or_not() {
+	still_two || return 1
+	[ ! -e "$S/new" ] || is_equal "$(reads new)" two || return 1
+	tidy
+}
+
+restored_or_not() {
+	case $(reads box) in
+	two) ;;
+	$'one\ngone') ;;
+	*) return 1 ;;
+	esac
+	"$KENNEL" restore -P "$S" box snap0 && is_equal "$(reads box)" "$(printf 'one\ngone')" && tidy
+}
+
+removed_or_not() {
+	still_two && tidy
+}
+
+@test "snapshot kill: taking one" {
+	kill_points scene taken_or_not "$KENNEL" snapshot -P "$S" box
+	[ "$POINTS" -gt 10 ]
+}
+
+@test "snapshot kill: a clone that shares" {
+	kill_points scene cloned_or_not "$KENNEL" clone -s -P "$S" box new
+}
+
+@test "snapshot kill: going back" {
+	kill_points scene restored_or_not "$KENNEL" restore -P "$S" box snap0
+}
+
+@test "snapshot kill: removing one" {
+	kill_points scene removed_or_not "$KENNEL" snapshot -P "$S" --remove snap0 box
+}
+
+@test "snapshot kill: all of it, on a disk that is full or fails" {
+	need_root "an ordinary user's is no other way"
+	fail_points "ENOSPC EIO" scene taken_and_said "$KENNEL" snapshot -P "$S" box
+	fail_points "ENOSPC EIO" scene cloned_and_said "$KENNEL" clone -s -P "$S" box new
+	fail_points "ENOSPC EIO" scene restored_and_said "$KENNEL" restore -P "$S" box snap0
+}
+
+taken_and_said() { as_said && taken_or_not; }
+cloned_and_said() { as_said && cloned_or_not; }
+restored_and_said() { as_said && restored_or_not; }
