@@ -19,7 +19,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_wait, &cmd_freeze, &cmd_thaw, &cmd_list, &cmd_info, &cmd_log, &cmd_monitor, &cmd_top, &cmd_set,
 	&cmd_config, &cmd_cp, &cmd_diff, &cmd_commit, &cmd_export, &cmd_import, &cmd_clone,
 	&cmd_snapshot, &cmd_restore, &cmd_rename, &cmd_rm,
-	&cmd_cg, &cmd_ns, &cmd_check, &cmd_gc, &cmd_completion, &cmd_help,
+	&cmd_convert, &cmd_cg, &cmd_ns, &cmd_check, &cmd_gc, &cmd_completion, &cmd_help,
 	NULL,
 };
 /* clang-format on */

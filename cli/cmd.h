@@ -34,7 +34,8 @@ extern const struct cmd cmd_kennel;
 extern const struct cmd cmd_run, cmd_create, cmd_start, cmd_stop, cmd_restart, cmd_enter, cmd_exec,
 	cmd_console, cmd_wait, cmd_freeze, cmd_thaw, cmd_list, cmd_info, cmd_log, cmd_monitor, cmd_top,
 	cmd_set, cmd_config, cmd_cp, cmd_diff, cmd_commit, cmd_export, cmd_import, cmd_clone, cmd_snapshot,
-	cmd_restore, cmd_rename, cmd_rm, cmd_cg, cmd_ns, cmd_check, cmd_gc, cmd_completion, cmd_help;
+	cmd_restore, cmd_rename, cmd_rm, cmd_cg, cmd_convert, cmd_ns, cmd_check, cmd_gc, cmd_completion,
+	cmd_help;
 
 /* All commands in the order of "help", then NULL. */
 const struct cmd *cmd_at(size_t i);

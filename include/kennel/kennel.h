@@ -7,6 +7,7 @@
 #include <kennel/clone.h>
 #include <kennel/commit.h>
 #include <kennel/container.h>
+#include <kennel/convert.h>
 #include <kennel/delta.h>
 #include <kennel/error.h>
 #include <kennel/live.h>

@@ -35,8 +35,8 @@ owners() {
 	rm -rf "$work"
 	mkdir "$work"
 	chmod 0777 "$work"
-	# shellcheck disable=SC2016,SC2086 # the words are for the shell inside; options are words
 	cd "$work" # where nobody else could go by name
+	# shellcheck disable=SC2016,SC2086 # the words are for the shell inside; options are words
 	inside=$("$KENNEL" ns $options -- sh -euc '
 		for f; do
 			: >"${f%%:*}"
