@@ -11,15 +11,20 @@ struct store_args {
 	const char *backing, *fs, *vg, *thin_pool, *zfs_root;
 };
 
-#define STORE_OPT_WORDS "best dir overlay btrfs loop"
+#define STORE_OPT_WORDS "best dir overlay btrfs loop lvm nbd zfs"
 
 /* clang-format off */
 /* In the table of a command with a struct TYPE that has a struct store_args MEMBER. */
 #define STORE_OPT_ROWS(type, member) \
 	{ 'B', "backing", "STORE", OPT_STRING, offsetof(type, member.backing), \
-	  "on what its files lie: dir, overlay, btrfs, loop, or best", STORE_OPT_WORDS }, \
+	  "on what its files lie: dir, overlay, btrfs, loop, lvm, nbd, zfs, or best", STORE_OPT_WORDS }, \
 	{ 0, "fs", "TYPE", OPT_STRING, offsetof(type, member.fs), \
-	  "the file system of its volume: ext4 (default), xfs or btrfs", "ext4 xfs btrfs" }
+	  "the file system of its volume: ext4 (default), xfs or btrfs", "ext4 xfs btrfs" }, \
+	{ 0, "vg", "NAME", OPT_STRING, offsetof(type, member.vg), "with lvm, the volume group", NULL }, \
+	{ 0, "thin-pool", "NAME", OPT_STRING, offsetof(type, member.thin_pool), \
+	  "with lvm, the thin pool in it (default: volumes that are not thin)", NULL }, \
+	{ 0, "zfs-root", "DATASET", OPT_STRING, offsetof(type, member.zfs_root), \
+	  "with zfs, where new datasets are made (default: the one that the store is on)", NULL }
 /* clang-format on */
 
 static inline void store_opt_fill(const struct store_args *a, struct kennel_storage_options *ret)

@@ -33,8 +33,10 @@ static int open_store(const char *path, bool make, struct store *ret, struct ken
 {
 	int r = store_open(path, make, ret, err);
 
-	if (r > 0)
+	if (r > 0) {
 		(void)!store_sweep(ret, keep_wipe, NULL, NULL, NULL);
+		(void)storage_settle(ret->fd);
+	}
 	return r;
 }
 
@@ -405,6 +407,17 @@ int kennel_container_list(const char *path, const char *name, struct kennel_list
 	return 0;
 }
 
+/* What is beside the files of its directory. */
+static int measure_volume(const struct container *c, uint64_t *sum, struct kennel_error **err)
+{
+	const struct storage_at at = { .store_fd = c->store_fd, .dir_fd = c->dir_fd, .shown = c->path };
+	uint64_t n = 0;
+	int r = storage_measure(&at, &n, err);
+
+	*sum += n;
+	return r;
+}
+
 int kennel_container_measure(const char *path, const char *name, uint64_t *ret_bytes,
 			     struct kennel_error **err)
 {
@@ -413,6 +426,8 @@ int kennel_container_measure(const char *path, const char *name, uint64_t *ret_b
 	int r = open_place(path, name, 0, &p, err);
 	if (r == 0)
 		r = keep_measure(p.c.dir_fd, ret_bytes, err);
+	if (r == 0 && !p.box)
+		r = measure_volume(&p.c, ret_bytes, err);
 	return r < 0 ? wrap(err, r, "measure the container \"%s\"", name) : 0;
 }
 

@@ -139,6 +139,8 @@ static int open_named(const char *path, const char *name, struct store *store, s
 	int r = is_file ? 0 : store_open(path, false, store, &why);
 	if (r > 0)
 		(void)!store_sweep(store, keep_wipe, NULL, NULL, NULL);
+	if (r > 0)
+		(void)storage_settle(store->fd);
 	if (r >= 0 && !is_file)
 		r = container_open(store, name, c, &why);
 	is_file |= (r == -KENNEL_E_NOTFOUND || r == -KENNEL_E_INVALID) && !path && file_is_there(name);
@@ -232,6 +234,8 @@ int kennel_container_gc(const char *path, size_t *ret_removed, struct kennel_err
 		r = tidy_all(&store, &n, err);
 	if (r == 0 && store.fd >= 0)
 		r = layers_sweep(&store, keep_wipe, &layers, err);
+	if (r == 0 && store.fd >= 0)
+		n += storage_settle(store.fd);
 	if (ret_removed)
 		*ret_removed = n + layers;
 	return MIN(r, 0);

@@ -321,7 +321,8 @@ static _Noreturn void become(const struct tool_child *c, pid_t parent)
 
 	sigemptyset(&none);
 	if (sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent ||
-	    take_descriptors(c) < 0 || build_wall(c) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+	    take_descriptors(c) < 0 || (!c->manages && build_wall(c) < 0) ||
+	    sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		_exit(TOOL_NOT_READY);
 	signal(SIGPIPE, SIG_DFL);
 	/* Ctrl-C is for the one who started us: it ends us in an orderly way. */

@@ -24,6 +24,11 @@ struct tool_child {
 	int file_fd; /* likewise: is TOOL_FILE there, or -EBADF */
 	int dir_fd; /* likewise: its working directory, or -EBADF: "/" */
 	bool fills_dir; /* makes files in that directory, rather than read them */
+	/*
+	 * Sets up devices of the machine by the names that we gave it: no wall, and it may
+	 * leave a process.
+	 */
+	bool manages;
 };
 
 /* fork(), then system calls only, for the caller may have threads. It dies with us. -1 and errno. */

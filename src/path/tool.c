@@ -8,11 +8,13 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/strv.h"
 #include "path/path.h"
+#include "sys/sys.h"
 
 #define SAID_MAX 8192
 
@@ -45,6 +47,7 @@ static int spawn(const struct tool *t, char *const argv[], int write_fd, pid_t *
 	_cleanup_close_ int in_fd = move_away(null_fd);
 	_cleanup_close_ int said_fd = move_away(write_fd);
 	_cleanup_close_ int file_fd = t->file_fd >= 0 ? move_away(t->file_fd) : -EBADF;
+	_cleanup_close_ int dir_fd = t->dir_fd > 0 ? move_away(t->dir_fd) : -EBADF;
 	const struct tool_child c = {
 		.path = argv[0],
 		.argv = argv,
@@ -52,7 +55,8 @@ static int spawn(const struct tool *t, char *const argv[], int write_fd, pid_t *
 		.out_fd = said_fd,
 		.err_fd = said_fd,
 		.file_fd = file_fd,
-		.dir_fd = -EBADF,
+		.dir_fd = dir_fd,
+		.manages = t->manages,
 	};
 
 	if (in_fd < 0 || said_fd < 0 || (t->file_fd >= 0 && file_fd < 0))
@@ -72,15 +76,46 @@ static void listen_to(int fd, struct buf *said)
 			buf_add(said, text, (size_t)n);
 }
 
+static int wait_for_end(const struct tool *t, pid_t pid, struct kennel_error **err)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return fail_errno(err, "wait for %s", t->name);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/*
+ * A process that it leaves behind keeps its output open, so that is no pipe which we would
+ * read to its end.
+ */
+static int run_manager(const struct tool *t, char *const argv[], struct buf *said, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = sys_memfd_create("kennel-tool", MFD_CLOEXEC);
+	pid_t pid;
+
+	if (fd < 0)
+		return fail_errno(err, "make a file for what %s says", t->name);
+	int r = spawn(t, argv, fd, &pid, err);
+	if (r == 0)
+		r = wait_for_end(t, pid, err);
+	if (r >= 0 && lseek(fd, 0, SEEK_SET) == 0)
+		listen_to(fd, said);
+	return r;
+}
+
 int tool_run(const struct tool *t, struct buf *said, struct kennel_error **err)
 {
 	_cleanup_strv_ struct strv argv = { 0 };
-	int fds[2], status;
+	int fds[2];
 	pid_t pid;
 
 	int r = find(t, &argv, err);
 	if (r < 0)
 		return r;
+	if (t->manages)
+		return run_manager(t, argv.items, said, err);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return fail_errno(err, "make a pipe");
 	_cleanup_close_ int read_fd = fds[0];
@@ -90,10 +125,7 @@ int tool_run(const struct tool *t, struct buf *said, struct kennel_error **err)
 		return r;
 	replace_fd(&write_fd, -EBADF);
 	listen_to(read_fd, said);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return fail_errno(err, "wait for %s", t->name);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return wait_for_end(t, pid, err);
 }
 
 static void add_last_line(struct buf *ret, const char *text)

@@ -6,6 +6,8 @@
 #ifndef KENNEL_PATH_TOOL_H
 #define KENNEL_PATH_TOOL_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/error.h"
 #include "path/tool-wall.h"
@@ -15,6 +17,12 @@ struct tool {
 	const char *package; /* for the hint where it is missing */
 	const char *const *args; /* behind the name, ended by NULL */
 	int file_fd; /* what TOOL_FILE is, or -EBADF */
+	int dir_fd; /* of one that manages: its working directory; 0: "/" */
+	/*
+	 * It sets up devices and volumes of the machine (lvm, zfs, qemu-nbd), by names that we gave them, and
+	 * reads nothing that a sandbox could have written: no wall, which would leave it nothing to do.
+	 */
+	bool manages;
 };
 
 /*

@@ -27,6 +27,10 @@ struct storage_driver {
 	int (*create)(struct storage *s, struct kennel_error **err);
 	int (*make_tree)(struct storage *s, const char *name, struct kennel_error **err); /* NULL: mkdir */
 	int (*open)(struct storage *s, struct kennel_error **err); /* mount_fd and data_fd */
+	/* Of those that hold.c keeps: device is to be set by attach, and there again for the other two. */
+	bool (*is_attached)(const struct storage *s);
+	int (*attach)(struct storage *s, struct kennel_error **err);
+	bool (*detach)(struct storage *s);
 	/* After the descriptors: true when nothing of it is in use any more. */
 	bool (*let_go)(struct storage *s);
 	int (*snapshot)(const struct storage *from, struct storage *to, const struct storage_at *at,
@@ -37,10 +41,10 @@ struct storage_driver {
 	int (*promote)(const struct storage *s, struct kennel_error **err);
 	int (*measure)(const struct storage *s, uint64_t *ret, struct kennel_error **err);
 	int (*resize)(struct storage *s, uint64_t size_bytes, struct kennel_error **err);
-	int (*settle)(int store_fd, size_t *removed, struct kennel_error **err);
 };
 
-extern const struct storage_driver storage_dir, storage_overlay, storage_btrfs, storage_loop;
+extern const struct storage_driver storage_dir, storage_overlay, storage_btrfs, storage_loop, storage_lvm,
+	storage_nbd, storage_zfs;
 
 /* NULL: there is none of that name. */
 const struct storage_driver *storage_find(const char *name);
@@ -54,5 +58,20 @@ int storage_probe_volume(struct storage_keys *keys, struct kennel_error **err) M
 int storage_mount_volume(struct storage *s, int device_fd, struct kennel_error **err) MUST_CHECK;
 /* data_fd of a mount_fd. */
 int storage_open_top(struct storage *s, struct kennel_error **err) MUST_CHECK;
+/* open, for those that hold.c keeps: holds and mounts it. */
+int storage_open_held(struct storage *s, struct kennel_error **err) MUST_CHECK;
+/* The same, when the device has grown: the file system too. */
+int storage_fill_held(struct storage *s, uint64_t size_bytes, struct kennel_error **err) MUST_CHECK;
+/* Has the kernel this misc device or, with a module's help, gets it? */
+bool storage_has_misc(const char *name, const char *module);
+
+/* hold.c: attaches it where it is not, and says that we use it; hold_fd and device. */
+int storage_hold(struct storage *s, struct kennel_error **err) MUST_CHECK;
+/* We don't any more: a let_go. */
+bool storage_unhold(struct storage *s);
+/* Detaches what nobody uses. BUSY: somebody does. */
+int storage_release(const struct storage *s, struct kennel_error **err) MUST_CHECK;
+/* Detaches all that nobody uses. Return: how many. */
+size_t storage_settle_held(int store_fd);
 
 #endif

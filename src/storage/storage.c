@@ -21,10 +21,8 @@
 #define BEST "best"
 
 static const struct storage_driver *const drivers[] = {
-	&storage_dir,
-	&storage_overlay,
-	&storage_btrfs,
-	&storage_loop,
+	&storage_dir, &storage_overlay, &storage_btrfs, &storage_loop,
+	&storage_lvm, &storage_nbd,	&storage_zfs,
 };
 
 const struct storage_driver *storage_find(const char *name)
@@ -440,17 +438,7 @@ int storage_resize(const struct storage_at *at, uint64_t size_bytes, struct kenn
 	return r < 0 ? wrap(err, r, "grow the volume") : storage_write(&s, err);
 }
 
-int storage_settle(int store_fd, size_t *ret_removed, struct kennel_error **err)
+size_t storage_settle(int store_fd)
 {
-	size_t removed = 0;
-	int result = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
-		int r = drivers[i]->settle ? drivers[i]->settle(store_fd, &removed, result ? NULL : err) : 0;
-
-		result = result ? result : r;
-	}
-	if (ret_removed)
-		*ret_removed = removed;
-	return result;
+	return storage_settle_held(store_fd);
 }

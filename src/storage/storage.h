@@ -89,7 +89,7 @@ struct storage {
 	}
 
 /* Names of all, with a space between. */
-#define STORAGE_NAMES "dir overlay btrfs loop"
+#define STORAGE_NAMES "dir overlay btrfs loop lvm nbd zfs"
 
 const char *storage_name(const struct storage *s);
 /* Appends what else there is to say of it for people: ", ext4 of 4096 MiB". */
@@ -147,8 +147,8 @@ int storage_measure(const struct storage_at *at, uint64_t *ret, struct kennel_er
 /* Grows a volume. */
 int storage_resize(const struct storage_at *at, uint64_t size_bytes, struct kennel_error **err) MUST_CHECK;
 
-/* Lets go of devices that killed processes left, and removes what no container names. ret_removed: or NULL */
-int storage_settle(int store_fd, size_t *ret_removed, struct kennel_error **err) MUST_CHECK;
+/* Lets go of devices that killed processes left. Return: how many. One look where there are none. */
+size_t storage_settle(int store_fd);
 
 static inline void cleanup_storagep(struct storage *s)
 {

@@ -10,93 +10,16 @@ teardown() {
 	stores_teardown
 }
 
-# life STORE: from the making to the removal.
-life() {
-	store_up "$1"
-	run_kennel create "${O[@]}" one
-	is_status 0
-	run_kennel info -P "$S" one
-	has "$STORE_SAYS"
-	in_store one -- sh -c 'echo hi >/etc/new; rm /etc/hostname; mkdir -m 700 /opt/d; chown 5:6 /opt/d; ln /etc/new /opt/link'
-	is_status 0
-	not_in_use one
-	run_kennel diff -P "$S" one
-	is_equal "$stdout" "$(printf 'D /etc/hostname\nA /etc/new\nA /opt/d\nA /opt/link (hard link to /etc/new)')"
-	in_store one -- sh -c 'cat /opt/link; stat -c "%a %u:%g" /opt/d; ls /etc/hostname'
-	is_equal "$stdout" "$(printf 'hi\n700 5:6')"
-	run_kennel rename -P "$S" one two
-	is_status 0
-	in_store two -- cat /etc/new
-	is_equal "$stdout" hi
-	run_kennel export -P "$S" -o "$T/two.tar" two
-	is_status 0
-	tar -tf "$T/two.tar" | grep -q '^\(./\)\?etc/new$'
-	rm "$T/two.tar"
-	run_kennel rm -P "$S" two
-	is_status 0
-	store_is_empty
-}
-
-# killed STORE: by SIGKILL, monitor and all.
-killed() {
-	store_up "$1"
-	run_kennel create "${O[@]}" one
-	is_status 0
-	background "$KENNEL" run -P "$S" -k one --net none -- sh -c 'echo hi >/etc/new; sync; echo up; exec sleep 300'
-	wait_for 30 says "$T/out.$LIB_STARTED" up
-	# others may look meanwhile
-	run_kennel diff -P "$S" one
-	has "A /etc/new"
-	kill -KILL $!
-	in_store one -- cat /etc/new
-	is_equal "$stdout" hi
-	not_in_use one
-	run_kennel rm -P "$S" one
-	is_status 0
-	store_is_empty
-}
-
-# own STORE: a base of its own lies there too.
-own() {
-	mkdir -p "$T/tree/bin" "$T/tree/etc"
-	cp /bin/busybox "$T/tree/bin/sh"
-	echo mine >"$T/tree/etc/whose"
-	store_up "$1"
-	run_kennel create "${O[@]}" --template "dir:$T/tree" one
-	is_status 0
-	in_store one -- sh -c 'read line </etc/whose; echo "$line"; echo changed >/etc/whose'
-	is_equal "$stdout" mine
-	run_kennel diff -P "$S" one
-	has "M /etc/whose"
-	run_kennel rename -P "$S" one two
-	in_store two -- sh -c 'read line </etc/whose; echo "$line"'
-	is_equal "$stdout" changed
-	run_kennel rm -P "$S" two
-	is_status 0
-	store_is_empty
-}
-
-# full STORE: no room left, inside and for a new one.
-full() {
-	store_up "$1"
-	run_kennel create "${O[@]}" one
-	is_status 0
-	in_store one -- sh -c 'echo hi >/etc/new; sync; dd if=/dev/zero of=/opt/big bs=1M count=4000 2>&1; echo "$?"'
-	has "No space left"
-	in_store one -- sh -c 'cat /etc/new; rm /opt/big'
-	is_equal "$stdout" hi
-	run_kennel rm -P "$S" one
-	is_status 0
-	store_is_empty
-}
-
 @test "stores: dir: life" { life dir; }
 @test "stores: overlay: life" { life overlay; }
-# bats test_tags=bed
 @test "stores: btrfs: life" { life btrfs; }
 @test "stores: loop: life" { life loop; }
 @test "stores: loop with xfs: life" { life loop-xfs; }
 @test "stores: loop with btrfs: life" { life loop-btrfs; }
+
+@test "stores: classic LVM: life" { life lvm; }
+@test "stores: thin LVM: life" { life thin; }
+@test "stores: nbd: life" { life nbd; }
 
 @test "stores: btrfs: killed" { killed btrfs; }
 @test "stores: loop: killed" { killed loop; }
@@ -138,6 +61,14 @@ full() {
 	refused yes 'file system "vfat" is not known'
 	run_kennel create -P "$S" -B loop --size 4K one
 	refused no "make the file system"
+	run_kennel create -P "$S" -B lvm one
+	refused yes "lvm needs a volume group"
+	run_kennel create -P "$S" -B lvm --vg -f one
+	refused no '"-f" is no value for vg'
+	[ -e /usr/sbin/zfs ] || {
+		run_kennel create -P "$S" -B zfs one
+		refused yes "zfs is not installed"
+	}
 	store_is_empty
 }
 

@@ -1,0 +1,49 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Backing stores that most machines' kernels have no devices for: the cases of integ/stores.bash on them.
+
+load ../integ/lib
+load ../integ/stores
+
+setup() {
+	[ "${KENNEL_TEST_BED-}" = yes ] || skip "runs in a guest alone: tests/bed/run"
+	kennel_setup
+}
+
+teardown() {
+	stores_teardown
+}
+
+# brief KIND: what a guest, where a command of LVM takes half a second, has time for.
+brief() {
+	store_up "$1"
+	mkdir -p "$T/base/bin" "$T/base/etc"
+	cp /bin/busybox "$T/base/bin/sh"
+	run_kennel create "${O[@]}" --base "$T/base" --net none one
+	is_status 0
+	background "$KENNEL" run -P "$S" -k one --isolate ns -- sh -c 'echo hi >/etc/new; sync; echo up; exec sleep 300'
+	wait_for 30 says "$T/out.$LIB_STARTED" up
+	# others may look meanwhile
+	run_kennel diff -P "$S" one
+	has "A /etc/new"
+	kill -KILL $!
+	wait_for 30 not_running one
+	run_kennel set -P "$S" one --size 100M
+	is_status 0
+	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'read line </etc/new; echo $line; df -m / | tail -n 1'
+	has hi
+	[ "$(awk 'END { print $2 }' <<<"$stdout")" -gt 70 ]
+	not_in_use one
+	run_kennel rm -P "$S" one
+	is_status 0
+	store_is_empty
+}
+
+not_running() {
+	"$KENNEL" info -P "$S" "$1" | grep -q '^state  *stopped'
+}
+
+@test "stores in the bed: classic LVM" { brief lvm; }
+@test "stores in the bed: thin LVM" { brief thin; }
+@test "stores in the bed: nbd" { brief nbd; }
