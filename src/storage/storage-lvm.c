@@ -159,14 +159,16 @@ static int activate(struct storage *s, const char *suffix, struct kennel_error *
 
 static int attach(struct storage *s, struct kennel_error **err)
 {
+	device_path(&s->keys, "", s->device, sizeof(s->device));
+	if (is_attached(s)) /* lvcreate did it, or somebody who did not ask us */
+		return 0;
 	int r = activate(s, "", NULL);
-
 	if (r < 0)
 		r = take_whole(&s->keys, err);
-	if (r == 0)
+	if (r == 0 && !is_attached(s))
 		r = activate(s, "", err);
-	if (r == 0)
-		device_path(&s->keys, "", s->device, sizeof(s->device));
+	if (r < 0)
+		s->device[0] = '\0';
 	return r;
 }
 

@@ -35,7 +35,11 @@ brief() {
 	has hi
 	[ "$(awk 'END { print $2 }' <<<"$stdout")" -gt 70 ]
 	not_in_use one
-	run_kennel rm -P "$S" one
+	go one
+}
+
+go() {
+	run_kennel rm -P "$S" "$@"
 	is_status 0
 	store_is_empty
 }
@@ -44,6 +48,16 @@ not_running() {
 	"$KENNEL" info -P "$S" "$1" | grep -q '^state  *stopped'
 }
 
-@test "stores in the bed: classic LVM" { brief lvm; }
-@test "stores in the bed: thin LVM" { brief thin; }
+@test "stores in the bed: LVM, thin and classic" {
+	brief thin
+	store_up lvm
+	run_kennel create "${O[@]}" --base "$T/base" --net none one
+	is_status 0
+	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'echo hi >/etc/new'
+	is_status 0
+	run_kennel diff -P "$S" one
+	has "A /etc/new"
+	go one
+}
+
 @test "stores in the bed: nbd" { brief nbd; }

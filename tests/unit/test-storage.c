@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "layer/volume.h"
 #include "path/remove.h"
 #include "storage/storage.h"
 
@@ -161,6 +162,139 @@ static void test_storage_load_volume_of_another_user_is_refused(void **state)
 	assert_int_equal(storage_load(&at, &s, NULL), 0);
 }
 
+/* A file system of its own, mounted in no place, as the store; or the reason why there is none. */
+static const char *set_up_on(struct fixture *f, const char *fs)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_close_ int file_fd = openat(f->store_fd, "disk", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	_cleanup_close_ int loop_fd = -EBADF, mount_fd = -EBADF;
+
+	if (geteuid() != 0)
+		return "needs root: mounts";
+	assert_int_equal(ftruncate(file_fd, 512 << 20), 0);
+	if (volume_make(file_fd, fs, &err) < 0)
+		return "kernel without this file system, or its mkfs";
+	loop_fd = volume_attach_loop(file_fd, "a test", &err);
+	if (loop_fd < 0)
+		return "no loop devices";
+	mount_fd = volume_mount(loop_fd, "a test", &err);
+	if (mount_fd < 0)
+		return "kernel without this file system";
+	close(f->store_fd);
+	close(f->dir_fd);
+	f->store_fd = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(mkdirat(f->store_fd, "one", 0700), 0);
+	assert_int_equal(mkdirat(f->store_fd, "two", 0700), 0);
+	f->dir_fd = openat(f->store_fd, "one", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return NULL;
+}
+
+static void write_in(const struct storage *s, const char *name, const char *text)
+{
+	_cleanup_close_ int fd = openat(s->data_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void is_in(const struct storage *s, const char *name, const char *text)
+{
+	_cleanup_close_ int fd = openat(s->data_fd, name, O_RDONLY | O_CLOEXEC);
+	char got[32] = "";
+
+	assert_true(fd >= 0 && read(fd, got, sizeof(got) - 1) >= 0);
+	assert_string_equal(got, text);
+}
+
+/*
+ * One is made and written, a second one shares with it, both go on; the first goes, and a
+ * third of the second.
+ */
+static void share(const struct fixture *f, const struct storage_wish *wish)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_close_ int two_fd = openat(f->store_fd, "two", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct storage_at one = { .store_fd = f->store_fd, .dir_fd = f->dir_fd, .shown = "one" };
+	const struct storage_at two = { .store_fd = f->store_fd, .dir_fd = two_fd, .shown = "two" };
+	_cleanup_storage_ struct storage s = STORAGE_NONE, t = STORAGE_NONE;
+	uint64_t bytes;
+
+	if (storage_choose(f->store_fd, wish, &s, &err) < 0 || storage_create(&s, &one, &err) < 0 ||
+	    storage_make_tree(&s, "base", &err) < 0)
+		fail_msg("%s", kennel_error_message(err));
+	write_in(&s, "delta/file", "before");
+	write_in(&s, "base/file", "base");
+	/* while it is open, as with one that runs */
+	if (storage_snapshot(&one, &two, &err) < 0 || storage_load(&two, &t, &err) < 0 ||
+	    storage_open(&t, &err) < 0)
+		fail_msg("%s", kennel_error_message(err));
+	write_in(&s, "delta/file", "after");
+	is_in(&t, "delta/file", "before");
+	is_in(&t, "base/file", "base");
+	write_in(&t, "delta/file", "other");
+	is_in(&s, "delta/file", "after");
+	assert_string_equal(storage_name(&t), storage_name(&s));
+	assert_int_equal(storage_measure(&two, &bytes, &err), 0);
+	storage_close(&s, 2000);
+	assert_int_equal(storage_destroy(&one, &err), 0);
+	is_in(&t, "delta/file", "other");
+}
+
+static void test_storage_snapshot_btrfs_shares_and_parts(void **state)
+{
+	struct fixture *f = *state;
+	const char *why = set_up_on(f, "btrfs");
+	struct storage_wish wish = { 0 };
+
+	if (why)
+		skip_test("%s", why);
+	share(f, &wish);
+}
+
+/* Each file system in an image, on one that can share blocks. */
+static void test_storage_snapshot_loop_shares_and_parts(void **state)
+{
+	struct fixture *f = *state;
+	static const struct storage_wish wish = { .store = "loop", .fs = "ext4", .size_bytes = 32 << 20 };
+	const char *why = set_up_on(f, "xfs");
+
+	if (why)
+		skip_test("%s", why);
+	share(f, &wish);
+}
+
+static void test_storage_snapshot_loop_with_btrfs_gets_a_number_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+	static const struct storage_wish wish = { .store = "loop", .fs = "btrfs", .size_bytes = 120 << 20 };
+	const char *why = set_up_on(f, "xfs");
+
+	if (why)
+		skip_test("%s", why);
+	share(f, &wish);
+}
+
+/* Where files can't share blocks there is no snapshot, and nothing is left of the try. */
+static void test_storage_snapshot_loop_without_reflinks_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	static const struct storage_wish wish = { .store = "loop", .size_bytes = 16 << 20 };
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_storage_ struct storage s = STORAGE_NONE;
+	const char *why = set_up_on(f, "ext4");
+	struct stat st;
+
+	if (why)
+		skip_test("%s", why);
+	_cleanup_close_ int two_fd = openat(f->store_fd, "two", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct storage_at here = { .store_fd = f->store_fd, .dir_fd = f->dir_fd, .shown = "one" };
+	const struct storage_at two = { .store_fd = f->store_fd, .dir_fd = two_fd, .shown = "two" };
+	assert_int_equal(storage_choose(f->store_fd, &wish, &s, &err), 0);
+	assert_int_equal(storage_create(&s, &here, &err), 0);
+	assert_int_equal(storage_snapshot(&here, &two, &err), -KENNEL_E_UNSUPPORTED);
+	assert_non_null(strstr(kennel_error_message(err), "can't share the blocks"));
+	assert_true(fstatat(two_fd, "volume.img", &st, 0) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +304,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_storage_create_plain_then_load, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_storage_load_volume_of_another_user_is_refused, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_storage_snapshot_btrfs_shares_and_parts, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_storage_snapshot_loop_shares_and_parts, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_storage_snapshot_loop_with_btrfs_gets_a_number_of_its_own, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_storage_snapshot_loop_without_reflinks_is_refused,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_storage_snapshot_of_plain_directories_is_refused, set_up,
 						tear_down),
 	};
