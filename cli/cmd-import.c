@@ -9,14 +9,22 @@
 
 struct import_args {
 	const char *store, *what, *base;
-	bool quiet;
+	bool quiet, copy, drop_unknown;
 };
+
+/* They are said when the bar is gone. */
+static void note_dropped(void *data, const char *what)
+{
+	struct buf *b = data;
+
+	buf_printf(b, "%s%s", b->len ? ", " : "", what);
+}
 
 static int import_run(struct cli *cli, const void *p, const struct opt_input *in)
 {
 	const struct import_args *a = p;
 	_cleanup_error_ struct kennel_error *err = NULL;
-	_cleanup_buf_ struct buf text = { 0 }, path = { 0 };
+	_cleanup_buf_ struct buf text = { 0 }, path = { 0 }, dropped = { 0 };
 	struct progress progress;
 	uint64_t left_out = 0;
 	const char *store = NULL;
@@ -30,6 +38,10 @@ static int import_run(struct cli *cli, const void *p, const struct opt_input *in
 		.base = a->base,
 		.tick = progress_tick,
 		.data = &progress,
+		.copy = a->copy,
+		.drop_unknown = a->drop_unknown,
+		.dropped = note_dropped,
+		.dropped_data = &dropped,
 	};
 	buf_printf(&text, "reading \"%s\"", in->operands[0]);
 	progress_start(&progress, cli, buf_str(&text), PROGRESS_SHIPPED);
@@ -38,6 +50,11 @@ static int import_run(struct cli *cli, const void *p, const struct opt_input *in
 	progress_end(&progress);
 	if (r < 0)
 		return cli_error(cli, err);
+	if (dropped.len && !a->quiet) {
+		text.len = 0;
+		buf_printf(&text, "left out: %s", buf_str(&dropped));
+		cli_say(cli, buf_str(&text), "\n");
+	}
 	if (left_out && !a->quiet) {
 		text.len = 0;
 		buf_printf(&text, "%llu file%s or attribute%s were left out", (unsigned long long)left_out,
@@ -54,6 +71,10 @@ static const struct opt import_opts[] = {
 	  "delta root" },
 	{ 0, "base", "BASE", OPT_STRING, ARG(base),
 	  "what the changes lie over, where the input does not tell", OPT_WORDS_PATH },
+	{ 0, "copy", NULL, OPT_FLAG, ARG(copy),
+	  "of LXC or nspawn: copy the tree; else it is the base where it is", NULL },
+	{ 0, "drop-unknown", NULL, OPT_FLAG, ARG(drop_unknown),
+	  "of LXC or nspawn: leave out settings that have no counterpart", NULL },
 	{ 'q', "quiet", NULL, OPT_FLAG, ARG(quiet), "errors only", NULL },
 	OPT_HELP_ROW,
 	{ .type = OPT_END },
@@ -61,7 +82,7 @@ static const struct opt import_opts[] = {
 
 const struct cmd cmd_import = {
 	.name = "import",
-	.summary = "make a container of an archive, an image or a directory",
+	.summary = "make a container of an archive, an image, a directory, or one of LXC or nspawn",
 	.usage = "[OPTION]... IN NAME",
 	.opts = import_opts,
 	.min_operands = 2,

@@ -34,6 +34,7 @@
 #include "ship/export.h"
 #include "ship/import.h"
 #include "ship/oci.h"
+#include "ship/shift.h"
 #include "ship/tool.h"
 #include "ship/tree.h"
 #include "ship/worker.h"
@@ -525,6 +526,24 @@ static int make(struct import *i, struct kennel_error **err)
 	return r < 0 ? r : ship_work(finish_made, i, &watch, NULL, &i->left_out, err);
 }
 
+/* In the container that is filled: where it is stopped, all of that goes. */
+static int unshift(const struct import *i, struct kennel_error **err)
+{
+	static const char *const names[] = { "base", NULL };
+	const struct shift_job job = {
+		.root_fd = i->data_fd,
+		.names = names,
+		.ids = { .from = i->wish->shift_base, .to = 0, .count = i->wish->shift_count },
+		.record_dir_fd = i->dir_fd,
+		.record_name = "convert",
+		.tick = i->o->tick,
+		.data = i->o->data,
+	};
+	struct shift_result result;
+
+	return i->wish->shift_count ? shift_run(&job, &result, err) : 0;
+}
+
 static int fill(void *data, const struct container_room *room, struct buf *config, struct kennel_error **err)
 {
 	struct import *i = data;
@@ -548,8 +567,8 @@ static int fill(void *data, const struct container_room *room, struct buf *confi
 	replace_fd(&i->stream_fd, -EBADF);
 	if (reader > 0)
 		(void)!ext4_program_wait(reader); /* what went wrong it has said in its stream */
-	if (r == 0 && !i->mark.root)
-		r = write_manifest(i, err);
+	if (r == 0)
+		r = i->mark.root ? unshift(i, err) : write_manifest(i, err);
 	config->len = 0; /* an image says only now how it is run */
 	if (r == 0)
 		r = format_config(i, config, err);
@@ -634,6 +653,7 @@ int kennel_import(const char *input, const char *name, const struct kennel_impor
 
 	if (options && options->size != sizeof(*options))
 		return fail(err, KENNEL_E_INVALID, "options of another version of the library");
-	int r = import_container(&w, name, ret_left_out, err);
+	int r = import_is_foreign(input) ? import_foreign(input, name, w.o, ret_left_out, err) :
+					   import_container(&w, name, ret_left_out, err);
 	return r < 0 ? wrap(err, r, "import \"%s\" as \"%s\"", input, name) : 0;
 }

@@ -22,7 +22,13 @@ struct import_wish {
 	bool image_words; /* it is an OCI image, and how it wants to be run becomes the configuration */
 	const struct storage_wish *store; /* the backing store; NULL: what is usual */
 	const struct spec *spec; /* the configuration, but for the base; NULL: nothing of it */
+	uint32_t shift_base, shift_count; /* of a tree that another tool gave these ids; count 0: none did */
 };
+
+/* api-foreign.c: is it a container of LXC or systemd-nspawn, by its word or by what is there? */
+bool import_is_foreign(const char *input);
+int import_foreign(const char *input, const char *name, const struct kennel_import_options *o,
+		   uint64_t *ret_left_out, struct kennel_error **err) MUST_CHECK;
 
 int import_container(const struct import_wish *w, const char *name, uint64_t *ret_left_out,
 		     struct kennel_error **err) MUST_CHECK;

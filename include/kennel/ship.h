@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kennel/ship.h - take a container's changes, or the whole of what it sees, elsewhere; and bring them back.
+ * kennel/ship.h - take a container's changes, or the whole of what it sees, elsewhere; and bring them
+ * back.
  *
  * What is written appears under its name only when it is whole; what is imported appears as a container
  * only then.
@@ -30,8 +31,8 @@ typedef int (*kennel_tick_fn)(void *data, uint64_t done, uint64_t total);
  * struct kennel_export_options - what and how kennel_export() writes
  * @size:        sizeof of this struct
  * @store:       directory that the container is in; NULL: the user's own
- * @what:        "delta" (the changes) or "root" (base and changes as the sandbox sees them); NULL: "delta",
- *               or what @as needs
+ * @what:        "delta" (the changes) or "root" (base and changes as the sandbox sees them); NULL:
+ *               "delta", or what @as needs
  * @format:      name of a format as in kennel-export(1), or NULL: by the suffix of the output
  * @as:          NULL, "deb", "tar-package", "bootable-initrd" or "base-image"
  * @package:     name of a package; NULL: from the output's name
@@ -62,8 +63,9 @@ struct kennel_export_options {
  * @ret_left_out: how many files or attributes the format could not hold; may be NULL
  * @err:          error out, owned by the caller, or NULL
  *
- * Return: 0; -KENNEL_E_EXISTS; -KENNEL_E_MISSING a library or program that the format needs is not installed;
- * -KENNEL_E_INTERRUPTED @tick said stop; or another negative code. Then there is nothing new. Since 0.1.
+ * Return: 0; -KENNEL_E_EXISTS; -KENNEL_E_MISSING a library or program that the format needs is not
+ * installed; -KENNEL_E_INTERRUPTED @tick said stop; or another negative code. Then there is nothing
+ * new. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_export(const char *source, const char *output,
 				const struct kennel_export_options *options, uint64_t *ret_left_out,
@@ -77,6 +79,10 @@ KENNEL_PUBLIC int kennel_export(const char *source, const char *output,
  * @base:  of a delta: what it lies over, as the key "base" of a spec has it; NULL: as the input says
  * @tick:  or NULL
  * @data:  handed to @tick
+ * @copy:  of a container of LXC or systemd-nspawn: its tree is copied; else it is the base where it is
+ * @drop_unknown: the same: settings that have no counterpart are left out, not refused
+ * @dropped:      called for each of those, with its name and place; or NULL
+ * @dropped_data: handed to @dropped
  *
  * Zeros are the defaults. Since 0.1.
  */
@@ -85,11 +91,15 @@ struct kennel_import_options {
 	const char *store, *what, *base;
 	kennel_tick_fn tick;
 	void *data;
+	int copy, drop_unknown;
+	void (*dropped)(void *data, const char *what);
+	void *dropped_data;
 };
 
 /**
  * kennel_import() - make a container of an archive, image or directory
- * @input:        path of what kennel_export() can write, or of what others make in these formats
+ * @input:        path of what kennel_export() can write, or of what others make in these formats;
+ *                "lxc:NAME" or "lxc:PATH", "nspawn:NAME" or "nspawn:PATH": a container of theirs
  * @name:         of the new container
  * @options:      or NULL for the defaults
  * @ret_left_out: how many files or attributes could not be kept, or were not wanted; may be NULL
@@ -108,8 +118,8 @@ KENNEL_PUBLIC int kennel_import(const char *input, const char *name,
  * @size:    sizeof of this struct
  * @store:   directory that the container is made in; NULL: the user's own
  * @options: NULL-terminated words for the template, or NULL
- * @step:    as a kennel_tick_fn; @text says what a template is at, with steps done and in all, and is NULL
- *           where bytes are counted or it has not told anything yet; or NULL
+ * @step:    as a kennel_tick_fn; @text says what a template is at, with steps done and in all, and is
+ *           NULL where bytes are counted or it has not told anything yet; or NULL
  * @said:    called with each of the last lines that a template has written, where it failed; control
  *           characters are made visible; or NULL
  * @verbose: not 0: @said is called with each line as it comes
@@ -149,8 +159,9 @@ KENNEL_PUBLIC int kennel_template_create(const char *template_word, const char *
 
 /**
  * kennel_template_list() - the templates that are there
- * @ret: one entry each, sorted by name, the caller's; end it with kennel_list_free(). kennel_list_value() has
- *       "name", "summary", "path", "network" ("none" or "host"), or "damage" where it is none
+ * @ret: one entry each, sorted by name, the caller's; end it with kennel_list_free().
+ *       kennel_list_value() has "name", "summary", "path", "network" ("none" or "host"), or "damage"
+ *       where it is none
  * @err: error out, owned by the caller, or NULL
  * Only looks at them: nothing is run. Return: 0 or a negative code. Since 0.1.
  */
