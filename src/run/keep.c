@@ -522,9 +522,7 @@ static bool has_others(int dir_fd)
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err)
 {
 	struct inside in = { .dir_fd = dir_fd, .shown = shown };
-	/* it has a temporary name in the store, or one that just ends */
-	_cleanup_close_ int store_fd = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct storage_at at = { .store_fd = store_fd, .dir_fd = dir_fd, .shown = shown };
+	const struct storage_at at = { .store_fd = -EBADF, .dir_fd = dir_fd, .shown = shown };
 
 	int r = storage_destroy(&at, err);
 	if (r < 0)

@@ -62,15 +62,39 @@ static int look_in(struct search *s, int store_fd, int list_fd, const char *pref
 	return r;
 }
 
+static int note_own(const struct storage_at *at, void *data, struct kennel_error **err)
+{
+	_cleanup_storage_ struct storage s = STORAGE_NONE;
+
+	if (storage_load(at, &s, NULL) < 0 || !s.keys.volume[0])
+		return 0;
+	return strv_add(data, s.keys.volume, err);
+}
+
+/* Its own snapshots go with it, so they count for nothing. */
+static int others_of(const struct storage_at *at, const struct storage *s, struct strv *ret,
+		     struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv all = { 0 }, own = { 0 };
+
+	if (!s->driver->dependants)
+		return 0;
+	int r = s->driver->dependants(s, &all, err);
+	if (r == 0 && all.n)
+		r = storage_each_snapshot(at, note_own, &own, err);
+	for (size_t i = 0; i < all.n && r == 0; i++)
+		r = strv_has(&own, all.items[i]) ? 0 : strv_add(ret, all.items[i], err);
+	return r;
+}
+
 int storage_dependants(const struct storage_at *at, struct strv *ret, struct kennel_error **err)
 {
 	_cleanup_storage_ struct storage s = STORAGE_NONE;
 	_cleanup_strv_ struct strv volumes = { 0 };
 
 	int r = storage_load(at, &s, err);
-	if (r < 0 || !s.driver->dependants)
-		return r;
-	r = s.driver->dependants(&s, &volumes, err);
+	if (r == 0)
+		r = others_of(at, &s, &volumes, err);
 	if (r < 0 || !volumes.n)
 		return r;
 	return look_in(&(struct search){ &volumes, ret }, at->store_fd, at->store_fd, "", err);
@@ -79,9 +103,10 @@ int storage_dependants(const struct storage_at *at, struct strv *ret, struct ken
 int storage_promote(const struct storage_at *at, struct kennel_error **err)
 {
 	_cleanup_storage_ struct storage s = STORAGE_NONE;
+	_cleanup_strv_ struct strv volumes = { 0 };
 
 	int r = storage_load(at, &s, err);
-	if (r == 0 && s.driver->promote)
-		r = s.driver->promote(&s, err);
-	return r;
+	if (r == 0)
+		r = others_of(at, &s, &volumes, err);
+	return r < 0 || !volumes.n ? r : s.driver->promote(&s, &volumes, err);
 }

@@ -38,13 +38,21 @@ struct storage_driver {
 	int (*destroy)(const struct storage *s, struct kennel_error **err);
 	/* Numbers of the volumes that need this one. */
 	int (*dependants)(const struct storage *s, struct strv *volumes, struct kennel_error **err);
-	int (*promote)(const struct storage *s, struct kennel_error **err);
+	/* Makes those independent of it. */
+	int (*promote)(const struct storage *s, const struct strv *volumes, struct kennel_error **err);
+	/* Has this store something of it, beside the container's directory? NULL: nothing. */
+	bool (*is_of)(int store_fd, const struct storage_keys *keys);
 	int (*measure)(const struct storage *s, uint64_t *ret, struct kennel_error **err);
 	int (*resize)(struct storage *s, uint64_t size_bytes, struct kennel_error **err);
 };
 
 extern const struct storage_driver storage_dir, storage_overlay, storage_btrfs, storage_loop, storage_lvm,
 	storage_nbd, storage_zfs;
+
+/* Calls visit with each snapshot of it, dead ones too. */
+typedef int (*storage_visit_fn)(const struct storage_at *at, void *data, struct kennel_error **err);
+int storage_each_snapshot(const struct storage_at *at, storage_visit_fn visit, void *data,
+			  struct kennel_error **err) MUST_CHECK;
 
 /* NULL: there is none of that name. */
 const struct storage_driver *storage_find(const char *name);
@@ -71,6 +79,8 @@ int storage_hold(struct storage *s, struct kennel_error **err) MUST_CHECK;
 bool storage_unhold(struct storage *s);
 /* Detaches what nobody uses. BUSY: somebody does. */
 int storage_release(const struct storage *s, struct kennel_error **err) MUST_CHECK;
+/* Is it noted in this store as attached? */
+bool storage_is_noted(int store_fd, const struct storage_keys *keys);
 /* Detaches all that nobody uses. Return: how many. */
 size_t storage_settle_held(int store_fd);
 

@@ -42,6 +42,14 @@ static int lock_volumes(int store_fd, bool make)
 	return take_fd(&fd);
 }
 
+bool storage_is_noted(int store_fd, const struct storage_keys *keys)
+{
+	char path[sizeof(VOLUMES) + STORAGE_ID_SIZE + 1];
+
+	snprintf(path, sizeof(path), VOLUMES "/%s", keys->volume);
+	return faccessat(store_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static void read_device(int fd, char ret[64])
 {
 	_cleanup_buf_ struct buf text = { 0 };

@@ -366,13 +366,12 @@ static int make_whole(const struct storage *s, const char *volume, struct kennel
 	return r < 0 ? r : take_whole(&one.keys, err);
 }
 
-static int promote(const struct storage *s, struct kennel_error **err)
+static int promote(const struct storage *s, const struct strv *volumes, struct kennel_error **err)
 {
-	_cleanup_strv_ struct strv others = { 0 };
-	int r = dependants(s, &others, err);
+	int r = 0;
 
-	for (size_t i = 0; i < others.n && r == 0; i++)
-		r = make_whole(s, others.items[i], err);
+	for (size_t i = 0; i < volumes->n && r == 0; i++)
+		r = make_whole(s, volumes->items[i], err);
 	return r;
 }
 

@@ -242,6 +242,14 @@ static int remove_chain(int dir_fd, const char *first, struct kennel_error **err
 	}
 }
 
+static bool is_of(int store_fd, const struct storage_keys *keys)
+{
+	char path[NAME_SIZE + 16];
+
+	snprintf(path, sizeof(path), DIRECTORY "/%s" SUFFIX, keys->volume);
+	return faccessat(store_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int destroy(const struct storage *s, struct kennel_error **err)
 {
 	char name[NAME_SIZE];
@@ -383,6 +391,7 @@ const struct storage_driver storage_nbd = {
 	.detach = detach,
 	.snapshot = snapshot,
 	.destroy = destroy,
+	.is_of = is_of,
 	.measure = measure,
 	.resize = resize,
 };

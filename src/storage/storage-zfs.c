@@ -25,7 +25,6 @@
 
 #define PREFIX "kennel-"
 #define ZFS_MAGIC 0x2fc12fc1
-#define PROMOTE_MAX 1000
 
 static int run(const char *what, const char *const *args, struct kennel_error **err)
 {
@@ -229,22 +228,19 @@ static int dependants(const struct storage *s, struct strv *volumes, struct kenn
 }
 
 /* Each takes over the snapshot that it came from, and those before it. */
-static int promote(const struct storage *s, struct kennel_error **err)
+static int promote(const struct storage *s, const struct strv *volumes, struct kennel_error **err)
 {
-	for (unsigned i = 0; i < PROMOTE_MAX; i++) {
-		_cleanup_strv_ struct strv clones = { 0 };
-		int r = clones_of(s, &clones, err);
-		const char *first = NULL;
+	struct storage_keys k = s->keys;
+	int r = 0;
 
-		for (size_t k = 0; k < clones.n && !first; k++)
-			first = strcmp(clones.items[k], "-") == 0 ? NULL : clones.items[k];
-		if (r < 0 || !first)
-			return r;
-		r = run("promote a clone", (const char *const[]){ "promote", first, NULL }, err);
-		if (r < 0)
-			return r;
+	for (size_t i = 0; i < volumes->n && r == 0; i++) {
+		char name[400];
+
+		snprintf(k.volume, sizeof(k.volume), "%s", volumes->items[i]);
+		dataset(&k, name, sizeof(name));
+		r = run("promote a clone", (const char *const[]){ "promote", name, NULL }, err);
 	}
-	return fail(err, KENNEL_E_LIMIT, "there are more clones than can be promoted");
+	return r;
 }
 
 static int measure(const struct storage *s, uint64_t *ret, struct kennel_error **err)

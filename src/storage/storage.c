@@ -348,10 +348,9 @@ int storage_snapshot(const struct storage_at *from, const struct storage_at *to,
 	return r;
 }
 
-typedef int (*each_fn)(const struct storage_at *at, void *data, struct kennel_error **err);
-
 /* Each directory in STORE/NAME/snapshots. */
-static int each_snapshot(const struct storage_at *at, each_fn visit, void *data, struct kennel_error **err)
+int storage_each_snapshot(const struct storage_at *at, storage_visit_fn visit, void *data,
+			  struct kennel_error **err)
 {
 	int list_fd = openat(at->dir_fd, "snapshots", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_closedir_ DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
@@ -379,19 +378,60 @@ static int each_snapshot(const struct storage_at *at, each_fn visit, void *data,
 	return r;
 }
 
+/*
+ * Who removes has a directory, under whatever temporary name, of a container, of a snapshot or of
+ * what was to be
+ * its next state: the store is some steps up.
+ */
+static int find_store(const struct storage *s)
+{
+	static const char *const ups[] = { "..", "../..", "../../..", "../../../.." };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ups); i++) {
+		_cleanup_close_ int fd = openat(s->dir_fd, ups[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd >= 0 &&
+		    (storage_is_noted(fd, &s->keys) || (s->driver->is_of && s->driver->is_of(fd, &s->keys))))
+			return take_fd(&fd);
+	}
+	return -EBADF;
+}
+
 static int destroy_one(const struct storage_at *at, void *data, struct kennel_error **err)
 {
 	_cleanup_storage_ struct storage s = STORAGE_NONE;
 
 	(void)data;
 	int r = storage_load(at, &s, err);
-	return r == 0 && s.driver->destroy ? s.driver->destroy(&s, err) : r;
+	if (r < 0 || !s.driver->destroy)
+		return r;
+	replace_fd(&s.store_fd, find_store(&s));
+	return s.driver->destroy(&s, err);
+}
+
+/* What it was to be, or had been, when somebody was killed (container/switch.h). */
+static int destroy_beside(const struct storage_at *at, struct kennel_error **err)
+{
+	static const char *const names[] = { "next", ".next", ".old-volume" };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
+		_cleanup_close_ int fd =
+			openat(at->dir_fd, names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		struct storage_at one = *at;
+
+		one.dir_fd = fd;
+		r = fd < 0 ? 0 : destroy_one(&one, NULL, err);
+	}
+	return r;
 }
 
 int storage_destroy(const struct storage_at *at, struct kennel_error **err)
 {
-	int r = each_snapshot(at, destroy_one, NULL, err);
+	int r = storage_each_snapshot(at, destroy_one, NULL, err);
 
+	if (r == 0)
+		r = destroy_beside(at, err);
 	return r < 0 ? r : destroy_one(at, NULL, err);
 }
 
@@ -410,7 +450,7 @@ static int measure_one(const struct storage_at *at, void *data, struct kennel_er
 int storage_measure(const struct storage_at *at, uint64_t *ret, struct kennel_error **err)
 {
 	*ret = 0;
-	int r = each_snapshot(at, measure_one, ret, err);
+	int r = storage_each_snapshot(at, measure_one, ret, err);
 	return r < 0 ? r : measure_one(at, ret, err);
 }
 
