@@ -1,82 +1,244 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* api-clone.c - the public face of clones: a container out of another one. */
+/*
+ * api-clone.c - the public face of clones: a container out of another one.
+ *
+ * Which way it goes depends on what is asked for and on what the store can: blocks that are shared,
+ * layers that
+ * are shared, or a copy. One that runs stands still meanwhile; its changes are copied then, for it goes on
+ * writing to them.
+ */
+#include <fcntl.h>
 #include <string.h>
 
 #include <kennel/kennel.h>
 
 #include "api-clone.h"
+#include "api-duplicate.h"
+#include "api-standstill.h"
+#include "api-storage.h"
 #include "base/cleanup.h"
-#include "base/pathname.h"
+#include "conf/config.h"
+#include "container/changes.h"
 #include "container/layers.h"
 #include "container/origin.h"
 #include "run/keep.h"
+#include "ship/identity.h"
 
-#define FLAGS KENNEL_CLONE_SNAPSHOT
+#define FLAGS \
+	(KENNEL_CLONE_SNAPSHOT | KENNEL_CLONE_WHOLE | KENNEL_CLONE_FRESH_IDENTITY | \
+	 KENNEL_CLONE_SAME_IDENTITY)
+
+#define CLOSE_WAIT_MS 5000u /* for our own mounts, which go when their last use does */
 
 struct cloning {
 	const struct kennel_clone_options *o;
+	const char *new_name;
 	struct clone_source s;
 	struct store to;
-	char origin[ORIGIN_ID_SIZE];
+	struct storage_wish wish;
+	bool whole, runs, shares, stacks;
+	char origin[ORIGIN_ID_SIZE]; /* "": they have nothing in common */
+	bool no_keys;
 };
 
-/* It stands on the layers that its origin stands on by now. */
-static int fill_stacked(void *data, int dir_fd, struct buf *config, struct kennel_error **err)
+/* What this container is, its own init and all, so that it is a machine of its own on a network. */
+static bool is_system(const struct buf *config)
 {
-	struct cloning *c = data;
-	_cleanup_buf_ struct buf text = { 0 };
-	int r = 0;
+	_cleanup_config_ struct config c = { 0 };
 
-	(void)config;
-	if (c->s.manifest.base) {
-		manifest_format(&c->s.manifest, &text);
-		r = buf_check(&text, err);
-		if (r == 0)
-			r = container_write_file(dir_fd, CONTAINER_MANIFEST, &text, c->to.path, err);
-	}
-	return r < 0 ? r : origin_write(dir_fd, c->origin, c->to.path, err);
+	if (config_parse("", buf_str(config), config->len, &c, NULL) < 0)
+		return false;
+	const char *base = config_get(&c, "base"), *boot = config_get(&c, "boot");
+	return (base && strcmp(base, "own") == 0) || (boot && strcmp(boot, "yes") == 0);
 }
 
-static int clone_stacked(struct cloning *c, const char *new_name, struct kennel_error **err)
+static int renew_identity(struct cloning *c, const struct container_room *room, struct buf *config,
+			  struct kennel_error **err)
 {
+	struct delta_layers layers = { 0 };
+	_cleanup_close_ int base_fd = -EBADF, delta_fd = -EBADF;
+	_cleanup_free_ char *frozen = NULL;
+
+	if ((c->o->flags & KENNEL_CLONE_SAME_IDENTITY) ||
+	    (!(c->o->flags & KENNEL_CLONE_FRESH_IDENTITY) && !is_system(config)))
+		return 0;
+	int r = identity_renew_config(config, c->new_name, err);
+	if (r < 0 || !c->s.manifest.base) /* the base is not ours: it is the origin's, or the system */
+		return r;
+	r = changes_open_layers(&c->s.c, &c->s.manifest, &layers, err);
+	delta_fd = r < 0 ? r : openat(room->data_fd, "delta", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r == 0)
+		base_fd = openat(room->data_fd, "base", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r == 0 && base_fd < 0)
+		r = layers_find_base(c->s.store.path, &c->s.manifest, &frozen, err);
+	if (frozen)
+		base_fd = open(frozen, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r == 0 && delta_fd < 0)
+		r = fail_errno(err, "open the new delta");
+	const struct duplicate_identity d = {
+		.dir_fd = room->dir_fd,
+		.delta_fd = delta_fd,
+		.manifest = &c->s.manifest,
+		.layers = &layers,
+		.base_fd = base_fd,
+		.hostname = c->new_name,
+	};
+	if (r == 0)
+		r = duplicate_identity(&d, &c->no_keys, err);
+	delta_layers_done(&layers);
+	return r < 0 ? wrap(err, r, "give the clone an identity of its own") : 0;
+}
+
+/* Of its store's own making: the same trees, with shared blocks. ret: where they are. */
+static int fill_shared(struct cloning *c, const struct container_room *room, struct storage *ret,
+		       struct kennel_error **err)
+{
+	const struct storage_at from = clone_place(&c->s.c);
+	struct storage_at to = from;
+
+	to.dir_fd = room->dir_fd;
+	to.shown = c->to.path;
+	int r = storage_snapshot(&from, &to, err);
+	if (r == 0)
+		r = clone_put_manifest(room->dir_fd, &c->s, err);
+	if (r == 0)
+		r = storage_load(&to, ret, err);
+	return r < 0 ? r : storage_open(ret, err);
+}
+
+static int fill(void *data, const struct container_room *room, struct buf *config, struct kennel_error **err)
+{
+	struct cloning *c = data;
+	uint64_t left_out = 0;
+	const struct clone_copy how = {
+		.store = c->o->store,
+		.whole = c->whole,
+		.changes_only = c->stacks,
+		.tick = c->o->tick,
+		.data = c->o->data,
+		.ret_left_out = c->o->ret_left_out ? c->o->ret_left_out : &left_out,
+	};
+	_cleanup_storage_ struct storage shared = STORAGE_NONE;
+	struct container_room there = *room;
+	int r = 0;
+
+	if (c->shares)
+		r = fill_shared(c, room, &shared, err);
+	else if (c->stacks && !c->runs)
+		r = clone_put_manifest(room->dir_fd, &c->s, err);
+	else
+		r = clone_copy(&c->s, room, &how, config, err);
+	if (c->shares)
+		there.data_fd = shared.data_fd;
+	if (r == 0)
+		r = renew_identity(c, &there, config, err);
+	storage_close(&shared, CLOSE_WAIT_MS);
+	return r < 0 || !c->origin[0] ? r : origin_write(room->dir_fd, c->origin, c->to.path, err);
+}
+
+/* How it is done. */
+static int choose(struct cloning *c, struct kennel_error **err)
+{
+	_cleanup_storage_ struct storage s = STORAGE_NONE;
+	const struct storage_at at = clone_place(&c->s.c);
+
+	int r = storage_load(&at, &s, err);
+	if (r < 0 || !(c->o->flags & KENNEL_CLONE_SNAPSHOT))
+		return r;
 	if (strcmp(c->to.path, c->s.store.path) != 0)
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED,
 				 "containers of two stores can't share their files"),
 			    "leave --snapshot out for a full copy");
-	int r = clone_freeze(&c->s, NULL, err);
-	if (r == 0)
-		r = origin_id(&c->s.c, true, c->origin, err);
-	if (r < 0)
-		return r;
-	return container_create_filled(&c->to, new_name, &c->s.config, fill_stacked, c, keep_wipe, err);
+	if (c->wish.store && strcmp(c->wish.store, storage_name(&s)) != 0 &&
+	    strcmp(c->wish.store, "best") != 0 &&
+	    ((storage_caps(&s) & STORAGE_SHARES) || !storage_is_plain(c->wish.store)))
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "\"%s\" lies in the store %s, and what shares with it does too", c->s.c.name,
+				 storage_name(&s)),
+			    "leave --snapshot out for a full copy in another store");
+	c->shares = storage_caps(&s) & STORAGE_SHARES;
+	c->stacks = !c->shares;
+	/* A volume that shares no blocks is not looked into by others. */
+	if (c->stacks && (storage_caps(&s) & STORAGE_VOLUME))
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "\"%s\" lies in the store %s, which shares no blocks", c->s.c.name,
+				 storage_name(&s)),
+			    "leave --snapshot out for a full copy");
+	/* Only what needs its origin is told of it. */
+	return c->stacks || (storage_caps(&s) & STORAGE_PINS) ?
+		       MIN(origin_id(&c->s.c, true, c->origin, err), 0) :
+		       0;
 }
 
-static int clone(struct cloning *c, const char *name, const char *new_name, struct kennel_error **err)
+static int make(struct cloning *c, const char *holder, struct kennel_error **err)
+{
+	_cleanup_standstill_ struct standstill still = STANDSTILL_NONE;
+	_cleanup_buf_ struct buf config = { 0 };
+	int r = choose(c, err);
+	const struct container_making m = {
+		.fill = fill,
+		.data = c,
+		.wipe = keep_wipe,
+		.wish = c->stacks ? NULL : &c->wish,
+		.bare = c->shares,
+	};
+	if (r == 0 && c->stacks && !c->runs)
+		r = clone_freeze(&c->s, NULL, err);
+	if (r == 0 && c->stacks && c->runs)
+		r = clone_check_base(&c->s, err);
+	if (r == 0 && c->runs && !c->whole)
+		r = standstill_begin(holder, &still, err);
+	if (r == 0) {
+		buf_add(&config, buf_str(&c->s.config), c->s.config.len);
+		r = buf_check(&config, err);
+	}
+	return r < 0 ? r : container_create_by(&c->to, c->new_name, &config, &m, err);
+}
+
+static int clone(struct cloning *c, const char *name, struct kennel_error **err)
 {
 	const struct kennel_clone_options *o = c->o;
+	struct container_holder holder = { 0 };
 
-	int r = store_open(o->to_store ? o->to_store : o->store, true, &c->to, err);
+	int r = storage_wish_of(o->storage, &c->wish, err);
+	if (r == 0)
+		r = store_open(o->to_store ? o->to_store : o->store, true, &c->to, err);
 	if (r >= 0)
 		r = store_check_file_system(&c->to, err);
-	if (r == 0)
-		r = clone_source_open(o->store, name, &c->s, NULL, err);
 	if (r < 0)
 		return r;
-	if (o->flags & KENNEL_CLONE_SNAPSHOT)
-		return clone_stacked(c, new_name, err);
-	return fail(err, KENNEL_E_UNSUPPORTED, "full copies come later");
+	c->whole = (o->flags & KENNEL_CLONE_WHOLE) && !(o->flags & KENNEL_CLONE_SNAPSHOT);
+	if (c->whole) {
+		r = clone_source_look(o->store, name, &c->s, err);
+		c->whole = r < 0 || !strstr(buf_str(&c->s.config), "\nbase = own\n");
+		if (r == 0 && !c->whole) /* which is whole already */
+			clone_source_done(&c->s);
+	}
+	if (r == 0 && !c->whole)
+		r = clone_source_open(o->store, name, &c->s, &holder, err);
+	c->runs = r == -KENNEL_E_BUSY && holder.id[0];
+	return r < 0 && !c->runs ? r : make(c, holder.id, err);
 }
 
 int kennel_clone(const char *name, const char *new_name, const struct kennel_clone_options *options,
 		 struct kennel_error **err)
 {
 	static const struct kennel_clone_options none = { .size = sizeof(none) };
-	struct cloning c = { .o = options ? options : &none, .s = CLONE_SOURCE_NONE, .to = STORE_NONE };
+	struct cloning c = {
+		.o = options ? options : &none,
+		.new_name = new_name,
+		.s = CLONE_SOURCE_NONE,
+		.to = STORE_NONE,
+	};
 
 	if (c.o->size != sizeof(none) || (c.o->flags & ~(unsigned)FLAGS))
 		return fail(err, KENNEL_E_INVALID, "unknown options of a clone");
-	int r = clone(&c, name, new_name, err);
+	int r = clone(&c, name, err);
+	if (r == 0 && c.o->ret_no_keys)
+		*c.o->ret_no_keys = c.no_keys;
 	clone_source_done(&c.s);
 	store_done(&c.to);
 	return r < 0 ? wrap(err, r, "clone \"%s\"", name) : 0;

@@ -23,6 +23,9 @@ struct clone_source {
 /* Return: 0; BUSY with ret_running (may be NULL), who runs it: then it is open all the same. */
 int clone_source_open(const char *path, const char *name, struct clone_source *ret,
 		      struct container_holder *ret_running, struct kennel_error **err) MUST_CHECK;
+/* The same without any lock, only to look. */
+int clone_source_look(const char *path, const char *name, struct clone_source *ret, struct kennel_error **err)
+	MUST_CHECK;
 void clone_source_done(struct clone_source *s);
 
 /* What a snapshot remembers of a moment; or NULL for a clone. */
@@ -41,6 +44,32 @@ int clone_freeze(struct clone_source *s, const struct clone_moment *moment, stru
 /* The files of a snapshot into a directory. */
 int clone_put_moment(const struct clone_source *s, int dir_fd, const struct clone_moment *moment,
 		     struct kennel_error **err) MUST_CHECK;
+
+/* Where it lies, for storage/. */
+struct storage_at clone_place(const struct container *c);
+/* A base that is not frozen yet, of one that runs, has to stay where it is. Refuses that, with a hint. */
+int clone_check_base(const struct clone_source *s, struct kennel_error **err) MUST_CHECK;
+/* One more layer, id, on what it stands on; and what kennel planted is no part of it. */
+int clone_stand_on(struct clone_source *s, const char *id, struct kennel_error **err) MUST_CHECK;
+
+/* Its manifest, if it has one. */
+int clone_put_manifest(int dir_fd, const struct clone_source *s, struct kennel_error **err) MUST_CHECK;
+
+struct clone_copy {
+	const char *store; /* of the origin, as the caller named it */
+	bool whole; /* all that is seen inside, as a base of its own; the origin is not locked */
+	bool changes_only; /* its own changes, over the layers that it stands on */
+	int (*tick)(void *data, uint64_t done, uint64_t total);
+	void *data;
+	uint64_t *ret_left_out; /* of a whole one: files that could not be read or made */
+};
+
+/*
+ * Fills a new container's places with a copy; s->manifest is the new one's then. config is changed where the
+ * new one has another base.
+ */
+int clone_copy(struct clone_source *s, const struct container_room *room, const struct clone_copy *how,
+	       struct buf *config, struct kennel_error **err) MUST_CHECK;
 
 static inline void cleanup_clone_sourcep(struct clone_source *s)
 {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "api-clone.h"
 #include "base/cleanup.h"
@@ -11,6 +12,7 @@
 #include "container/layers.h"
 #include "container/switch.h"
 #include "idmap/user.h"
+#include "run/errand.h"
 #include "run/keep.h"
 
 static int read_state(struct clone_source *s, struct kennel_error **err)
@@ -58,6 +60,22 @@ int clone_source_open(const char *path, const char *name, struct clone_source *r
 	*ret = s;
 	s = (struct clone_source)CLONE_SOURCE_NONE;
 	return runs ? -KENNEL_E_BUSY : 0;
+}
+
+int clone_source_look(const char *path, const char *name, struct clone_source *ret, struct kennel_error **err)
+{
+	_cleanup_clone_source_ struct clone_source s = CLONE_SOURCE_NONE;
+
+	int r = store_open(path, false, &s.store, err);
+	if (r >= 0)
+		r = container_open(&s.store, name, &s.c, err);
+	if (r == 0)
+		r = read_state(&s, err);
+	if (r < 0)
+		return r;
+	*ret = s;
+	s = (struct clone_source)CLONE_SOURCE_NONE;
+	return 0;
 }
 
 void clone_source_done(struct clone_source *s)
@@ -123,6 +141,33 @@ static int drop_planted(struct manifest *m, struct kennel_error **err)
 	return r;
 }
 
+int clone_stand_on(struct clone_source *s, const char *id, struct kennel_error **err)
+{
+	int r = strv_add(&s->manifest.below, id, err);
+
+	return r < 0 ? r : drop_planted(&s->manifest, err);
+}
+
+struct storage_at clone_place(const struct container *c)
+{
+	return (struct storage_at){
+		.store_fd = c->store_fd,
+		.dir_fd = c->dir_fd,
+		.shown = c->path,
+		.errand = geteuid() == 0 ? NULL : errand_alone,
+	};
+}
+
+int clone_check_base(const struct clone_source *s, struct kennel_error **err)
+{
+	if (!has_own_base(s))
+		return 0;
+	return hint(err,
+		    fail(err, KENNEL_E_BUSY,
+			 "the base of \"%s\" can be shared only once it was frozen, and it runs", s->c.name),
+		    "take a snapshot while it is stopped: from then on this works while it runs");
+}
+
 static int put_text(int dir_fd, const char *name, const char *text, const char *shown,
 		    struct kennel_error **err)
 {
@@ -133,7 +178,7 @@ static int put_text(int dir_fd, const char *name, const char *text, const char *
 	return r < 0 ? r : container_write_file(dir_fd, name, &b, shown, err);
 }
 
-static int put_manifest(int dir_fd, const struct clone_source *s, struct kennel_error **err)
+int clone_put_manifest(int dir_fd, const struct clone_source *s, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 
@@ -154,7 +199,7 @@ int clone_put_moment(const struct clone_source *s, int dir_fd, const struct clon
 		r = container_write_file(dir_fd, SNAPSHOT_TAKEN, &taken, s->c.path, err);
 	if (r == 0)
 		r = container_write_file(dir_fd, CONTAINER_CONFIG, &s->config, s->c.path, err);
-	return r < 0 ? r : put_manifest(dir_fd, s, err);
+	return r < 0 ? r : clone_put_manifest(dir_fd, s, err);
 }
 
 static int prepare_moment(const struct clone_source *s, int next_fd, const struct clone_moment *moment,
@@ -185,13 +230,11 @@ static int prepare_layer(struct clone_source *s, int next_fd, struct kennel_erro
 	if (r == 0)
 		r = layers_make(&s->store, &old, id, &s->hold_fd, err);
 	if (r == 0)
-		r = strv_add(&s->manifest.below, id, err);
-	if (r == 0)
-		r = drop_planted(&s->manifest, err);
+		r = clone_stand_on(s, id, err);
 	if (r == 0)
 		r = put_text(next_fd, SWITCH_LAYER, id, s->c.path, err);
 	if (r == 0)
-		r = put_manifest(next_fd, s, err);
+		r = clone_put_manifest(next_fd, s, err);
 	if (r == 0 && (mkdirat(next_fd, "delta", 0700) < 0 ||
 		       fchownat(next_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0))
 		r = fail_errno(err, "make the new delta");

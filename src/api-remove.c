@@ -15,6 +15,7 @@
 
 #include <kennel/kennel.h>
 
+#include "api-clone.h"
 #include "api-list.h"
 #include "base/cleanup.h"
 #include "container/container.h"
@@ -24,6 +25,7 @@
 #include "container/switch.h"
 #include "run/file.h"
 #include "run/keep.h"
+#include "storage/storage.h"
 #include "sys/sys.h"
 
 #define END_MS 5000 /* for a process that was killed */
@@ -117,6 +119,25 @@ static int promote(const struct store *s, const struct strv *clones, struct kenn
 	return r;
 }
 
+/* What the store itself could not take away. */
+static int check_store_dependants(const struct container *c, unsigned flags, struct kennel_error **err)
+{
+	const struct storage_at at = clone_place(c);
+	_cleanup_strv_ struct strv names = { 0 };
+	_cleanup_buf_ struct buf list = { 0 };
+
+	int r = storage_dependants(&at, &names, err);
+	if (r < 0 || !names.n)
+		return r;
+	if (flags & KENNEL_REMOVE_PROMOTE)
+		return storage_promote(&at, err);
+	for (size_t i = 0; i < names.n; i++)
+		buf_printf(&list, "%s%s", i ? ", " : "", names.items[i]);
+	return hint(err,
+		    fail(err, KENNEL_E_BUSY, "others can't be without \"%s\": %s", c->name, buf_str(&list)),
+		    "--promote makes them independent first");
+}
+
 static int check_dependants(const struct store *s, const struct container *c, unsigned flags,
 			    struct kennel_error **err)
 {
@@ -125,6 +146,8 @@ static int check_dependants(const struct store *s, const struct container *c, un
 	int r = flags & KENNEL_REMOVE_SNAPSHOTS ? 0 : check_snapshots(c, err);
 	if (r == 0)
 		r = origin_clones(s, c, &clones, err);
+	if (r == 0)
+		r = check_store_dependants(c, flags, err);
 	if (r < 0)
 		return r;
 	return flags & KENNEL_REMOVE_PROMOTE ? promote(s, &clones, err) : check_clones(c, &clones, err);

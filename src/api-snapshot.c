@@ -5,16 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <kennel/kennel.h>
 
 #include "api-clone.h"
 #include "api-list.h"
+#include "api-standstill.h"
 #include "base/cleanup.h"
 #include "conf/name.h"
 #include "container/layers.h"
 #include "container/switch.h"
+#include "run/errand.h"
 #include "run/keep.h"
+#include "ship/duplicate.h"
+#include "storage/storage.h"
+#include "sys/sys.h"
 
 static int choose_name(const struct container *c, const char *wanted, char **ret, struct kennel_error **err)
 {
@@ -35,18 +41,171 @@ static int choose_name(const struct container *c, const char *wanted, char **ret
 	return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 
+/* A snapshot that is being made; it has no name yet. */
+static int open_new(const struct container *c, const char *name, int *ret_dir_fd, char **ret_temp,
+		    struct kennel_error **err)
+{
+	*ret_dir_fd = snapshots_open_dir(c, true, err);
+	if (*ret_dir_fd < 0)
+		return *ret_dir_fd;
+	if (asprintf(ret_temp, SNAPSHOT_NEW "%s", name) < 0) {
+		*ret_temp = NULL;
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	if (mkdirat(*ret_dir_fd, *ret_temp, 0700) < 0)
+		return fail_errno(err, "make the snapshot");
+	int fd = openat(*ret_dir_fd, *ret_temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, "open the snapshot") : fd;
+}
+
+/* s->manifest: what it remembers. shares: and what the store makes of the container's trees. */
+static int publish(struct clone_source *s, const struct clone_moment *moment, bool shares,
+		   struct kennel_error **err)
+{
+	const struct storage_at from = clone_place(&s->c);
+	_cleanup_close_ int dir_fd = -EBADF;
+	_cleanup_free_ char *temp = NULL;
+	struct storage_at to = from;
+
+	int r = snapshots_sweep(&s->c, keep_wipe, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = open_new(&s->c, moment->name, &dir_fd, &temp, err);
+	if (fd < 0)
+		return fd;
+	to.dir_fd = fd;
+	r = shares ? storage_snapshot(&from, &to, err) : 0;
+	if (r == 0)
+		r = clone_put_moment(s, fd, moment, err);
+	if (r == 0 &&
+	    (fsync(fd) < 0 || sys_renameat2(dir_fd, temp, dir_fd, moment->name, RENAME_NOREPLACE) < 0 ||
+	     fsync(dir_fd) < 0))
+		r = fail_errno(err, "name the snapshot");
+	if (r < 0 && keep_wipe(NULL, fd, s->c.path, NULL) == 0)
+		(void)!unlinkat(dir_fd, temp, AT_REMOVEDIR);
+	return r;
+}
+
+static int unplant(void *data, struct buf *out, struct kennel_error **err)
+{
+	const int *fds = data;
+
+	(void)out;
+	return switch_unplant(fds[0], fds[1], err);
+}
+
+/* It goes on writing to its changes, so a copy of them becomes the layer. */
+static int fill_layer(struct clone_source *s, const char *id, struct kennel_error **err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	int r = layers_path(s->store.path, id, &path, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int layer_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (layer_fd < 0 || mkdirat(layer_fd, "delta", 0700) < 0 ||
+	    fchownat(layer_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(err, "make a layer");
+	_cleanup_close_ int to_fd =
+		openat(layer_fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int from_fd = container_open_delta(&s->c, err);
+	if (from_fd < 0)
+		return from_fd;
+	const struct delta_source source = { from_fd, &s->manifest, true };
+	const struct ship_duplicate d = {
+		.sources = &source,
+		.n = 1,
+		.delta_fd = to_fd,
+		.base_from_fd = -EBADF,
+		.base_to_fd = -EBADF,
+	};
+	_cleanup_manifest_ struct manifest same = { 0 };
+	r = ship_duplicate(&d, NULL, &same, err);
+	close_fd(from_fd);
+	int fds[] = { layer_fd, to_fd };
+	if (r == 0)
+		r = geteuid() == 0 ? unplant(fds, NULL, err) : errand_alone(unplant, fds, NULL, err);
+	return r;
+}
+
+static int take_running(struct clone_source *s, const char *holder, const struct clone_moment *moment,
+			struct kennel_error **err)
+{
+	_cleanup_standstill_ struct standstill still = STANDSTILL_NONE;
+	_cleanup_buf_ struct buf text = { 0 };
+	char id[LAYERS_ID_SIZE];
+
+	manifest_format(&s->manifest, &text);
+	int r = buf_check(&text, err);
+	if (r == 0)
+		r = clone_check_base(s, err);
+	if (r == 0)
+		r = layers_make(&s->store, &text, id, &s->hold_fd, err);
+	if (r == 0)
+		r = standstill_begin(holder, &still, err);
+	if (r == 0)
+		r = fill_layer(s, id, err);
+	standstill_end(&still);
+	if (r == 0)
+		r = clone_stand_on(s, id, err);
+	if (r == 0)
+		r = publish(s, moment, false, err);
+	/* Half a layer is one that nobody names. */
+	close_fd(s->hold_fd);
+	s->hold_fd = -EBADF;
+	if (r < 0)
+		(void)!layers_sweep(&s->store, keep_wipe, NULL, NULL);
+	return r;
+}
+
+static int take_shared(struct clone_source *s, const char *holder, const struct clone_moment *moment,
+		       struct kennel_error **err)
+{
+	_cleanup_standstill_ struct standstill still = STANDSTILL_NONE;
+
+	/* What can't stand still is taken as it is at one instant all the same: the store sees to that. */
+	if (holder[0])
+		(void)!standstill_begin(holder, &still, NULL);
+	return publish(s, moment, true, err);
+}
+
+static int take(struct clone_source *s, const char *holder, const struct clone_moment *moment,
+		struct kennel_error **err)
+{
+	_cleanup_storage_ struct storage storage = STORAGE_NONE;
+	const struct storage_at at = clone_place(&s->c);
+
+	int r = storage_load(&at, &storage, err);
+	if (r < 0)
+		return r;
+	if (storage_caps(&storage) & STORAGE_SHARES)
+		return take_shared(s, holder, moment, err);
+	if (storage_caps(&storage) & STORAGE_VOLUME)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "\"%s\" lies in the store %s, which shares no blocks", s->c.name,
+				 storage_name(&storage)),
+			    "\"kennel clone\" makes a copy of it");
+	return holder[0] && s->manifest.base ? take_running(s, holder, moment, err) :
+	       holder[0]		     ? publish(s, moment, false, err) :
+					       clone_freeze(s, moment, err);
+}
+
 int kennel_snapshot_take(const char *store, const char *name, const char *snapshot, const char *comment,
 			 char **ret_name, struct kennel_error **err)
 {
 	_cleanup_clone_source_ struct clone_source s = CLONE_SOURCE_NONE;
 	_cleanup_free_ char *called = NULL;
+	struct container_holder holder = { 0 };
 
-	int r = clone_source_open(store, name, &s, NULL, err);
+	int r = clone_source_open(store, name, &s, &holder, err);
+	if (r == -KENNEL_E_BUSY && holder.id[0])
+		r = container_begin_change(&s.c, err);
 	if (r == 0)
 		r = choose_name(&s.c, snapshot, &called, err);
 	const struct clone_moment moment = { called, comment };
 	if (r == 0)
-		r = clone_freeze(&s, &moment, err);
+		r = take(&s, holder.id, &moment, err);
 	if (r < 0)
 		return wrap(err, r, "take a snapshot of \"%s\"", name);
 	if (ret_name)
@@ -147,16 +306,44 @@ static int copy_file(const struct container *from, const char *file, int to_fd, 
 	return r < 0 ? r : 1;
 }
 
+/* Has it trees of its own, which its store shares with others? Return: enum storage_caps, 0 it has not. */
+static int caps_of(const struct container *snap, unsigned *ret, struct kennel_error **err)
+{
+	_cleanup_storage_ struct storage storage = STORAGE_NONE;
+	const struct storage_at at = clone_place(snap);
+
+	int r = storage_load(&at, &storage, err);
+	*ret = r < 0 ? 0 : storage_caps(&storage);
+	if (!(*ret & STORAGE_SHARES))
+		*ret = 0;
+	return r;
+}
+
 /* What the container will be; it is still what it was. */
 static int prepare(const struct container *snap, int next_fd, struct kennel_error **err)
 {
-	int r = copy_file(snap, CONTAINER_CONFIG, next_fd, err);
+	struct storage_at from = clone_place(snap), to = from;
+	unsigned caps;
+
+	to.dir_fd = next_fd;
+	int r = caps_of(snap, &caps, err);
+	if (r == 0 && (caps & STORAGE_PINS))
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "what \"%s\" is now may not go in this store, for snapshots stand on it",
+				 snap->path),
+			    "--as NEW makes a new container of the snapshot");
+	if (r == 0 && caps)
+		r = storage_snapshot(&from, &to, err);
+	if (r == 0)
+		r = copy_file(snap, CONTAINER_CONFIG, next_fd, err);
 	if (r >= 0)
 		r = copy_file(snap, CONTAINER_MANIFEST, next_fd, err);
 	if (r == 0)
 		r = container_write_file(next_fd, SWITCH_NO_MANIFEST, &(struct buf){ 0 }, snap->path, err);
-	if (r >= 0 && (mkdirat(next_fd, "delta", 0700) < 0 ||
-		       fchownat(next_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0))
+	if (r >= 0 && !caps &&
+	    (mkdirat(next_fd, "delta", 0700) < 0 ||
+	     fchownat(next_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0))
 		r = fail_errno(err, "make the new delta");
 	return MIN(r, 0);
 }
@@ -178,12 +365,22 @@ static int restore_here(struct clone_source *s, const struct container *snap, st
 	return r < 0 ? r : layers_sweep(&s->store, keep_wipe, NULL, err);
 }
 
-static int fill_from(void *data, int dir_fd, struct buf *config, struct kennel_error **err)
+struct restoring {
+	const struct container *snap;
+	unsigned caps;
+};
+
+static int fill_from(void *data, const struct container_room *room, struct buf *config,
+		     struct kennel_error **err)
 {
-	const struct container *snap = data;
+	const struct restoring *w = data;
+	struct storage_at from = clone_place(w->snap), to = from;
 
 	(void)config; /* it is the snapshot's already */
-	int r = copy_file(snap, CONTAINER_MANIFEST, dir_fd, err);
+	to.dir_fd = room->dir_fd;
+	int r = w->caps ? storage_snapshot(&from, &to, err) : 0;
+	if (r == 0)
+		r = copy_file(w->snap, CONTAINER_MANIFEST, room->dir_fd, err);
 	return MIN(r, 0);
 }
 
@@ -191,13 +388,20 @@ static int restore_as(struct clone_source *s, struct container *snap, const char
 		      struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf config = { 0 };
+	struct restoring w = { .snap = snap };
 
-	int r = container_read(snap, CONTAINER_CONFIG, &config, err);
+	int r = caps_of(snap, &w.caps, err);
+	const struct container_making m = {
+		.fill = fill_from,
+		.data = &w,
+		.wipe = keep_wipe,
+		.bare = w.caps != 0,
+	};
+	if (r == 0)
+		r = container_read(snap, CONTAINER_CONFIG, &config, err);
 	if (r > 0)
 		r = layers_hold(&s->store, &s->hold_fd, err);
-	if (r == 0)
-		r = container_create_filled(&s->store, as, &config, fill_from, snap, keep_wipe, err);
-	return r;
+	return r < 0 ? r : container_create_by(&s->store, as, &config, &m, err);
 }
 
 int kennel_snapshot_restore(const char *store, const char *name, const char *snapshot, const char *as,

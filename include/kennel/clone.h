@@ -81,26 +81,41 @@ KENNEL_PUBLIC int kennel_snapshot_restore(const char *store, const char *name, c
 
 /**
  * enum kennel_clone_flags - how kennel_clone() goes about it
- * @KENNEL_CLONE_SNAPSHOT: share with the origin instead of copying it
+ * @KENNEL_CLONE_SNAPSHOT:       share with the origin instead of copying it
+ * @KENNEL_CLONE_WHOLE:          all that is seen inside becomes a base of its own, which needs nothing else
+ * @KENNEL_CLONE_FRESH_IDENTITY: machine-id, ssh host keys, host name and hardware addresses are new ones; the
+ *                               default where the origin has a base of its own, or boots
+ * @KENNEL_CLONE_SAME_IDENTITY:  they are those of the origin
  */
-enum kennel_clone_flags { KENNEL_CLONE_SNAPSHOT = 1 << 0 };
+enum kennel_clone_flags {
+	KENNEL_CLONE_SNAPSHOT = 1 << 0,
+	KENNEL_CLONE_WHOLE = 1 << 1,
+	KENNEL_CLONE_FRESH_IDENTITY = 1 << 2,
+	KENNEL_CLONE_SAME_IDENTITY = 1 << 3,
+};
 
 /**
  * struct kennel_clone_options - what is cloned, and into what
- * @size:     sizeof of this struct
- * @store:    of the origin; NULL: the user's own
- * @to_store: of the clone; NULL: that of the origin
- * @flags:    enum kennel_clone_flags
- * @tick:     called a few times a second with bytes done and in all; not 0: stop; or NULL
- * @data:     handed to it
+ * @size:         sizeof of this struct
+ * @store:        of the origin; NULL: the user's own
+ * @to_store:     of the clone; NULL: that of the origin
+ * @storage:      on which backing store the clone lies; NULL: what is usual there
+ * @flags:        enum kennel_clone_flags
+ * @tick:         called a few times a second with bytes done and in all; not 0: stop; or NULL
+ * @data:         handed to it
+ * @ret_left_out: with WHOLE: how many files this user could not read or make; or NULL
+ * @ret_no_keys:  not 0 then: ssh host keys are gone, and none could be made instead; or NULL
  * Zeros are the defaults. Since 0.1.
  */
 struct kennel_clone_options {
 	size_t size;
 	const char *store, *to_store;
+	const struct kennel_storage_options *storage;
 	unsigned flags;
 	int (*tick)(void *data, uint64_t done, uint64_t total);
 	void *data;
+	uint64_t *ret_left_out;
+	int *ret_no_keys;
 };
 
 /**
@@ -110,8 +125,10 @@ struct kennel_clone_options {
  * @options:  or NULL for the defaults
  * @err:      error out, owned by the caller, or NULL
  *
+ * An origin that runs stands still meanwhile (kennel_freeze()), so its files are as after a power cut.
  * Return: 0; -KENNEL_E_EXISTS there is one of that name; -KENNEL_E_NOTFOUND no such origin;
- * -KENNEL_E_UNSUPPORTED they can't share; -KENNEL_E_INTERRUPTED; or another negative code. Then there is
+ * -KENNEL_E_UNSUPPORTED they can't share, or it can't stand still; -KENNEL_E_INTERRUPTED; or
+ * another negative code. Then there is
  * nothing new. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_clone(const char *name, const char *new_name,

@@ -205,7 +205,8 @@ int snapshot_retire(const struct container *c, const char *name, char **ret_temp
 
 static bool is_retired(const char *name)
 {
-	return strncmp(name, RETIRED, strlen(RETIRED)) == 0;
+	return strncmp(name, RETIRED, strlen(RETIRED)) == 0 ||
+	       strncmp(name, SNAPSHOT_NEW, strlen(SNAPSHOT_NEW)) == 0;
 }
 
 static int find_retired(const struct container *c, struct strv *ret, struct kennel_error **err)

@@ -15,6 +15,7 @@
 
 #define SNAPSHOT_DIR "snapshots"
 #define SNAPSHOT_TAKEN "taken"
+#define SNAPSHOT_NEW ".new-" /* in front of the name of one that is being made */
 
 struct snapshot {
 	char *name;
@@ -48,7 +49,7 @@ int snapshot_retire(const struct container *c, const char *name, char **ret_temp
 /* The directory of snapshots; made where it is not there. Return: descriptor or a negative code. */
 int snapshots_open_dir(const struct container *c, bool make, struct kennel_error **err) MUST_CHECK;
 
-/* What killed processes left in it: snapshots that were being removed. */
+/* What killed processes left in it: snapshots that were being made or removed. The caller holds its lock. */
 bool snapshots_have_leftovers(const struct container *c);
 int snapshots_sweep(const struct container *c, container_wipe_fn wipe, struct kennel_error **err) MUST_CHECK;
 

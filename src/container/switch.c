@@ -2,6 +2,7 @@
 /* container/switch.c - see switch.h. */
 #include "container/switch.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +13,14 @@
 #include "container/layers.h"
 #include "delta/layout.h"
 #include "delta/manifest.h"
+#include "storage/storage.h"
 #include "sys/sys.h"
 
 #define PREPARED ".next"
 #define DECIDED "next"
 #define OLD_DELTA ".old-delta"
 #define OLD_BASE ".old-base"
+#define OLD_VOLUME ".old-volume"
 #define SMALL 256u
 
 static bool is_there(int dir_fd, const char *name)
@@ -91,7 +94,7 @@ static int read_text(int dir_fd, const char *name, struct buf *ret, size_t max, 
 }
 
 /* What kennel itself put in stays kennel's: it is no part of what others stand on. */
-static int unplant(int layer_fd, int delta_fd, struct kennel_error **err)
+int switch_unplant(int layer_fd, int delta_fd, struct kennel_error **err)
 {
 	_cleanup_manifest_ struct manifest m = { 0 };
 	_cleanup_buf_ struct buf text = { 0 };
@@ -129,7 +132,7 @@ static int freeze(int dir_fd, int layer_fd, struct kennel_error **err)
 
 	if (is_there(layer_fd, "delta"))
 		return 0;
-	int r = delta_fd < 0 ? fail_errno(err, "open the delta") : unplant(layer_fd, delta_fd, err);
+	int r = delta_fd < 0 ? fail_errno(err, "open the delta") : switch_unplant(layer_fd, delta_fd, err);
 	if (r == 0)
 		r = make_first_place(delta_fd, base_fd, err);
 	/* The base first: with the delta in its place this is not done again. */
@@ -171,6 +174,67 @@ static int replace_file(int dir_fd, int next_fd, const char *name, struct kennel
 	return 0;
 }
 
+static int wipe_here(void *data, int dir_fd, const char *shown, struct kennel_error **err)
+{
+	(void)data;
+	return container_wipe(dir_fd, shown, err);
+}
+
+static bool is_of_volume(const char *name)
+{
+	return strncmp(name, "volume", strlen("volume")) == 0;
+}
+
+/* The files of a volume: all that begin like that. */
+static int move_volume(int from_fd, int to_fd, struct kennel_error **err)
+{
+	int own_fd = open_dir(from_fd, ".");
+	_cleanup_closedir_ DIR *d = own_fd < 0 ? NULL : fdopendir(own_fd);
+
+	if (!d)
+		return fail_errno(err, "read the volume's directory");
+	for (const struct dirent *e; (e = readdir(d));)
+		if (is_of_volume(e->d_name) && renameat(from_fd, e->d_name, to_fd, e->d_name) < 0)
+			return fail_errno(err, "move \"%s\"", e->d_name);
+	return 0;
+}
+
+/*
+ * A volume instead of another one. The old one's files are put away whole before the new one's
+ * come, and of each
+ * the file that names it last: so what is there tells how far it got.
+ */
+static int replace_volume(int dir_fd, int next_fd, struct kennel_error **err)
+{
+	if (!is_there(next_fd, STORAGE_FILE) || is_there(next_fd, "delta"))
+		return 0;
+	if (mkdirat(dir_fd, OLD_VOLUME, 0700) < 0 && errno != EEXIST)
+		return fail_errno(err, "make a directory for the old volume");
+	_cleanup_close_ int old_fd = open_dir(dir_fd, OLD_VOLUME);
+	int r = old_fd < 0 ? fail_errno(err, "open the old volume's directory") : 0;
+	if (r == 0 && !is_there(old_fd, STORAGE_FILE)) {
+		r = move_volume(dir_fd, old_fd, err);
+		if (r == 0 && renameat(dir_fd, STORAGE_FILE, old_fd, STORAGE_FILE) < 0)
+			r = fail_errno(err, "put the old volume away");
+	}
+	if (r == 0)
+		r = move_volume(next_fd, dir_fd, err);
+	if (r == 0 && renameat(next_fd, STORAGE_FILE, dir_fd, STORAGE_FILE) < 0)
+		r = fail_errno(err, "put the new volume in its place");
+	return r;
+}
+
+static int clear_volume(int dir_fd, int store_fd, const char *shown, struct kennel_error **err)
+{
+	_cleanup_close_ int old_fd = open_dir(dir_fd, OLD_VOLUME);
+	const struct storage_at at = { .store_fd = store_fd, .dir_fd = old_fd, .shown = shown };
+
+	if (old_fd < 0)
+		return errno == ENOENT ? 0 : fail_errno(err, "open \"%s/" OLD_VOLUME "\"", shown);
+	int r = storage_destroy(&at, err);
+	return r < 0 ? r : clear(dir_fd, OLD_VOLUME, wipe_here, shown, err);
+}
+
 static int publish(int dir_fd, int next_fd, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf name = { 0 };
@@ -191,12 +255,6 @@ static int publish(int dir_fd, int next_fd, struct kennel_error **err)
 	return 0;
 }
 
-static int wipe_here(void *data, int dir_fd, const char *shown, struct kennel_error **err)
-{
-	(void)data;
-	return container_wipe(dir_fd, shown, err);
-}
-
 static int complete(int dir_fd, int next_fd, int store_fd, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf layer = { 0 };
@@ -208,6 +266,8 @@ static int complete(int dir_fd, int next_fd, int store_fd, struct kennel_error *
 		r = replace_dir(dir_fd, next_fd, "delta", OLD_DELTA, err);
 	if (r == 0)
 		r = replace_dir(dir_fd, next_fd, "base", OLD_BASE, err);
+	if (r == 0)
+		r = replace_volume(dir_fd, next_fd, err);
 	if (r == 0)
 		r = publish(dir_fd, next_fd, err);
 	if (r == 0)
@@ -238,6 +298,8 @@ int switch_complete(int dir_fd, int store_fd, const char *shown, struct kennel_e
 		r = clear(dir_fd, OLD_DELTA, wipe_here, shown, err);
 	if (r == 0)
 		r = clear(dir_fd, OLD_BASE, wipe_here, shown, err);
+	if (r == 0)
+		r = clear_volume(dir_fd, store_fd, shown, err);
 	/* Last: as long as it is there, all of this is done again. */
 	if (r == 0)
 		r = clear(dir_fd, DECIDED, wipe_here, shown, err);

@@ -8,6 +8,7 @@
  *     config               where that is another one, too
  *     delta/               takes the place of the delta
  *     base/                takes the place of the base of its own
+ *     storage, volume*     take the place of the volume, which is removed
  *     layer                the id of a layer, whose manifest is there already: the old delta becomes its
  *                          delta, and a base of its own goes along; without it the old ones are removed
  *     snapshot/            gets the name that the file "snapshot-name" has, in snapshots/
@@ -27,6 +28,9 @@
 #define SWITCH_NO_MANIFEST "no-manifest"
 #define SWITCH_SNAPSHOT "snapshot"
 #define SWITCH_SNAPSHOT_NAME "snapshot-name"
+
+/* Takes out of a delta what the manifest in its layer's directory says that kennel put in. */
+int switch_unplant(int layer_fd, int delta_fd, struct kennel_error **err) MUST_CHECK;
 
 /* Begins one. Return: the empty directory to be filled, or a negative code. */
 int switch_begin(const struct container *c, container_wipe_fn wipe, struct kennel_error **err) MUST_CHECK;

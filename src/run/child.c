@@ -330,7 +330,7 @@ static int wrap_lowers(struct child_at *at, const int *fds, unsigned n)
 	return fd;
 }
 
-static int make_overlay(struct child_at *at, unsigned i)
+static int make_overlay(struct child_at *at, unsigned i, int wrapped_fd)
 {
 	const struct child_plan *p = at->p;
 	const struct child_overlay *o = &p->overlays[i];
@@ -341,10 +341,8 @@ static int make_overlay(struct child_at *at, unsigned i)
 
 	for (unsigned k = 0; k < n; k++)
 		lower_fds[k] = fds[k];
-	if (n < o->n_lowers) {
-		lower_fds[n] = wrap_lowers(at, fds + n, o->n_lowers - n);
-		n++;
-	}
+	if (n < o->n_lowers)
+		lower_fds[n++] = wrapped_fd;
 	const struct mount_overlay m = {
 		.lower_fds = lower_fds,
 		.n_lowers = n,
@@ -366,7 +364,7 @@ static int make_overlays(struct child_at *at)
 {
 	const struct child_plan *p = at->p;
 	struct child_shared *s = p->shared;
-	int root_fd = -1;
+	int root_fd = -1, wrapped_fds[CHILD_MAX_FDS];
 
 	if (attach_over(at, s->delta_fd, p->stage) < 0)
 		die(at, CHILD_STEP_DELTA);
@@ -379,6 +377,10 @@ static int make_overlays(struct child_at *at)
 			if (s->lower_fds[o->first_lower + k] >= 0 &&
 			    attach_over(at, s->lower_fds[o->first_lower + k], p->stage) < 0)
 				die(at, CHILD_STEP_STAGE);
+		const unsigned n = s->wrapped_from[i];
+
+		if (n && s->lower_fds[o->first_lower] >= 0)
+			wrapped_fds[i] = wrap_lowers(at, s->lower_fds + o->first_lower + n, o->n_lowers - n);
 	}
 	for (unsigned i = 0; i < p->n_overlays; i++) {
 		const struct child_overlay *o = &p->overlays[i];
@@ -387,7 +389,7 @@ static int make_overlays(struct child_at *at)
 		/* the parent found that this one can't be copied, and said so */
 		if (s->lower_fds[o->first_lower] < 0)
 			continue;
-		int fd = make_overlay(at, i);
+		int fd = make_overlay(at, i, s->wrapped_from[i] ? wrapped_fds[i] : -1);
 		if (i == 0) {
 			if (attach_over(at, fd, p->stage) < 0)
 				die(at, CHILD_STEP_ATTACH);

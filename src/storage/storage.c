@@ -38,6 +38,13 @@ const char *storage_name(const struct storage *s)
 	return s->driver->name;
 }
 
+bool storage_is_plain(const char *name)
+{
+	const struct storage_driver *d = storage_find(name);
+
+	return d && !d->caps;
+}
+
 unsigned storage_caps(const struct storage *s)
 {
 	return s->driver->caps;

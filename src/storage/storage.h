@@ -92,6 +92,8 @@ struct storage {
 #define STORAGE_NAMES "dir overlay btrfs loop lvm nbd zfs"
 
 const char *storage_name(const struct storage *s);
+/* Is that a name of plain directories? */
+bool storage_is_plain(const char *name);
 /* Appends what else there is to say of it for people: ", ext4 of 4096 MiB". */
 void storage_describe(const struct storage *s, struct buf *text);
 unsigned storage_caps(const struct storage *s);
