@@ -88,7 +88,7 @@ class Bench:
             raise BenchError(f"there is no program {kennel}")
         self.kennel = os.path.realpath(self.kennel)
         directory = os.path.realpath(os.path.join(build, "bench"))
-        self.programs = {name: os.path.join(directory, name) for name in ("bare", "spawn", "stamp", "walk")}
+        self.programs = {name: os.path.join(directory, name) for name in ("bare", "spawn", "stamp", "tree", "walk")}
         for name, path in self.programs.items():
             if not os.access(path, os.X_OK):
                 raise BenchError(f"{path} is not built: configure with -Dbench=true, or run script/bench")

@@ -105,7 +105,7 @@ static int json_package(void *data, const struct kennel_package *p)
 }
 
 struct diff_args {
-	const char *store;
+	const char *store, *from;
 	bool stat, content, packages, json, all, exit_code;
 };
 
@@ -160,7 +160,7 @@ static int diff_run(struct cli *cli, const void *p, const struct opt_input *in)
 	const char *store;
 	int r = spec_opt_store(args->store, &b, &store, &o.err);
 	if (r == 0)
-		r = kennel_delta_open_in(store, in->operands[0], &o.delta, &o.err);
+		r = kennel_delta_open_since(store, in->operands[0], args->from, &o.delta, &o.err);
 	int code = r < 0 ? cli_error(cli, o.err) : show(&o, args, below);
 	kennel_delta_free(o.delta);
 	error_clear(&o.err);
@@ -179,6 +179,7 @@ static const struct opt diff_opts[] = {
 	{ 'a', "all", NULL, OPT_FLAG, ARG(all), "everything in a deleted directory, not only the directory",
 	  NULL },
 	{ 0, "json", NULL, OPT_FLAG, ARG(json), "an array of objects, for programs", NULL },
+	{ 0, "from", "SNAP", OPT_STRING, ARG(from), "only what was changed since this snapshot of it", NULL },
 	{ 'P', "path", "DIR", OPT_STRING, ARG(store), "the store that the container is in", OPT_WORDS_PATH },
 	{ 0, "exit-code", NULL, OPT_FLAG, ARG(exit_code), "exit with 1 where something was changed", NULL },
 	OPT_HELP_ROW,

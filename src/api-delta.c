@@ -18,6 +18,7 @@
 #include "conf/name.h"
 #include "container/changes.h"
 #include "container/container.h"
+#include "container/snapshot.h"
 #include "delta/diff.h"
 #include "path/path.h"
 #include "run/errand.h"
@@ -60,6 +61,7 @@ int delta_open_monitors_fd(const struct copy_sandbox *sb, const char *number, in
 /* What a person named, and in which store, or NULL. */
 struct wanted {
 	const char *store, *what;
+	const char *since; /* a snapshot of it, or NULL */
 };
 
 int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, struct kennel_error **err)
@@ -74,8 +76,9 @@ int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, str
 	return errand_namespace_of(&m->ids, ret_fd, err);
 }
 
-int delta_open_held(struct container *c, struct manifest *m, int delta_fd, int ns_fd, struct delta_tree **ret,
-		    struct kennel_error **err)
+/* n_base: so many of its layers count as the base. */
+static int open_held(struct container *c, struct manifest *m, size_t n_base, int delta_fd, int ns_fd,
+		     struct delta_tree **ret, struct kennel_error **err)
 {
 	struct delta_layers layers = { 0 };
 	void *held = NULL;
@@ -87,6 +90,7 @@ int delta_open_held(struct container *c, struct manifest *m, int delta_fd, int n
 		close_fd(delta_fd);
 		return r;
 	}
+	layers.n_base = n_base;
 	r = delta_tree_open_over(m, delta_fd, &layers, ns_fd, NULL, ret, err);
 	if (r == 0)
 		r = container_take_data(c, &held, err);
@@ -95,6 +99,41 @@ int delta_open_held(struct container *c, struct manifest *m, int delta_fd, int n
 		(*ret)->let_go = container_let_go;
 	}
 	return r;
+}
+
+int delta_open_held(struct container *c, struct manifest *m, int delta_fd, int ns_fd, struct delta_tree **ret,
+		    struct kennel_error **err)
+{
+	return open_held(c, m, 0, delta_fd, ns_fd, ret, err);
+}
+
+/* Which of its layers it had when a snapshot was taken. Return: how many, or a negative code. */
+static int count_since(const struct container *c, const struct manifest *m, const char *snapshot,
+		       struct kennel_error **err)
+{
+	_cleanup_container_ struct container snap = CONTAINER_NONE;
+	_cleanup_manifest_ struct manifest then = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	struct stat st;
+	bool stands = true;
+
+	int r = snapshot_open(c, snapshot, &snap, err);
+	if (r == 0)
+		r = container_read(&snap, CONTAINER_MANIFEST, &text, err);
+	if (r > 0)
+		r = manifest_parse(buf_str(&text), &then, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < then.below.n; i++)
+		stands = stands && i < m->below.n && strcmp(then.below.items[i], m->below.items[i]) == 0;
+	if (stands && fstatat(snap.dir_fd, "delta", &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    fstatat(snap.dir_fd, STORAGE_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return (int)then.below.n;
+	return hint(err,
+		    fail(err, KENNEL_E_UNSUPPORTED,
+			 "\"%s\" does not stand on its snapshot \"%s\": what changed since can't be told",
+			 c->name, snapshot),
+		    "make containers of both (kennel restore --as) and compare what these changed");
 }
 
 /* A store that a person names may be another user's, where root asks. Return: 1, 0 not there, or a code. */
@@ -130,10 +169,11 @@ static int open_container(const struct wanted *w, const struct store *store, str
 		r = container_find_base(&c, &m, err);
 	if (r == 0)
 		r = delta_open_namespace(&m, store->owner, &ns_fd, err);
-	int fd = r < 0 ? r : container_open_delta(&c, err);
+	int n_base = r == 0 && w->since ? count_since(&c, &m, w->since, err) : r;
+	int fd = n_base < 0 ? n_base : container_open_delta(&c, err);
 	if (fd < 0)
 		return fd;
-	r = delta_open_held(&c, &m, fd, ns_fd, ret, err);
+	r = open_held(&c, &m, (size_t)n_base, fd, ns_fd, ret, err);
 	return r < 0 ? r : 1;
 }
 
@@ -278,17 +318,21 @@ static int (*const openers[])(const struct wanted *w, struct delta_tree **ret, s
 	open_running,
 };
 
-int kennel_delta_open_in(const char *store, const char *what, struct kennel_delta **ret,
-			 struct kennel_error **err)
+int kennel_delta_open_since(const char *store, const char *what, const char *snapshot,
+			    struct kennel_delta **ret, struct kennel_error **err)
 {
 	_cleanup_free_ struct kennel_delta *d = calloc(1, sizeof(*d));
-	const struct wanted w = { store, what };
+	const struct wanted w = { store, what, snapshot };
 	int r = 0;
 
 	if (!d)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	for (size_t i = 0; i < ARRAY_SIZE(openers) && r == 0; i++)
+	/* only a container of a store has snapshots */
+	for (size_t i = 0; i < (snapshot ? 1 : ARRAY_SIZE(openers)) && r == 0; i++)
 		r = openers[i](&w, &d->tree, err);
+	if (r == 0 && snapshot)
+		return hint(err, fail(err, KENNEL_E_NOTFOUND, "there is no container \"%s\"", what),
+			    "snapshots are those of a container in a store");
 	if (r == 0)
 		return hint(err,
 			    fail(err, KENNEL_E_NOTFOUND,
@@ -298,6 +342,12 @@ int kennel_delta_open_in(const char *store, const char *what, struct kennel_delt
 		return r;
 	*ret = take_ptr(&d);
 	return 0;
+}
+
+int kennel_delta_open_in(const char *store, const char *what, struct kennel_delta **ret,
+			 struct kennel_error **err)
+{
+	return kennel_delta_open_since(store, what, NULL, ret, err);
 }
 
 int kennel_delta_open(const char *what, struct kennel_delta **ret, struct kennel_error **err)

@@ -102,6 +102,21 @@ KENNEL_PUBLIC int kennel_delta_open_in(const char *store, const char *what, stru
 				       struct kennel_error **err);
 
 /**
+ * kennel_delta_open_since() - what a container changed since a snapshot of it was taken
+ * @store:    as for kennel_delta_open_in()
+ * @what:     name of a container in it
+ * @snapshot: name of a snapshot; NULL: the same as kennel_delta_open_in()
+ * @ret:      the changes, the caller's
+ * @err:      error out, owned by the caller, or NULL
+ *
+ * "Before" is what it was then.
+ * Return: 0, -KENNEL_E_NOTFOUND, -KENNEL_E_UNSUPPORTED it does not stand on that snapshot, or another
+ * negative code. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_delta_open_since(const char *store, const char *what, const char *snapshot,
+					  struct kennel_delta **ret, struct kennel_error **err);
+
+/**
  * kennel_delta_free() - end it
  * @delta: what kennel_delta_open() gave; NULL is fine
  *

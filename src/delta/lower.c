@@ -18,12 +18,25 @@ struct lower_job {
 	int flags;
 	struct stat *st;
 	struct strv *names;
+	size_t tree;
 };
 
+/* As who that looks at all trees; see call_for(). */
 static int call(const struct lower *l, delta_reader_fn fn, struct lower_job *j, struct kennel_error **err)
 {
 	j->l = (struct lower *)l;
 	return delta_reader_call(l->tree->base_inside ? l->tree->reader : NULL, fn, j, err);
+}
+
+/* As who looks at this tree: frozen layers in front of the base are the inside's in any case. */
+static int call_for(const struct lower *l, size_t tree, delta_reader_fn fn, struct lower_job *j,
+		    struct kennel_error **err)
+{
+	bool switches = tree < l->n_layers && !l->tree->base_inside;
+
+	j->l = (struct lower *)l;
+	j->tree = tree;
+	return switches ? delta_reader_call(l->tree->reader, fn, j, err) : fn(j, err);
 }
 
 static int begin(void *data, struct kennel_error **err)
@@ -35,8 +48,11 @@ static int begin(void *data, struct kennel_error **err)
 	l->trees = calloc(from->n + 1, sizeof(*l->trees));
 	if (!l->trees)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	l->n_layers = from->n_layers;
 	for (size_t i = 0; i < from->n; i++) {
-		int fd = openat(from->fds[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		/* those of layers were opened by who may */
+		int fd = i < from->n_layers ? fcntl(from->fds[i], F_DUPFD_CLOEXEC, 3) :
+					      openat(from->fds[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd < 0)
 			return fail_errno(err, "open \"%s\" of the base",
@@ -111,10 +127,14 @@ static void show_owner(const struct delta_tree *t, struct stat *st)
 		st->st_gid = nobody;
 }
 
-/* In one tree. Return: 1, 0 nothing, or a negative code. */
-static int look_in(const struct lower *l, size_t tree, const char *name, struct stat *ret,
-		   struct kennel_error **err)
+static int look_in_job(void *data, struct kennel_error **err)
 {
+	const struct lower_job *j = data;
+	const struct lower *l = j->l;
+	const char *name = j->name;
+	size_t tree = j->tree;
+	struct stat *ret = j->st;
+
 	if (is_absent(l, tree, name)) {
 		*ret = (struct stat){ .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
 		return 1;
@@ -126,6 +146,13 @@ static int look_in(const struct lower *l, size_t tree, const char *name, struct 
 	return errno == ENOENT || errno == EACCES ? 0 : fail_errno(err, "look at \"%s\" of the base", name);
 }
 
+/* In one tree. Return: 1, 0 nothing, or a negative code. */
+static int look_in(const struct lower *l, size_t tree, const char *name, struct stat *ret,
+		   struct kennel_error **err)
+{
+	return call_for(l, tree, look_in_job, &(struct lower_job){ .name = name, .st = ret }, err);
+}
+
 static int look(const struct lower *l, const char *name, struct stat *ret, struct kennel_error **err)
 {
 	for (size_t i = 0; i < l->n; i++) {
@@ -135,7 +162,8 @@ static int look(const struct lower *l, const char *name, struct stat *ret, struc
 			return r;
 		if (r == 0)
 			continue;
-		show_owner(l->tree, ret);
+		if (i >= l->n_layers)
+			show_owner(l->tree, ret);
 		return !is_whiteout(ret);
 	}
 	return 0;
@@ -153,6 +181,13 @@ int lower_look(const struct lower *l, const char *name, struct stat *ret, struct
 	return call(l, look_job, &(struct lower_job){ .name = name, .st = ret }, err);
 }
 
+static int open_in_job(void *data, struct kennel_error **err)
+{
+	const struct lower_job *j = data;
+
+	return openat(dirs_fd(&j->l->trees[j->tree]), j->name, j->flags);
+}
+
 static int open_job(void *data, struct kennel_error **err)
 {
 	const struct lower_job *j = data;
@@ -161,9 +196,9 @@ static int open_job(void *data, struct kennel_error **err)
 	int flags = j->flags;
 
 	for (size_t i = 0; i < l->n; i++) {
-		int fd = has_current(l, i) ? openat(dirs_fd(&l->trees[i]), name,
-						    flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) :
-					     -1;
+		struct lower_job one = { .name = name,
+					 .flags = flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+		int fd = has_current(l, i) ? call_for(l, i, open_in_job, &one, err) : -1;
 
 		if (fd >= 0 || (has_current(l, i) && errno != ENOENT))
 			return fd;
@@ -199,6 +234,13 @@ static bool is_opaque(const struct lower *l, int fd)
 	       value == 'y';
 }
 
+static int enter_in_job(void *data, struct kennel_error **err)
+{
+	const struct lower_job *j = data;
+
+	return dirs_open(&j->l->trees[j->tree], j->name);
+}
+
 /*
  * Into every tree that has it, down to one where it is something else, or says that it hides what is below.
  */
@@ -216,7 +258,8 @@ static int enter_trees(struct lower *l, const char *name, struct kennel_error **
 			continue;
 		if (!S_ISDIR(st.st_mode))
 			return 0;
-		int fd = dirs_open(&l->trees[i], name);
+		struct lower_job one = { .name = name };
+		int fd = call_for(l, i, enter_in_job, &one, err);
 		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES))
 			continue;
 		if (fd < 0)
@@ -244,13 +287,20 @@ int lower_enter(struct lower *l, const char *name, bool hidden, struct kennel_er
 	return r;
 }
 
+static int leave_in_job(void *data, struct kennel_error **err)
+{
+	const struct lower_job *j = data;
+
+	return dirs_leave(&j->l->trees[j->tree]); /* not found again: lower_look() says so */
+}
+
 static int leave_job(void *data, struct kennel_error **err)
 {
 	struct lower *l = ((struct lower_job *)data)->l;
 
 	for (size_t i = 0; i < l->n; i++)
 		if (has_current(l, i))
-			(void)!dirs_leave(&l->trees[i]); /* not found again: lower_look() says so */
+			(void)!call_for(l, i, leave_in_job, &(struct lower_job){ 0 }, NULL);
 	return 0;
 }
 
@@ -260,9 +310,11 @@ void lower_leave(struct lower *l)
 	l->depth--;
 }
 
-static int list_tree(const struct lower *l, size_t tree, struct strv *ret, struct kennel_error **err)
+static int list_tree(void *data, struct kennel_error **err)
 {
-	int fd = openat(dirs_fd(&l->trees[tree]), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct lower_job *j = data;
+	struct strv *ret = j->names;
+	int fd = openat(dirs_fd(&j->l->trees[j->tree]), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!d) {
@@ -321,7 +373,7 @@ static int list_job(void *data, struct kennel_error **err)
 
 	for (size_t i = 0; i < l->n && r == 0; i++)
 		if (has_current(l, i))
-			r = list_tree(l, i, &v, err);
+			r = call_for(l, i, list_tree, &(struct lower_job){ .names = &v }, err);
 	if (r == 0 && v.n) {
 		qsort(v.items, v.n, sizeof(*v.items), compare_names);
 		r = keep_merged(l, &v, err);

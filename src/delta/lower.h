@@ -17,6 +17,7 @@ struct lower {
 	unsigned mount;
 	struct dirs *trees; /* those of delta_lower; each as deep as it has the current directory */
 	size_t n;
+	size_t n_layers; /* the first ones belong to the ids inside */
 	size_t depth; /* of the current directory, below the mount's root */
 };
 

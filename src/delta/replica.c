@@ -28,8 +28,8 @@
 
 #define THREADS_MAX 4
 #define QUEUE_MAX 32
-#define JOB_FILES 32
-#define JOB_BYTES (4u << 20)
+#define JOB_FILES 256 /* two threads in one directory stand in each other's way */
+#define JOB_BYTES (8u << 20)
 #define OPEN_JOBS_MAX 64 /* in directories above the current one: each has two descriptors */
 #define XATTR_NAMES 65536u /* XATTR_LIST_MAX and XATTR_SIZE_MAX of linux/limits.h */
 #define STEP_NS 100000000
@@ -180,8 +180,8 @@ static int copy_regular(struct hand *h, int from_fd, const char *name, int to_fd
 		return fail_errno(err, "look at \"%s\"", name);
 	if (!S_ISREG(st.st_mode))
 		return 0;
-	_cleanup_close_ int out_fd =
-		openat(to_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int out_fd = openat(to_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+					    (st.st_mode & 0777) | 0600);
 	if (out_fd < 0)
 		return fail_errno(err, "make a copy of \"%s\"", name);
 	int r = content_copy(&h->content, in_fd, &st, out_fd, name, err);

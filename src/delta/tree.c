@@ -91,15 +91,40 @@ static int open_base(struct delta_tree *t, struct delta_lower *l, struct kennel_
 	return r < 0 ? wrap(err, r, "open a layer of this machine's root") : 0;
 }
 
+struct base_layers {
+	struct delta_tree *tree;
+	size_t mount;
+};
+
+/* Frozen layers that count as the base; called by the reader. */
+static int open_base_layers(void *data, struct kennel_error **err)
+{
+	const struct base_layers *b = data;
+	const struct delta_layers *layers = &b->tree->layers;
+	struct delta_lower *l = &b->tree->lowers[b->mount];
+	_cleanup_free_ struct delta_source *s = calloc(layers->n_base + 1, sizeof(*s));
+
+	if (!s)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < layers->n_base; i++)
+		s[i] = (struct delta_source){ .delta_fd = layers->items[i].delta_fd,
+					      .manifest = &layers->items[i].manifest };
+	int n = delta_stack_open(s, layers->n_base, &b->tree->manifest, b->mount, l->fds, NULL, err);
+	l->n = l->n_layers = (size_t)MAX(n, 0);
+	return MIN(n, 0);
+}
+
 static int open_lower(struct delta_tree *t, size_t i, struct kennel_error **err)
 {
 	const struct manifest *m = &t->manifest;
 	struct delta_lower *l = &t->lowers[i];
-	int r = 0;
 
-	l->fds = calloc(1 + m->layers.n + m->root_layers.n, sizeof(*l->fds));
+	l->fds = calloc(1 + m->layers.n + m->root_layers.n + t->layers.n_base, sizeof(*l->fds));
 	if (!l->fds)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = t->layers.n_base ?
+			delta_reader_call(t->reader, open_base_layers, &(struct base_layers){ t, i }, err) :
+			0;
 	for (size_t k = i == 0 ? m->layers.n : 0; k > 0 && r == 0; k--)
 		r = add_lower(l, open_layer(t, m->layers.items[k - 1], err));
 	if (r < 0)
@@ -167,16 +192,17 @@ void delta_layers_done(struct delta_layers *l)
 	*l = (struct delta_layers){ 0 };
 }
 
-/* Layers and, on top, the delta; the caller's. */
+/* Layers that are no part of the base and, on top, the delta; the caller's. */
 static struct delta_source *sources_of(const struct delta_tree *t)
 {
 	struct delta_source *s = calloc(t->layers.n + 1, sizeof(*s));
+	const struct delta_layer *from = t->layers.items + t->layers.n_base;
+	size_t n = t->layers.n - t->layers.n_base;
 
-	for (size_t i = 0; s && i < t->layers.n; i++)
-		s[i] = (struct delta_source){ .delta_fd = t->layers.items[i].delta_fd,
-					      .manifest = &t->layers.items[i].manifest };
+	for (size_t i = 0; s && i < n; i++)
+		s[i] = (struct delta_source){ .delta_fd = from[i].delta_fd, .manifest = &from[i].manifest };
 	if (s)
-		s[t->layers.n] = (struct delta_source){
+		s[n] = (struct delta_source){
 			.delta_fd = t->root_fd,
 			.manifest = t->layers.n ? &t->own : &t->manifest,
 		};
@@ -191,7 +217,7 @@ static int join_manifests(struct delta_tree *t, struct kennel_error **err)
 	t->own = t->manifest;
 	t->manifest = (struct manifest){ 0 };
 	_cleanup_free_ struct delta_source *s = sources_of(t);
-	return s ? delta_stack_manifest(s, t->layers.n + 1, &t->manifest, err) :
+	return s ? delta_stack_manifest(s, t->layers.n - t->layers.n_base + 1, &t->manifest, err) :
 		   fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 
@@ -202,7 +228,7 @@ int delta_tree_open_uppers(const struct delta_tree *t, unsigned mount, int **ret
 
 	if (!s || !fds)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	int n = delta_stack_open(s, t->layers.n + 1, &t->manifest, mount, fds, NULL, err);
+	int n = delta_stack_open(s, t->layers.n - t->layers.n_base + 1, &t->manifest, mount, fds, NULL, err);
 	if (n >= 0)
 		*ret = take_ptr(&fds);
 	return n;
@@ -239,11 +265,11 @@ int delta_tree_open_over(struct manifest *manifest, int root_fd, struct delta_la
 	t->lowers = calloc(t->manifest.n_mounts, sizeof(*t->lowers));
 	if (!t->lowers)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	for (size_t i = 0; i < t->manifest.n_mounts && r == 0; i++)
-		r = open_lower(t, i, err);
 	if (r == 0 && user_ns_fd >= 0)
 		r = shift ? use_own_rights(t, user_ns_fd, shift, err) :
 			    delta_reader_new(user_ns_fd, &t->reader, err);
+	for (size_t i = 0; i < t->manifest.n_mounts && r == 0; i++)
+		r = open_lower(t, i, err);
 	t->id_count = user_ns_fd >= 0 ? IDMAP_DEFAULT_COUNT : 0;
 	if (t->manifest.view) {
 		t->own_uid = t->manifest.shifted ? t->manifest.ids.uid : geteuid();
@@ -345,7 +371,8 @@ int delta_tree_xattrs_before(const struct delta_tree *t, int fd, struct delta_xa
 {
 	struct before b = { t, fd, ret };
 
-	return delta_reader_call(t->base_inside ? t->reader : NULL, xattrs_before, &b, err);
+	return delta_reader_call(t->base_inside || t->layers.n_base ? t->reader : NULL, xattrs_before, &b,
+				 err);
 }
 
 bool delta_tree_xattrs_any(const struct delta_tree *t, int dir_fd, const char *name)

@@ -15,6 +15,7 @@
 struct delta_lower { /* of one mount: directories, the uppermost first */
 	int *fds;
 	size_t n; /* 0: the base does not have this mount any more */
+	size_t n_layers; /* the first ones are frozen layers, which belong to the ids inside */
 };
 
 struct delta_layer { /* frozen changes below a delta */
@@ -25,6 +26,7 @@ struct delta_layer { /* frozen changes below a delta */
 struct delta_layers { /* the lowest first */
 	struct delta_layer *items;
 	size_t n;
+	size_t n_base; /* that many count as the base: what they changed is not told */
 };
 
 /* Appends one; takes both, also on failure. */

@@ -712,6 +712,7 @@ static void test_kennel_delta_open_unknown_is_not_found(void **state)
 	assert_int_equal(kennel_delta_open("ffffffff", &d, &err), -KENNEL_E_NOTFOUND);
 	assert_non_null(strstr(kennel_error_message(err), "no container, no running sandbox and no file"));
 	err = kennel_error_free(err);
+	assert_int_equal(kennel_delta_open_since(NULL, "no-such-box", "then", &d, NULL), -KENNEL_E_NOTFOUND);
 	assert_int_equal(kennel_delta_open_in("/nonexistent/store", "box", &d, &err), -KENNEL_E_NOTFOUND);
 	assert_non_null(strstr(kennel_error_message(err), "/nonexistent/store"));
 	assert_null(kennel_delta_free(d));
