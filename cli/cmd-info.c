@@ -14,6 +14,7 @@
 #include "cli/cmd.h"
 #include "cli/facts.h"
 #include "cli/json.h"
+#include "cli/list-tree.h"
 #include "cli/spec-opt.h"
 
 #define LABEL_WIDTH 12
@@ -269,6 +270,12 @@ static void add_container(struct buf *b, const struct facts *f)
 	add_label(b, "place", fact_text(list, 0, "path"));
 	if (kennel_list_value(list, 0, "store-text"))
 		add_label(b, "store", kennel_list_value(list, 0, "store-text"));
+	if (kennel_list_value(list, 0, "origin"))
+		add_label(b, "clone of", kennel_list_value(list, 0, "origin"));
+	for (size_t n = 0; (line = kennel_list_detail(list, 0, "snapshot", n)); n++) {
+		text_pad(b, n ? "" : "snapshots", LABEL_WIDTH);
+		snapshot_line(b, line);
+	}
 	add_time(b, list, "last used", "used");
 	if (kennel_list_value(list, 0, "status"))
 		add_label(b, "last exit", fact_text(list, 0, "status"));
