@@ -13,7 +13,7 @@ setup() {
 	kennel_setup
 	S=$T/store
 	# Each of them is looked at by half a dozen sandboxes.
-	: "${KENNEL_TEST_POINTS:=6}"
+	: "${KENNEL_TEST_POINTS:=4}"
 	SCENE=(S)
 	SCENE_END=empty
 	T_BASE=$T/base
@@ -110,6 +110,10 @@ removed_or_not() {
 	kill_points scene cloned_or_not "$KENNEL" clone -s -P "$S" box new
 }
 
+@test "snapshot kill: a full copy" {
+	kill_points scene cloned_or_not "$KENNEL" clone -P "$S" box new
+}
+
 @test "snapshot kill: going back" {
 	kill_points scene restored_or_not "$KENNEL" restore -P "$S" box snap0
 }
@@ -122,6 +126,7 @@ removed_or_not() {
 	need_root "an ordinary user's is no other way"
 	fail_points "ENOSPC EIO" scene taken_and_said "$KENNEL" snapshot -P "$S" box
 	fail_points "ENOSPC EIO" scene cloned_and_said "$KENNEL" clone -s -P "$S" box new
+	POINT_FOLLOW=yes fail_points "ENOSPC EIO" scene cloned_and_said "$KENNEL" clone -P "$S" box new
 	fail_points "ENOSPC EIO" scene restored_and_said "$KENNEL" restore -P "$S" box snap0
 }
 
