@@ -148,13 +148,43 @@ static int take_whole(const struct storage_keys *k, struct kennel_error **err)
 	return run("name the copy", (const char *const[]){ "lvrename", "-qq", whole, name, NULL }, err);
 }
 
-static int activate(struct storage *s, const char *suffix, struct kennel_error **err)
+static int find_origin(const struct storage_keys *k, struct buf *ret, struct kennel_error **err)
 {
 	char name[400];
 
-	full_name(&s->keys, suffix, name, sizeof(name));
-	return run("activate the volume", (const char *const[]){ "lvchange", "-qq", "-ay", "-K", name, NULL },
-		   err);
+	full_name(k, "", name, sizeof(name));
+	return ask((const char *const[]){ "lvs", "--noheadings", "-o", "origin", name, NULL }, ret, err);
+}
+
+static bool is_blank(const char *s)
+{
+	return s[strspn(s, " \t\n")] == '\0';
+}
+
+/* A classic snapshot comes and goes with its origin, and can't by itself. */
+static int change(const struct storage_keys *k, const char *suffix, const char *how,
+		  struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf origin = { 0 };
+	char name[400], *word;
+
+	full_name(k, suffix, name, sizeof(name));
+	int r = is_thin(k) || *suffix ? 0 : find_origin(k, &origin, err);
+	word = r == 0 && origin.len ? origin.data + strspn(origin.data, " \t\n") : NULL;
+	if (word)
+		word[strcspn(word, " \t\n")] = '\0';
+	if (word && *word)
+		snprintf(name, sizeof(name), "%s/%s", k->vg, word);
+	return r < 0 ? r :
+		       run("change the volume",
+			   (const char *const[]){ "lvchange", "-qq", how, "-K", name, NULL }, err);
+}
+
+static int activate(struct storage *s, const char *suffix, struct kennel_error **err)
+{
+	int r = change(&s->keys, suffix, "-ay", err);
+
+	return r < 0 ? wrap(err, r, "activate the volume") : 0;
 }
 
 static int attach(struct storage *s, struct kennel_error **err)
@@ -172,13 +202,15 @@ static int attach(struct storage *s, struct kennel_error **err)
 	return r;
 }
 
+/* Where others of its family are in use, the last of them takes all along. */
 static bool detach(struct storage *s)
 {
-	char name[400];
+	_cleanup_close_ int fd = open(s->device, O_RDONLY | O_EXCL | O_CLOEXEC);
 
-	full_name(&s->keys, "", name, sizeof(name));
-	return run("deactivate the volume", (const char *const[]){ "lvchange", "-qq", "-an", name, NULL },
-		   NULL) == 0;
+	if (fd < 0 && errno == EBUSY)
+		return false;
+	replace_fd(&fd, -EBADF);
+	return change(&s->keys, "", "-an", NULL) == 0 || !is_thin(&s->keys);
 }
 
 static int make(const struct storage_keys *k, const char *suffix, struct kennel_error **err)
@@ -208,19 +240,6 @@ static int create(struct storage *s, struct kennel_error **err)
 	if (r == 0)
 		r = storage_mount_volume(s, fd, err);
 	return r < 0 ? r : storage_make_dir(s->data_fd, "delta", err);
-}
-
-static int find_origin(const struct storage_keys *k, struct buf *ret, struct kennel_error **err)
-{
-	char name[400];
-
-	full_name(k, "", name, sizeof(name));
-	return ask((const char *const[]){ "lvs", "--noheadings", "-o", "origin", name, NULL }, ret, err);
-}
-
-static bool is_blank(const char *s)
-{
-	return s[strspn(s, " \t\n")] == '\0';
 }
 
 static int renumber(struct storage *to, struct kennel_error **err)
@@ -258,8 +277,8 @@ static int snapshot(const struct storage *from, struct storage *to, const struct
 	r = run("make a snapshot of the volume", is_thin(&from->keys) ? thin : classic, err);
 	if (r == 0)
 		r = renumber(to, err);
-	if (r == 0 && to->hold_fd < 0) /* lvcreate activates it */
-		(void)!detach(to);
+	if (r == 0 && to->hold_fd < 0 && is_thin(&to->keys)) /* lvcreate activates it */
+		(void)!change(&to->keys, "", "-an", NULL);
 	return r;
 }
 

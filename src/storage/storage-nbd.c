@@ -28,6 +28,7 @@
 
 #define DIRECTORY ".nbd"
 #define SUFFIX ".qcow2"
+#define SOCKET ".sock"
 #define FROZEN "f-"
 #define NAME_SIZE 64
 #define DEVICES 64
@@ -113,12 +114,14 @@ static int attach(struct storage *s, struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd =
 		openat(s->store_fd, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char name[NAME_SIZE], path[NAME_SIZE + 4], connect[96];
+	char name[NAME_SIZE], path[NAME_SIZE + 4], connect[96], socket[64];
 
 	if (dir_fd < 0)
 		return fail_errno(err, "open \"" DIRECTORY "\" of the store");
 	image_name(&s->keys, name);
 	snprintf(path, sizeof(path), "./%s", name);
+	/* with which it is connected to itself; its usual place is not everywhere */
+	snprintf(socket, sizeof(socket), "--socket=./%s" SOCKET, s->keys.volume);
 	for (unsigned i = 0; i < DEVICES; i++) {
 		snprintf(s->device, sizeof(s->device), "/dev/nbd%u", i);
 		if (access(s->device, F_OK) < 0)
@@ -126,15 +129,27 @@ static int attach(struct storage *s, struct kennel_error **err)
 		if (is_served(s->device))
 			continue;
 		snprintf(connect, sizeof(connect), "--connect=%s", s->device);
-		const char *const args[] = { "--format=qcow2", "--discard=unmap", connect, path, NULL };
+		const char *const args[] = {
+			"--format=qcow2", "--discard=unmap", connect, socket, path, NULL
+		};
 		error_clear(err);
 		if (run("qemu-nbd", dir_fd, "serve the image", args, err) == 0)
 			return 0;
+		if (!is_served(s->device)) /* it is not that another program was faster */
+			break;
 	}
 	s->device[0] = '\0';
 	return err && *err ? -kennel_error_code(*err) :
 			     hint(err, fail(err, KENNEL_E_BUSY, "all network block devices are in use"),
 				  "modprobe -r nbd; modprobe nbd nbds_max=64");
+}
+
+static void remove_socket(const struct storage *s)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), DIRECTORY "/%s" SOCKET, s->keys.volume);
+	(void)!unlinkat(s->store_fd, path, 0);
 }
 
 static bool is_mounted(const char *device)
@@ -149,7 +164,10 @@ static bool detach(struct storage *s)
 {
 	const char *const args[] = { "--disconnect", s->device, NULL };
 
-	return !is_mounted(s->device) && run("qemu-nbd", 0, "let go of the image", args, NULL) == 0;
+	if (is_mounted(s->device) || run("qemu-nbd", 0, "let go of the image", args, NULL) < 0)
+		return false;
+	remove_socket(s);
+	return true;
 }
 
 static int create(struct storage *s, struct kennel_error **err)
@@ -261,6 +279,7 @@ static int destroy(const struct storage *s, struct kennel_error **err)
 	if (dir_fd < 0)
 		return dir_fd;
 	image_name(&s->keys, name);
+	remove_socket(s); /* of one that was killed */
 	r = remove_chain(dir_fd, name, err);
 	(void)!unlinkat(s->store_fd, DIRECTORY, AT_REMOVEDIR); /* where it was the last one */
 	return r;
