@@ -114,14 +114,14 @@ static int attach(struct storage *s, struct kennel_error **err)
 {
 	_cleanup_close_ int dir_fd =
 		openat(s->store_fd, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char name[NAME_SIZE], path[NAME_SIZE + 4], connect[96], socket[64];
+	char name[NAME_SIZE], path[NAME_SIZE + 4], connect[96], socket[96];
 
 	if (dir_fd < 0)
 		return fail_errno(err, "open \"" DIRECTORY "\" of the store");
 	image_name(&s->keys, name);
 	snprintf(path, sizeof(path), "./%s", name);
 	/* with which it is connected to itself; its usual place is not everywhere */
-	snprintf(socket, sizeof(socket), "--socket=./%s" SOCKET, s->keys.volume);
+	snprintf(socket, sizeof(socket), "--socket=/proc/self/cwd/%s" SOCKET, s->keys.volume);
 	for (unsigned i = 0; i < DEVICES; i++) {
 		snprintf(s->device, sizeof(s->device), "/dev/nbd%u", i);
 		if (access(s->device, F_OK) < 0)
