@@ -88,7 +88,7 @@ int duplicate_identity(const struct duplicate_identity *d, bool *ret_no_keys, st
 		return fail_errno(err, "make a directory for keys");
 	_cleanup_close_ int scratch_fd =
 		openat(d->dir_fd, scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	const struct identity i = {
+	struct identity i = {
 		.delta_fd = d->delta_fd,
 		.layer_fds = layers,
 		.n_layers = (unsigned)n,
@@ -97,6 +97,10 @@ int duplicate_identity(const struct duplicate_identity *d, bool *ret_no_keys, st
 		.scratch_fd = scratch_fd,
 		.hostname = d->hostname,
 	};
+
+	/* What kennel put there at the last start, it puts there with the new name at the next one. */
+	if (manifest_plants_find(&d->manifest->planted, 0, "etc/hostname"))
+		i.hostname = NULL;
 	int r = identity_renew(&i, ret_no_keys, err);
 	(void)!path_remove_tree(d->dir_fd, scratch, NULL); /* it goes with the new container, if that fails */
 	return r;

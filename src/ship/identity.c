@@ -28,6 +28,7 @@ struct replacement {
 	char *rel;
 	char *text;
 	size_t size;
+	bool written; /* only where the changes have it: what the base has, kennel hides at each start */
 };
 
 struct renewal {
@@ -114,6 +115,15 @@ static bool look(const struct renewal *r, const char *rel, struct stat *ret)
 	return fd >= 0 && fstat(fd, ret) == 0 && S_ISREG(ret->st_mode);
 }
 
+/* Is it in the changes, rather than in the base? */
+static bool was_written(const struct renewal *r, const char *rel)
+{
+	const unsigned n = r->n_trees - (r->i->base_fd >= 0);
+	_cleanup_close_ int fd = delta_stack_pin(r->trees, n, opaque_of(r), rel, O_PATH | O_NOFOLLOW);
+
+	return fd >= 0;
+}
+
 /* A file of the upper, made with all directories that lead to it, in place of what it has. */
 static int put(const struct renewal *r, const struct replacement *p, const struct stat *like,
 	       struct kennel_error **err)
@@ -166,7 +176,8 @@ static int put_all(void *data, struct ship_progress *progress, struct buf *out, 
 	for (size_t k = 0; k < r->n && result == 0; k++) {
 		struct stat st;
 
-		if (look(r, r->items[k].rel, &st))
+		if (look(r, r->items[k].rel, &st) &&
+		    (!r->items[k].written || was_written(r, r->items[k].rel)))
 			result = put(r, &r->items[k], &st, err);
 	}
 	if (result == 0 && syncfs(r->trees[0]) < 0)
@@ -234,7 +245,10 @@ static int add_hostname(struct renewal *r, struct kennel_error **err)
 	char text[80];
 	int n = snprintf(text, sizeof(text), "%s\n", r->i->hostname);
 
-	return n < (int)sizeof(text) ? add(r, "etc/hostname", text, (size_t)n, err) : 0;
+	int result = n < (int)sizeof(text) ? add(r, "etc/hostname", text, (size_t)n, err) : 0;
+	if (r->n && strcmp(r->items[r->n - 1].rel, "etc/hostname") == 0)
+		r->items[r->n - 1].written = true;
+	return result;
 }
 
 static int read_made(int dir_fd, const char *name, struct buf *ret, struct kennel_error **err)

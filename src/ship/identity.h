@@ -5,7 +5,7 @@
  *   /etc/machine-id, /var/lib/dbus/machine-id   a new random one, in place of what is there
  *   /etc/ssh/ssh_host_*_key and .pub            new ones of the same kinds, of this machine's ssh-keygen;
  *                                               without it they are gone: few systems make them when booted
- *   /etc/hostname                               the new name
+ *   /etc/hostname                               the new name, where its programs wrote one: else kennel does
  *
  * Written into the changes of the copy, like anything that its programs would have changed. Only regular
  * files are replaced, and no link is followed: what is there was written by a sandbox. Nothing of it is run

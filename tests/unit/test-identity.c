@@ -128,7 +128,7 @@ static void test_identity_renew(void **state)
 	if (geteuid() != 0)
 		skip_test("needs root: of an ordinary user it is tried with a container");
 	write_file(f->below_fds[1], "etc/machine-id", "old\n", 0444);
-	write_file(f->below_fds[1], "etc/hostname", "old\n", 0644);
+	write_file(f->below_fds[0], "0/upper/etc/hostname", "old\n", 0644);
 	write_file(f->below_fds[1], "etc/ssh/ssh_host_ed25519_key", "old\n", 0600);
 	write_file(f->below_fds[1], "etc/ssh/ssh_host_ed25519_key.pub", "old\n", 0644);
 	write_file(f->below_fds[1], "etc/ssh/sshd_config", "old\n", 0600);
