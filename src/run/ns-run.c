@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
@@ -362,6 +364,29 @@ static int bring_up(struct ns *n, struct kennel_error **err)
 	return r;
 }
 
+/*
+ * A shell in a pid namespace can't name the process group that had the terminal before, which is outside, so
+ * it can't give it back; then whoever called us would be in the background.
+ */
+static bool has_terminal(void)
+{
+	pid_t group = -1;
+
+	return sys_ioctl(STDIN_FILENO, TIOCGPGRP, &group) == 0 && group == getpgrp();
+}
+
+static void take_terminal(void)
+{
+	pid_t group = getpgrp();
+	sigset_t stop, old;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTTOU); /* what a process in the background gets for that */
+	pthread_sigmask(SIG_BLOCK, &stop, &old);
+	(void)!sys_ioctl(STDIN_FILENO, TIOCSPGRP, &group);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 int ns_run(const struct ns_request *q, int *ret_status, struct kennel_error **err)
 {
 	struct ns n = { .q = q,
@@ -373,6 +398,7 @@ int ns_run(const struct ns_request *q, int *ret_status, struct kennel_error **er
 			.pidfd = -EBADF,
 			.proc_fd = -EBADF };
 
+	const bool terminal = has_terminal();
 	int r = prepare(&n, err);
 	if (r == 0)
 		r = bring_up(&n, err);
@@ -384,6 +410,8 @@ int ns_run(const struct ns_request *q, int *ret_status, struct kennel_error **er
 		r = follow_process(&f, ret_status, err);
 		if (r == 0)
 			replace_fd(&n.pidfd, -EBADF); /* it was waited for */
+		if (terminal)
+			take_terminal();
 	}
 	ns_done(&n);
 	return r;

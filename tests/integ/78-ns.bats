@@ -302,4 +302,7 @@ ended() {
 	expect '^in>$'
 	keys "exit 4" Enter
 	expect 'code 4'
+	# and the one that was there before has it again
+	keys "is th''ere" Enter
+	expect "^is th''ere"
 }
