@@ -120,8 +120,13 @@ static int attach(struct storage *s, struct kennel_error **err)
 		return fail_errno(err, "open \"" DIRECTORY "\" of the store");
 	image_name(&s->keys, name);
 	snprintf(path, sizeof(path), "./%s", name);
-	/* with which it is connected to itself; its usual place is not everywhere */
-	snprintf(socket, sizeof(socket), "--socket=/proc/self/cwd/%s" SOCKET, s->keys.volume);
+	/*
+	 * With which it connects to itself, while we wait. Its usual place is not everywhere, the
+	 * path has to be
+	 * absolute and short, and it changes its working directory in between.
+	 */
+	snprintf(socket, sizeof(socket), "--socket=/proc/%d/fd/%d/%s" SOCKET, getpid(), dir_fd,
+		 s->keys.volume);
 	for (unsigned i = 0; i < DEVICES; i++) {
 		snprintf(s->device, sizeof(s->device), "/dev/nbd%u", i);
 		if (access(s->device, F_OK) < 0)
