@@ -35,7 +35,11 @@ brief() {
 	has hi
 	[ "$(awk 'END { print $2 }' <<<"$stdout")" -gt 70 ]
 	not_in_use one
-	go one
+	run_kennel clone -P "$S" -s one two
+	is_status 0
+	run_kennel run -P "$S" -k two --isolate ns -- sh -c 'read line </etc/new; echo $line; echo two >/etc/new'
+	is_equal "$stdout" hi
+	go one two
 }
 
 go() {
