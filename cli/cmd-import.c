@@ -82,7 +82,7 @@ static const struct opt import_opts[] = {
 
 const struct cmd cmd_import = {
 	.name = "import",
-	.summary = "make a container of an archive, an image, a directory, or one of LXC or nspawn",
+	.summary = "make a container of an archive, an image or another tool's",
 	.usage = "[OPTION]... IN NAME",
 	.opts = import_opts,
 	.min_operands = 2,
