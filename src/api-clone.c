@@ -198,7 +198,7 @@ static int make(struct cloning *c, const char *holder, struct kennel_error **err
 	return r < 0 ? r : container_create_by(&c->to, c->new_name, &config, &m, err);
 }
 
-static int clone(struct cloning *c, const char *name, struct kennel_error **err)
+static int clone_it(struct cloning *c, const char *name, struct kennel_error **err)
 {
 	const struct kennel_clone_options *o = c->o;
 	struct container_holder holder = { 0 };
@@ -236,7 +236,7 @@ int kennel_clone(const char *name, const char *new_name, const struct kennel_clo
 
 	if (c.o->size != sizeof(none) || (c.o->flags & ~(unsigned)FLAGS))
 		return fail(err, KENNEL_E_INVALID, "unknown options of a clone");
-	int r = clone(&c, name, err);
+	int r = clone_it(&c, name, err);
 	if (r == 0 && c.o->ret_no_keys)
 		*c.o->ret_no_keys = c.no_keys;
 	clone_source_done(&c.s);

@@ -231,6 +231,10 @@ static int read_manifest(struct keep *k, struct kennel_error **err)
 	r = manifest_parse(buf_str(&k->manifest_text), &k->manifest, err);
 	if (r < 0)
 		return wrap(err, r, "\"%s/" CONTAINER_MANIFEST "\"", k->c.path);
+	/* It may be anybody's work, and would name directories of this machine. */
+	if (k->box && k->manifest.below.n)
+		return fail(err, KENNEL_E_CORRUPT,
+			    "the changes in \"%s\" claim to stand on others, which no file does", k->c.path);
 	return keep_find_layers(k, err);
 }
 
