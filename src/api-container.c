@@ -311,14 +311,11 @@ static int put_container(struct registry_entry *e, const struct container *c, st
 static int add_entry(struct kennel_list *l, const char *name, const struct container *c,
 		     struct kennel_error **err)
 {
-	struct registry_entry *grown = reallocarray(l->entries, l->n + 1, sizeof(*grown));
+	struct registry_entry *e = list_add(l, name, err);
 
-	if (!grown)
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	l->entries = grown;
-	struct registry_entry *e = &grown[l->n++];
-	*e = (struct registry_entry){ .id = strdup(name) };
-	return e->id ? put_container(e, c, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (!e)
+		return -KENNEL_E_NOMEM;
+	return put_container(e, c, err);
 }
 
 /* One that is gone meanwhile is left out. */

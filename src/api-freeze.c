@@ -9,11 +9,15 @@
 #include "api-clone.h"
 #include "base/cleanup.h"
 #include "conf/config.h"
+#include "container/changes.h"
 #include "container/layers.h"
 #include "container/switch.h"
 #include "idmap/user.h"
 #include "run/errand.h"
 #include "run/keep.h"
+#include "ship/duplicate.h"
+
+#define LAYERS_MAX 64u /* of one container; the kernel takes 500 in one overlay */
 
 static int read_state(struct clone_source *s, struct kennel_error **err)
 {
@@ -216,7 +220,84 @@ static int prepare_moment(const struct clone_source *s, int next_fd, const struc
 	if (fd < 0)
 		return fail_errno(err, "open the snapshot");
 	int r = clone_put_moment(s, fd, moment, err);
+	if (r == 0)
+		r = container_sync(fd, s->c.path, err);
 	return r < 0 ? r : put_text(next_fd, SWITCH_SNAPSHOT_NAME, moment->name, s->c.path, err);
+}
+
+static int open_layer_delta(const struct store *store, const char *id, bool make, struct kennel_error **err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	int r = layers_path(store->path, id, &path, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && make && mkdirat(fd, "delta", 0700) == 0)
+		(void)!fchownat(fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW);
+	int delta_fd = fd < 0 ? -1 : openat(fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return delta_fd < 0 ? fail_errno(err, "open the layer %s", id) : delta_fd;
+}
+
+/* All layers but the lowest, which may have a base, as one, into the new one called id. */
+static int merge_layers(const struct clone_source *s, const char *id, struct kennel_error **err)
+{
+	struct delta_layers layers = { 0 };
+	struct delta_source sources[LAYERS_MAX];
+	_cleanup_manifest_ struct manifest merged = { 0 };
+	_cleanup_close_ int to_fd = open_layer_delta(&s->store, id, true, err);
+
+	if (to_fd < 0)
+		return to_fd;
+	int r = changes_open_layers(&s->c, &s->manifest, &layers, err);
+	for (size_t i = 1; i < layers.n && i <= LAYERS_MAX; i++)
+		sources[i - 1] = (struct delta_source){
+			.delta_fd = layers.items[i].delta_fd,
+			.manifest = &layers.items[i].manifest,
+		};
+	const struct ship_duplicate d = {
+		.sources = sources,
+		.n = layers.n - 1,
+		.delta_fd = to_fd,
+		.link = true,
+		.base_from_fd = -EBADF,
+		.base_to_fd = -EBADF,
+	};
+	if (r == 0)
+		r = ship_duplicate(&d, NULL, &merged, err);
+	delta_layers_done(&layers);
+	return r;
+}
+
+/*
+ * A stack may not grow for ever: the kernel and a start bear only so many. The old layers stay as long as
+ * snapshots and clones name them; their files are not copied.
+ */
+static int flatten(struct clone_source *s, int *ret_hold, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	struct strv below = { 0 };
+	char id[LAYERS_ID_SIZE];
+
+	if (s->manifest.below.n < LAYERS_MAX)
+		return 0;
+	manifest_format(&s->manifest, &text);
+	int r = buf_check(&text, err);
+	if (r == 0)
+		r = layers_make(&s->store, &text, id, ret_hold, err);
+	if (r == 0)
+		r = merge_layers(s, id, err);
+	if (r == 0)
+		r = strv_add(&below, s->manifest.below.items[0], err);
+	if (r == 0)
+		r = strv_add(&below, id, err);
+	if (r < 0) {
+		strv_done(&below);
+		return wrap(err, r, "make one of %zu layers", s->manifest.below.n);
+	}
+	strv_done(&s->manifest.below);
+	s->manifest.below = below;
+	return 0;
 }
 
 /* The layer that the changes are to be, and what the container has instead. */
@@ -252,11 +333,14 @@ int clone_freeze(struct clone_source *s, const struct clone_moment *moment, stru
 	if (r < 0 || (!layer && !moment))
 		return r < 0 ? r : layers_hold(&s->store, &s->hold_fd, err);
 	_cleanup_close_ int next_fd = switch_begin(&s->c, keep_wipe, err);
+	_cleanup_close_ int merged_hold_fd = -EBADF;
 	if (next_fd < 0)
 		return next_fd;
 	if (layer)
+		r = flatten(s, &merged_hold_fd, err);
+	if (layer && r == 0)
 		r = prepare_layer(s, next_fd, err);
-	else
+	else if (r == 0)
 		r = layers_hold(&s->store, &s->hold_fd, err);
 	if (r == 0 && moment)
 		r = prepare_moment(s, next_fd, moment, err);

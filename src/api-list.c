@@ -83,6 +83,22 @@ static int put_state(struct registry_entry *e, struct kennel_error **err)
 			err);
 }
 
+struct registry_entry *list_add(struct kennel_list *l, const char *id, struct kennel_error **err)
+{
+	struct registry_entry *grown = reallocarray(l->entries, l->n + 1, sizeof(*grown));
+	char *copy = strdup(id);
+
+	if (grown)
+		l->entries = grown;
+	if (!grown || !copy) {
+		free(copy);
+		(void)fail(err, KENNEL_E_NOMEM, "out of memory");
+		return NULL;
+	}
+	grown[l->n] = (struct registry_entry){ .id = copy };
+	return &grown[l->n++];
+}
+
 int list_put(struct registry_entry *e, const char *key, const char *value, struct kennel_error **err)
 {
 	int r = strv_add(&e->keys, key, err);

@@ -16,6 +16,9 @@ struct kennel_list {
 	bool id_is_value; /* "id" is a fact like others: the entry's own id is something else */
 };
 
+/* One more entry, for list_put(): or NULL, without memory. */
+struct registry_entry *list_add(struct kennel_list *l, const char *id, struct kennel_error **err) MUST_CHECK;
+
 /* Both or neither of the two, which are read in pairs: 0, or NOMEM. */
 int list_put(struct registry_entry *e, const char *key, const char *value, struct kennel_error **err)
 	MUST_CHECK;

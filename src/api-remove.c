@@ -266,14 +266,11 @@ int kennel_container_gc(const char *path, size_t *ret_removed, struct kennel_err
 
 static int add_line(struct kennel_list *l, const char *name, const char *problem, struct kennel_error **err)
 {
-	struct registry_entry *grown = reallocarray(l->entries, l->n + 1, sizeof(*grown));
+	struct registry_entry *e = list_add(l, name, err);
 
-	if (!grown)
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	l->entries = grown;
-	struct registry_entry *e = &grown[l->n++];
-	*e = (struct registry_entry){ .id = strdup(name) };
-	int r = e->id ? list_put(e, "name", name, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (!e)
+		return -KENNEL_E_NOMEM;
+	int r = list_put(e, "name", name, err);
 	return r < 0 ? r : list_put(e, "problem", problem, err);
 }
 

@@ -77,9 +77,10 @@ static int publish(struct clone_source *s, const struct clone_moment *moment, bo
 	r = shares ? storage_snapshot(&from, &to, err) : 0;
 	if (r == 0)
 		r = clone_put_moment(s, fd, moment, err);
+	if (r == 0)
+		r = container_sync(fd, s->c.path, err);
 	if (r == 0 &&
-	    (fsync(fd) < 0 || sys_renameat2(dir_fd, temp, dir_fd, moment->name, RENAME_NOREPLACE) < 0 ||
-	     fsync(dir_fd) < 0))
+	    (sys_renameat2(dir_fd, temp, dir_fd, moment->name, RENAME_NOREPLACE) < 0 || fsync(dir_fd) < 0))
 		r = fail_errno(err, "name the snapshot");
 	if (r < 0 && keep_wipe(NULL, fd, s->c.path, NULL) == 0)
 		(void)!unlinkat(dir_fd, temp, AT_REMOVEDIR);
@@ -215,16 +216,13 @@ int kennel_snapshot_take(const char *store, const char *name, const char *snapsh
 
 static int add_snapshot(struct kennel_list *l, const struct snapshot *s, struct kennel_error **err)
 {
-	struct registry_entry *grown = reallocarray(l->entries, l->n + 1, sizeof(*grown));
+	struct registry_entry *e = list_add(l, s->name, err);
 	char taken[24];
 
-	if (!grown)
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	l->entries = grown;
-	struct registry_entry *e = &grown[l->n++];
-	*e = (struct registry_entry){ .id = strdup(s->name) };
+	if (!e)
+		return -KENNEL_E_NOMEM;
 	snprintf(taken, sizeof(taken), "%lld", (long long)(s->taken_ns / 1000000000));
-	int r = e->id ? list_put(e, "name", s->name, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = list_put(e, "name", s->name, err);
 	if (r == 0)
 		r = list_put(e, "taken", taken, err);
 	return r < 0 ? r : list_put(e, "comment", s->comment, err);

@@ -2,6 +2,7 @@
 /* container/container.c - see container.h. Every multi-step change stands here. */
 #include "container/container.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -109,9 +110,34 @@ int container_write_file(int dir_fd, const char *name, const struct buf *text, c
 	_cleanup_close_ int fd =
 		openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-	if (fd < 0 || write_all(fd, text) < 0 || fsync(fd) < 0)
+	if (fd < 0 || write_all(fd, text) < 0)
 		return fail_errno(err, "write \"%s/%s\"", shown, name);
+	/* Begins now, so that who waits for all of them waits for one. */
+	(void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return 0;
+}
+
+static int sync_one(int dir_fd, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fsync(fd);
+}
+
+int container_sync(int dir_fd, const char *shown, struct kennel_error **err)
+{
+	int own_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *d = own_fd < 0 ? NULL : fdopendir(own_fd);
+
+	if (!d)
+		return fail_errno(err, "read \"%s\"", shown);
+	for (const struct dirent *e; (e = readdir(d));) {
+		if (e->d_type != DT_REG && e->d_type != DT_UNKNOWN)
+			continue;
+		if (sync_one(dir_fd, e->d_name) < 0)
+			return fail_errno(err, "write \"%s/%s\"", shown, e->d_name);
+	}
+	return fsync(dir_fd) < 0 ? fail_errno(err, "write \"%s\"", shown) : 0;
 }
 
 /*
@@ -151,9 +177,7 @@ static int fill_rest(int dir_fd, const char *shown, const struct buf *config, st
 
 	if (r == 0)
 		r = container_write_file(dir_fd, CONTAINER_CONFIG, config, shown, err);
-	if (r == 0 && fsync(dir_fd) < 0)
-		r = fail_errno(err, "write \"%s\"", shown);
-	return r;
+	return r < 0 ? r : container_sync(dir_fd, shown, err);
 }
 
 /* Inside of an image that is one container: all of it in plain directories. */
@@ -301,6 +325,8 @@ int container_write(const struct container *c, const char *file, const struct bu
 
 	snprintf(temp, sizeof(temp), ".%s-new", file);
 	int r = container_write_file(c->dir_fd, temp, text, c->path, err);
+	if (r == 0 && sync_one(c->dir_fd, temp) < 0)
+		r = fail_errno(err, "write \"%s/%s\"", c->path, file);
 	if (r == 0 && renameat(c->dir_fd, temp, c->dir_fd, file) < 0)
 		r = fail_errno(err, "replace \"%s/%s\"", c->path, file);
 	if (r < 0) {

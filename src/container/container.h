@@ -155,9 +155,15 @@ static inline int container_volume_fd(const struct container *c)
 {
 	return c->storage.mount_fd;
 }
-/* A whole file, on the disk, under a name that nobody looks for yet. */
+/*
+ * A whole file, under a name that nobody looks for yet; on the disk with container_sync() of its
+ * directory.
+ */
 int container_write_file(int dir_fd, const char *name, const struct buf *text, const char *shown,
 			 struct kennel_error **err) MUST_CHECK;
+
+/* All files of a directory, and their names, are on the disk then; not what is in directories below. */
+int container_sync(int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;
 
 /* Its delta, O_PATH: an ordinary user's belongs to an id of the user's range. */
 int container_open_delta(struct container *c, struct kennel_error **err) MUST_CHECK;

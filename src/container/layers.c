@@ -126,7 +126,9 @@ int layers_make(const struct store *s, const struct buf *manifest, char ret_id[s
 		r = fail_errno(err, "open a layer");
 	if (r == 0)
 		r = container_write_file(fd, CONTAINER_MANIFEST, manifest, s->path, err);
-	if (r == 0 && (fsync(fd) < 0 || fsync(dir_fd) < 0))
+	if (r == 0)
+		r = container_sync(fd, s->path, err);
+	if (r == 0 && fsync(dir_fd) < 0)
 		r = fail_errno(err, "write a layer");
 	if (r == 0)
 		*ret_hold = take_fd(&dir_fd);

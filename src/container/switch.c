@@ -67,10 +67,11 @@ int switch_decide(const struct container *c, struct kennel_error **err)
 {
 	_cleanup_close_ int fd = open_dir(c->dir_fd, PREPARED);
 
-	if (fd < 0 || fsync(fd) < 0 || renameat(c->dir_fd, PREPARED, c->dir_fd, DECIDED) < 0 ||
-	    fsync(c->dir_fd) < 0)
-		return fail_errno(err, "change \"%s\"", c->path);
-	return 0;
+	int r = fd < 0 ? fail_errno(err, "open \"%s/" PREPARED "\"", c->path) :
+			 container_sync(fd, c->path, err);
+	if (r == 0 && (renameat(c->dir_fd, PREPARED, c->dir_fd, DECIDED) < 0 || fsync(c->dir_fd) < 0))
+		r = fail_errno(err, "change \"%s\"", c->path);
+	return r;
 }
 
 void switch_drop(const struct container *c, container_wipe_fn wipe)

@@ -190,6 +190,27 @@ copies_of() {
 	is_equal "$stdout" 10
 }
 
+@test "snapshot: a stack does not grow for ever" {
+	local i
+	need_root "an ordinary user's takes long, and is no other way"
+	mkdir -p "$T/tree/bin"
+	cp "$(command -v busybox)" "$T/tree/bin/busybox"
+	for i in sh cat rm; do ln -s busybox "$T/tree/bin/$i"; done
+	for i in $(seq 70); do
+		"$KENNEL" run -qk box -P "$S" --base "$T/tree" --net none -- /bin/sh -c "echo $i >>/f; echo $i >/f$i; rm -f /f$((i - 3))"
+		"$KENNEL" snapshot -q -P "$S" box
+	done
+	[ "$(grep -c ^below "$S/box/manifest")" -lt 20 ]
+	k run -k box -- /bin/sh -c 'cat /f69 /f70; cat /f68; cat /f67 /f1'
+	is_equal "$stdout" "$(printf '69\n70\n68')"
+	k restore box snap40
+	k run -k box -- /bin/sh -c 'cat /f41 /f40 /f38'
+	is_equal "$stdout" "$(printf '41\n40')"
+	k rm -s box
+	is_status 0
+	is_equal "$(ls -A "$S")" ""
+}
+
 @test "snapshot: many at once" {
 	local i pids=()
 	make_box
