@@ -23,8 +23,7 @@ static void layers_done(struct delta_layers *l)
 	delta_layers_done(l);
 }
 
-/* A base of its own, wherever it lies. Return: descriptor, -EBADF it has none, or a negative code. */
-static int open_own_base(struct clone_source *s, int *ret_fd, struct kennel_error **err)
+int clone_open_base(struct clone_source *s, int *ret_fd, struct kennel_error **err)
 {
 	_cleanup_free_ char *frozen = NULL;
 
@@ -91,7 +90,7 @@ static int duplicate(struct clone_source *s, const struct container_room *room, 
 	if (r == 0 && !how->changes_only)
 		r = changes_open_layers(&s->c, &s->manifest, &layers, err);
 	if (r == 0 && !how->changes_only)
-		r = open_own_base(s, &from_fd, err);
+		r = clone_open_base(s, &from_fd, err);
 	if (r == 0 && from_fd >= 0) {
 		base_fd = open_base_place(room, err);
 		r = MIN(base_fd, 0);

@@ -2,10 +2,9 @@
 /*
  * api-clone.c - the public face of clones: a container out of another one.
  *
- * Which way it goes depends on what is asked for and on what the store can: blocks that are shared,
- * layers that
- * are shared, or a copy. One that runs stands still meanwhile; its changes are copied then, for it goes on
- * writing to them.
+ * Which way it goes depends on what is asked for and on what the store can: blocks that are shared, layers
+ * that are shared, or a copy. One that runs stands still meanwhile; its changes are copied then, for it
+ * goes on writing to them.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -41,15 +40,20 @@ struct cloning {
 	bool no_keys;
 };
 
-/* What this container is, its own init and all, so that it is a machine of its own on a network. */
-static bool is_system(const struct buf *config)
+static bool is_set(const struct buf *config, const char *key, const char *value)
 {
 	_cleanup_config_ struct config c = { 0 };
 
 	if (config_parse("", buf_str(config), config->len, &c, NULL) < 0)
 		return false;
-	const char *base = config_get(&c, "base"), *boot = config_get(&c, "boot");
-	return (base && strcmp(base, "own") == 0) || (boot && strcmp(boot, "yes") == 0);
+	const char *is = config_get(&c, key);
+	return is && strcmp(is, value) == 0;
+}
+
+/* What this container is, its own init and all, so that it is a machine of its own on a network. */
+static bool is_system(const struct buf *config)
+{
+	return is_set(config, "base", "own") || is_set(config, "boot", "yes");
 }
 
 static int renew_identity(struct cloning *c, const struct container_room *room, struct buf *config,
@@ -57,7 +61,6 @@ static int renew_identity(struct cloning *c, const struct container_room *room, 
 {
 	struct delta_layers layers = { 0 };
 	_cleanup_close_ int base_fd = -EBADF, delta_fd = -EBADF;
-	_cleanup_free_ char *frozen = NULL;
 
 	if ((c->o->flags & KENNEL_CLONE_SAME_IDENTITY) ||
 	    (!(c->o->flags & KENNEL_CLONE_FRESH_IDENTITY) && !is_system(config)))
@@ -70,9 +73,7 @@ static int renew_identity(struct cloning *c, const struct container_room *room, 
 	if (r == 0)
 		base_fd = openat(room->data_fd, "base", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (r == 0 && base_fd < 0)
-		r = layers_find_base(c->s.store.path, &c->s.manifest, &frozen, err);
-	if (frozen)
-		base_fd = open(frozen, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		r = clone_open_base(&c->s, &base_fd, err);
 	if (r == 0 && delta_fd < 0)
 		r = fail_errno(err, "open the new delta");
 	const struct duplicate_identity d = {
@@ -189,6 +190,9 @@ static int make(struct cloning *c, const char *holder, struct kennel_error **err
 		r = clone_freeze(&c->s, NULL, err);
 	if (r == 0 && c->stacks && c->runs)
 		r = clone_check_base(&c->s, err);
+	/* Nobody's lock is ours: it may end, and go back to where it needs them no more. */
+	if (r == 0 && c->runs)
+		r = layers_hold(&c->s.store, &c->s.hold_fd, err);
 	if (r == 0 && c->runs && !c->whole)
 		r = standstill_begin(holder, &still, err);
 	if (r == 0) {
@@ -213,7 +217,7 @@ static int clone_it(struct cloning *c, const char *name, struct kennel_error **e
 	c->whole = (o->flags & KENNEL_CLONE_WHOLE) && !(o->flags & KENNEL_CLONE_SNAPSHOT);
 	if (c->whole) {
 		r = clone_source_look(o->store, name, &c->s, err);
-		c->whole = r < 0 || !strstr(buf_str(&c->s.config), "\nbase = own\n");
+		c->whole = r < 0 || !is_set(&c->s.config, "base", "own");
 		if (r == 0 && !c->whole) /* which is whole already */
 			clone_source_done(&c->s);
 	}

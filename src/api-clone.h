@@ -49,6 +49,11 @@ int clone_put_moment(const struct clone_source *s, int dir_fd, const struct clon
 struct storage_at clone_place(const struct container *c);
 /* A base that is not frozen yet, of one that runs, has to stay where it is. Refuses that, with a hint. */
 int clone_check_base(const struct clone_source *s, struct kennel_error **err) MUST_CHECK;
+/* The empty delta of a layer that was just made. ret_layer_fd: or NULL. Return: its descriptor, or a code. */
+int clone_make_layer_delta(const struct store *store, const char *id, int *ret_layer_fd,
+			   struct kennel_error **err) MUST_CHECK;
+/* A base of its own, wherever it lies: *ret_fd, or -EBADF where it has none. */
+int clone_open_base(struct clone_source *s, int *ret_fd, struct kennel_error **err) MUST_CHECK;
 /* One more layer, id, on what it stands on; and what kennel planted is no part of it. */
 int clone_stand_on(struct clone_source *s, const char *id, struct kennel_error **err) MUST_CHECK;
 

@@ -83,7 +83,7 @@ static int open_held(struct container *c, struct manifest *m, size_t n_base, int
 	struct delta_layers layers = { 0 };
 	void *held = NULL;
 
-	int r = changes_find_base(c, m, err);
+	int r = container_find_base(c, m, err);
 	if (r == 0)
 		r = changes_open_layers(c, m, &layers, err);
 	if (r < 0) {
@@ -165,8 +165,6 @@ static int open_container(const struct wanted *w, const struct store *store, str
 			    "it has no changes yet");
 	if (r > 0)
 		r = manifest_parse(buf_str(&text), &m, err);
-	if (r == 0)
-		r = container_find_base(&c, &m, err);
 	if (r == 0)
 		r = delta_open_namespace(&m, store->owner, &ns_fd, err);
 	int n_base = r == 0 && w->since ? count_since(&c, &m, w->since, err) : r;

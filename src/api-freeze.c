@@ -52,7 +52,7 @@ int clone_source_open(const char *path, const char *name, struct clone_source *r
 			*err = take_ptr(&why);
 		return busy;
 	}
-	r = runs ? 0 : container_begin_change(&s.c, err);
+	r = container_begin_change(&s.c, err);
 	if (r == 0 && !runs)
 		r = keep_settle(&s.c, err);
 	if (r == 0)
@@ -100,9 +100,8 @@ static bool has_own_base(const struct clone_source *s)
 }
 
 /*
- * The delta of one that was never started since is still an empty directory of ours; of an ordinary
- * user's that
- * was, we may not even look.
+ * The delta of one that was never started since is still an empty directory of ours; of an ordinary user's
+ * that was, we may not even look.
  */
 static bool is_untouched(const struct clone_source *s)
 {
@@ -225,7 +224,8 @@ static int prepare_moment(const struct clone_source *s, int next_fd, const struc
 	return r < 0 ? r : put_text(next_fd, SWITCH_SNAPSHOT_NAME, moment->name, s->c.path, err);
 }
 
-static int open_layer_delta(const struct store *store, const char *id, bool make, struct kennel_error **err)
+int clone_make_layer_delta(const struct store *store, const char *id, int *ret_layer_fd,
+			   struct kennel_error **err)
 {
 	_cleanup_free_ char *path = NULL;
 
@@ -233,10 +233,15 @@ static int open_layer_delta(const struct store *store, const char *id, bool make
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && make && mkdirat(fd, "delta", 0700) == 0)
-		(void)!fchownat(fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW);
-	int delta_fd = fd < 0 ? -1 : openat(fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return delta_fd < 0 ? fail_errno(err, "open the layer %s", id) : delta_fd;
+	if (fd < 0)
+		return fail_errno(err, "open the layer %s", id);
+	r = storage_make_dir(fd, "delta", err);
+	int delta_fd = r < 0 ? r : openat(fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r == 0 && delta_fd < 0)
+		return fail_errno(err, "open the layer %s", id);
+	if (r == 0 && ret_layer_fd)
+		*ret_layer_fd = take_fd(&fd);
+	return delta_fd;
 }
 
 /* All layers but the lowest, which may have a base, as one, into the new one called id. */
@@ -245,7 +250,7 @@ static int merge_layers(const struct clone_source *s, const char *id, struct ken
 	struct delta_layers layers = { 0 };
 	struct delta_source sources[LAYERS_MAX];
 	_cleanup_manifest_ struct manifest merged = { 0 };
-	_cleanup_close_ int to_fd = open_layer_delta(&s->store, id, true, err);
+	_cleanup_close_ int to_fd = clone_make_layer_delta(&s->store, id, NULL, err);
 
 	if (to_fd < 0)
 		return to_fd;
@@ -316,10 +321,7 @@ static int prepare_layer(struct clone_source *s, int next_fd, struct kennel_erro
 		r = put_text(next_fd, SWITCH_LAYER, id, s->c.path, err);
 	if (r == 0)
 		r = clone_put_manifest(next_fd, s, err);
-	if (r == 0 && (mkdirat(next_fd, "delta", 0700) < 0 ||
-		       fchownat(next_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0))
-		r = fail_errno(err, "make the new delta");
-	return r;
+	return r < 0 ? r : storage_make_dir(next_fd, "delta", err);
 }
 
 int clone_freeze(struct clone_source *s, const struct clone_moment *moment, struct kennel_error **err)

@@ -61,8 +61,6 @@ static int open_kept_delta(struct container *c, uid_t owner, struct delta_tree *
 			    "kennel run -k %s", c->name);
 	if (r > 0)
 		r = manifest_parse(buf_str(&text), &m, err);
-	if (r == 0)
-		r = container_find_base(c, &m, err);
 	if (r == 0 && owner != geteuid())
 		r = delta_open_namespace(&m, owner, ret_ns_fd, err);
 	if (r < 0)

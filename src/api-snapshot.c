@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "conf/name.h"
 #include "container/layers.h"
+#include "container/origin.h"
 #include "container/switch.h"
 #include "run/errand.h"
 #include "run/keep.h"
@@ -98,17 +99,11 @@ static int unplant(void *data, struct buf *out, struct kennel_error **err)
 /* It goes on writing to its changes, so a copy of them becomes the layer. */
 static int fill_layer(struct clone_source *s, const char *id, struct kennel_error **err)
 {
-	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int layer_fd = -EBADF;
+	_cleanup_close_ int to_fd = clone_make_layer_delta(&s->store, id, &layer_fd, err);
 
-	int r = layers_path(s->store.path, id, &path, err);
-	if (r < 0)
-		return r;
-	_cleanup_close_ int layer_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (layer_fd < 0 || mkdirat(layer_fd, "delta", 0700) < 0 ||
-	    fchownat(layer_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0)
-		return fail_errno(err, "make a layer");
-	_cleanup_close_ int to_fd =
-		openat(layer_fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (to_fd < 0)
+		return to_fd;
 	int from_fd = container_open_delta(&s->c, err);
 	if (from_fd < 0)
 		return from_fd;
@@ -121,7 +116,7 @@ static int fill_layer(struct clone_source *s, const char *id, struct kennel_erro
 		.base_to_fd = -EBADF,
 	};
 	_cleanup_manifest_ struct manifest same = { 0 };
-	r = ship_duplicate(&d, NULL, &same, err);
+	int r = ship_duplicate(&d, NULL, &same, err);
 	close_fd(from_fd);
 	int fds[] = { layer_fd, to_fd };
 	if (r == 0)
@@ -201,7 +196,7 @@ int kennel_snapshot_take(const char *store, const char *name, const char *snapsh
 
 	int r = clone_source_open(store, name, &s, &holder, err);
 	if (r == -KENNEL_E_BUSY && holder.id[0])
-		r = container_begin_change(&s.c, err);
+		r = 0;
 	if (r == 0)
 		r = choose_name(&s.c, snapshot, &called, err);
 	const struct clone_moment moment = { called, comment };
@@ -339,10 +334,8 @@ static int prepare(const struct container *snap, int next_fd, struct kennel_erro
 		r = copy_file(snap, CONTAINER_MANIFEST, next_fd, err);
 	if (r == 0)
 		r = container_write_file(next_fd, SWITCH_NO_MANIFEST, &(struct buf){ 0 }, snap->path, err);
-	if (r >= 0 && !caps &&
-	    (mkdirat(next_fd, "delta", 0700) < 0 ||
-	     fchownat(next_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0))
-		r = fail_errno(err, "make the new delta");
+	if (r >= 0 && !caps)
+		r = storage_make_dir(next_fd, "delta", err);
 	return MIN(r, 0);
 }
 
@@ -366,6 +359,7 @@ static int restore_here(struct clone_source *s, const struct container *snap, st
 struct restoring {
 	const struct container *snap;
 	unsigned caps;
+	char origin[ORIGIN_ID_SIZE];
 };
 
 static int fill_from(void *data, const struct container_room *room, struct buf *config,
@@ -379,7 +373,7 @@ static int fill_from(void *data, const struct container_room *room, struct buf *
 	int r = w->caps ? storage_snapshot(&from, &to, err) : 0;
 	if (r == 0)
 		r = copy_file(w->snap, CONTAINER_MANIFEST, room->dir_fd, err);
-	return MIN(r, 0);
+	return r < 0 || !w->origin[0] ? MIN(r, 0) : origin_write(room->dir_fd, w->origin, w->snap->path, err);
 }
 
 static int restore_as(struct clone_source *s, struct container *snap, const char *as,
@@ -395,7 +389,10 @@ static int restore_as(struct clone_source *s, struct container *snap, const char
 		.wipe = keep_wipe,
 		.bare = w.caps != 0,
 	};
-	if (r == 0)
+	/* It shares with the container, as a clone does. */
+	if (r == 0 && (!w.caps || (w.caps & STORAGE_PINS)))
+		r = origin_id(&s->c, true, w.origin, err);
+	if (r >= 0)
 		r = container_read(snap, CONTAINER_CONFIG, &config, err);
 	if (r > 0)
 		r = layers_hold(&s->store, &s->hold_fd, err);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * api-standstill.c - see api-standstill.h. A process of its own waits for the end of us, in
- * whatever way, and lets
- * the sandbox go on then.
+ * api-standstill.c - see api-standstill.h. A process of its own waits for the end of us, in whatever way,
+ * and lets the sandbox go on then.
  */
 #include "api-standstill.h"
 
@@ -75,8 +74,9 @@ int standstill_begin(const char *id, struct standstill *ret, struct kennel_error
 	if (r == 0)
 		return 0;
 	standstill_end(ret);
-	return hint_default(
-		err, r, "stop it first; or start it with \"kennel start\", which can make it stand still");
+	return hint(
+		err, r,
+		"stop it first; or start it with \"kennel start\", which gives it a control group if it can");
 }
 
 void standstill_end(struct standstill *s)

@@ -3,11 +3,10 @@
  * kennel/clone.h - containers out of containers, and what a container was once.
  *
  * A snapshot clone shares what its origin had at that moment, and copies nothing: either the store shares
- * blocks (btrfs and others), or the changes of the origin become a layer that is never written
- * again, on which
- * both stand from then on. Either of them can be changed, started and renamed afterwards. As the stores
- * everywhere: NULL is the user's own. Each of these calls has happened or not, also if the process is killed
- * in the middle of it.
+ * blocks (btrfs and others), or the changes of the origin become a layer that is never written again, on
+ * which both stand from then on. Either of them can be changed, started and renamed afterwards. As the
+ * stores everywhere: NULL is the user's own. Each of these calls has happened or not, also if the process
+ * is killed in the middle of it.
  */
 #ifndef KENNEL_CLONE_H
 #define KENNEL_CLONE_H
@@ -127,9 +126,8 @@ struct kennel_clone_options {
  *
  * An origin that runs stands still meanwhile (kennel_freeze()), so its files are as after a power cut.
  * Return: 0; -KENNEL_E_EXISTS there is one of that name; -KENNEL_E_NOTFOUND no such origin;
- * -KENNEL_E_UNSUPPORTED they can't share, or it can't stand still; -KENNEL_E_INTERRUPTED; or
- * another negative code. Then there is
- * nothing new. Since 0.1.
+ * -KENNEL_E_UNSUPPORTED they can't share, or it can't stand still; -KENNEL_E_INTERRUPTED; or another
+ * negative code. Then there is nothing new. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_clone(const char *name, const char *new_name,
 			       const struct kennel_clone_options *options, struct kennel_error **err);

@@ -82,15 +82,3 @@ int changes_open_layers(const struct container *c, const struct manifest *m, str
 		*ret = layers;
 	return r;
 }
-
-int changes_find_base(const struct container *c, struct manifest *m, struct kennel_error **err)
-{
-	_cleanup_free_ char *store = store_of(c), *base = NULL;
-
-	int r = store ? layers_find_base(store, m, &base, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
-	if (r < 0 || !base)
-		return r;
-	free(m->base);
-	m->base = take_ptr(&base);
-	return 0;
-}

@@ -13,7 +13,4 @@
 int changes_open_layers(const struct container *c, const struct manifest *m, struct delta_layers *ret,
 			struct kennel_error **err) MUST_CHECK;
 
-/* A base that went into the first layer together with the changes over it: the manifest says so then. */
-int changes_find_base(const struct container *c, struct manifest *m, struct kennel_error **err) MUST_CHECK;
-
 #endif

@@ -183,10 +183,9 @@ static int fill_rest(int dir_fd, const char *shown, const struct buf *config, st
 /* Inside of an image that is one container: all of it in plain directories. */
 int container_fill(int dir_fd, const char *shown, const struct buf *config, struct kennel_error **err)
 {
-	if (mkdirat(dir_fd, "delta", 0700) < 0 ||
-	    fchownat(dir_fd, "delta", (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0)
-		return fail_errno(err, "make the delta");
-	return fill_rest(dir_fd, shown, config, err);
+	int r = storage_make_dir(dir_fd, "delta", err);
+
+	return r < 0 ? r : fill_rest(dir_fd, shown, config, err);
 }
 
 static int fill(const struct storage_at *at, struct storage *storage, struct buf *config,

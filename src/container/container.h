@@ -7,8 +7,7 @@
  *     manifest          over which base the delta lies (delta/manifest.h); not there before the first start
  *     delta/            DELTA/0/upper, DELTA/0/work, ... (delta/layout.h)
  *     lock              locked (flock) while it runs; then it says who: "ID PID INIT"
- *     storage           on which backing store delta and base lie (storage/storage.h); none: in
- * this directory
+ *     storage           on which backing store delta and base lie (storage/storage.h); none: in this one
  *     id, origin        who it is for its clones, and of whom it is one (origin.h)
  *     snapshots/SNAP/   what it was once (snapshot.h)
  *     next/             what it will be, once that is completed (switch.h)
@@ -137,16 +136,15 @@ int container_write(const struct container *c, const char *file, const struct bu
 		    struct kennel_error **err) MUST_CHECK;
 
 /*
- * Its data directory, where "delta" and "base" are: its own one, or the top of its volume, which is
- * mounted then
- * and until container_done() or container_close_data(). Return: a descriptor that stays c's, or a code.
+ * Its data directory, where "delta" and "base" are: its own one, or the top of its volume, which is mounted
+ * then and until container_done() or container_close_data(). Return: a descriptor that stays c's, or a
+ * code.
  */
 int container_open_data(struct container *c, struct kennel_error **err) MUST_CHECK;
 void container_close_data(struct container *c, unsigned wait_ms);
 /*
- * Hands on what keeps its volume there, for who goes on with its files after container_done(); *ret
- * is NULL where
- * it is no volume. To be let go by container_let_go().
+ * Hands on what keeps its volume there, for who goes on with its files after container_done(); *ret is NULL
+ * where it is no volume. To be let go by container_let_go().
  */
 int container_take_data(struct container *c, void **ret, struct kennel_error **err) MUST_CHECK;
 void container_let_go(void *held);

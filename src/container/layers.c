@@ -57,9 +57,8 @@ static int open_dir(int at_fd, const char *name)
 }
 
 /*
- * Shared: many may make some at once. Exclusive, and not waited for: nobody does. Return: 1, 0
- * there are none or
- * somebody is at it, or a negative code.
+ * Shared: many may make some at once. Exclusive, and not waited for: nobody does. Return: 1, 0 there are
+ * none or somebody is at it, or a negative code.
  */
 static int lock(const struct store *s, bool make, int how, int *ret_fd, struct kennel_error **err)
 {

@@ -2,9 +2,8 @@
 /*
  * container/origin.h - who is whose clone.
  *
- * A clone that shares with its origin has its id in the file "origin"; the origin has it in the
- * file "id". Ids
- * are random and stay, whatever either of them is called.
+ * A clone that shares with its origin has its id in the file "origin"; the origin has it in the file "id".
+ * Ids are random and stay, whatever either of them is called.
  */
 #ifndef KENNEL_CONTAINER_ORIGIN_H
 #define KENNEL_CONTAINER_ORIGIN_H

@@ -201,9 +201,8 @@ static int move_volume(int from_fd, int to_fd, struct kennel_error **err)
 }
 
 /*
- * A volume instead of another one. The old one's files are put away whole before the new one's
- * come, and of each
- * the file that names it last: so what is there tells how far it got.
+ * A volume instead of another one. The old one's files are put away whole before the new one's come, and of
+ * each the file that names it last: so what is there tells how far it got.
  */
 static int replace_volume(int dir_fd, int next_fd, struct kennel_error **err)
 {

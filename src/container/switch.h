@@ -13,9 +13,8 @@
  *                          delta, and a base of its own goes along; without it the old ones are removed
  *     snapshot/            gets the name that the file "snapshot-name" has, in snapshots/
  *
- * The caller holds the lock of a running container (container_lock()). Each step of the completion
- * may be done
- * again.
+ * The caller holds the lock of a running container (container_lock()). Each step of the completion may be
+ * done again.
  */
 #ifndef KENNEL_CONTAINER_SWITCH_H
 #define KENNEL_CONTAINER_SWITCH_H

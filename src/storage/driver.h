@@ -57,9 +57,6 @@ int storage_each_snapshot(const struct storage_at *at, storage_visit_fn visit, v
 /* NULL: there is none of that name. */
 const struct storage_driver *storage_find(const char *name);
 
-/* mkdir, 0700, with a group that is there inside: a parent may hand on one that is not. */
-int storage_make_dir(int dir_fd, const char *name, struct kennel_error **err) MUST_CHECK;
-
 /* volume.c, for those with a file system of their own: what is usual, and what can't be. */
 int storage_probe_volume(struct storage_keys *keys, struct kennel_error **err) MUST_CHECK;
 /* Mounts a device: mount_fd and data_fd. */

@@ -5,10 +5,9 @@
  *   STORE/.volumes/ID    a volume that is attached: the text of the container's file "storage", and a line
  *                        device<tab>/dev/...; locked (shared) by everybody who uses it
  *
- * It is there before the device is, and goes after it. One that nobody has locked was left by a
- * killed process,
- * or its mounts were just going when the last user looked: whoever comes next detaches it. The lock on the
- * directory is held while something is attached or detached, so the two never meet.
+ * It is there before the device is, and goes after it. One that nobody has locked was left by a killed
+ * process, or its mounts were just going when the last user looked: whoever comes next detaches it. The
+ * lock on the directory is held while something is attached or detached, so the two never meet.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -2,10 +2,10 @@
 /*
  * storage/storage-btrfs.c - trees as subvolumes in the container's own directory.
  *
- * Everybody may make subvolumes and snapshots of their own files. To remove one takes root or the
- * mount option
- * user_subvol_rm_allowed, but an empty one goes as any directory does: container/wipe.c tries the one, then
- * the other. An ordinary user's tree belongs to the root of the inside, so its snapshot is that one's work.
+ * Everybody may make subvolumes and snapshots of their own files. To remove one takes root or the mount
+ * option user_subvol_rm_allowed, but an empty one goes as any directory does: container/wipe.c tries the
+ * one, then the other. An ordinary user's tree belongs to the root of the inside, so its snapshot is that
+ * one's work.
  */
 #include <fcntl.h>
 #include <linux/btrfs.h>

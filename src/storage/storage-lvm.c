@@ -3,9 +3,8 @@
  * storage/storage-lvm.c - a logical volume "kennel-ID" with a file system, thin where there is a pool.
  *
  * A snapshot of a thin volume is a thin volume, and stands on nobody. A classic one is a list of
- * differences to
- * its origin: LVM takes no snapshot of one, and the origin can't go before those on it were made whole
- * (promote), by a copy that takes the name when all of it is there.
+ * differences to its origin: LVM takes no snapshot of one, and the origin can't go before those on it were
+ * made whole (promote), by a copy that takes the name when all of it is there.
  */
 #include <fcntl.h>
 #include <stdio.h>

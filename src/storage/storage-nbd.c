@@ -5,11 +5,10 @@
  *   STORE/.nbd/ID.qcow2      the volume of one container
  *   STORE/.nbd/f-ID.qcow2    frozen: what it was when a snapshot was taken; the backing file of others
  *
- * A snapshot gives the image a second name, f-..., and makes two new images over that; one of them takes the
- * place of the old one, by one rename. So nobody stands on a container, only on frozen images, and
- * one of these
- * goes with the last image over it. Who stands on whom is read from the images themselves. Names in them are
- * without a directory, so a store can be moved.
+ * A snapshot gives the image a second name, f-..., and makes two new images over that; one of them takes
+ * the place of the old one, by one rename. So nobody stands on a container, only on frozen images, and one
+ * of these goes with the last image over it. Who stands on whom is read from the images themselves. Names
+ * in them are without a directory, so a store can be moved.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -121,9 +120,8 @@ static int attach(struct storage *s, struct kennel_error **err)
 	image_name(&s->keys, name);
 	snprintf(path, sizeof(path), "./%s", name);
 	/*
-	 * With which it connects to itself, while we wait. Its usual place is not everywhere, the
-	 * path has to be
-	 * absolute and short, and it changes its working directory in between.
+	 * With which it connects to itself, while we wait. Its usual place is not everywhere, the path has
+	 * to be absolute and short, and it changes its working directory in between.
 	 */
 	snprintf(socket, sizeof(socket), "--socket=/proc/%d/fd/%d/%s" SOCKET, getpid(), dir_fd,
 		 s->keys.volume);

@@ -2,11 +2,9 @@
 /*
  * storage/storage-zfs.c - a dataset "ROOT/kennel-ID", with a mount point that only mount(2) knows.
  *
- * A snapshot is a clone of "ROOT/kennel-ID@kennel-NEW", which keeps the origin there; promoting the
- * clone turns
- * that round. Written after zfs(8) and zfsprops(7) of OpenZFS 2.1; overlays can be written over a
- * dataset from 2.2
- * on, which is tried, not guessed.
+ * A snapshot is a clone of "ROOT/kennel-ID@kennel-NEW", which keeps the origin there; promoting the clone
+ * turns that round. Written after zfs(8) and zfsprops(7) of OpenZFS 2.1; overlays can be written over a
+ * dataset from 2.2 on, which is tried, not guessed.
  */
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -386,9 +386,8 @@ int storage_each_snapshot(const struct storage_at *at, storage_visit_fn visit, v
 }
 
 /*
- * Who removes has a directory, under whatever temporary name, of a container, of a snapshot or of
- * what was to be
- * its next state: the store is some steps up.
+ * Who removes has a directory, under whatever temporary name, of a container, of a snapshot or of what was
+ * to be its next state: the store is some steps up.
  */
 static int find_store(const struct storage *s)
 {

@@ -111,6 +111,12 @@ int storage_create(struct storage *s, const struct storage_at *at, struct kennel
 /* Makes a directory, "base", in the data directory of one that is open, as the store wants it. */
 int storage_make_tree(struct storage *s, const char *name, struct kennel_error **err) MUST_CHECK;
 
+/*
+ * A directory of ours, where the root of the inside can work: a parent may hand on a group that is not there
+ * inside.
+ */
+int storage_make_dir(int dir_fd, const char *name, struct kennel_error **err) MUST_CHECK;
+
 /* What a directory is on. PERM: a volume in a directory of another user's. */
 int storage_load(const struct storage_at *at, struct storage *ret, struct kennel_error **err) MUST_CHECK;
 
@@ -125,9 +131,8 @@ void storage_close(struct storage *s, unsigned wait_ms);
 
 /*
  * Into an empty directory, of the same store, what another one has: the same trees, with shared blocks, and
- * the file "storage". A running one is taken as it is at that instant, as after a power cut.
- * UNSUPPORTED: this
- * one can't, with the reason; then a full copy can.
+ * the file "storage". A running one is taken as it is at that instant, as after a power cut. UNSUPPORTED:
+ * this one can't, with the reason; then a full copy can.
  */
 int storage_snapshot(const struct storage_at *from, const struct storage_at *to, struct kennel_error **err)
 	MUST_CHECK;

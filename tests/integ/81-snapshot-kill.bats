@@ -19,7 +19,7 @@ setup() {
 	T_BASE=$T/base
 	mkdir -p "$T_BASE/bin"
 	cp "$(command -v busybox)" "$T_BASE/bin/busybox"
-	for applet in sh cat rm ls echo; do ln -s busybox "$T_BASE/bin/$applet"; done
+	for applet in sh cat rm ls echo sleep; do ln -s busybox "$T_BASE/bin/$applet"; done
 }
 
 teardown() {
@@ -120,6 +120,35 @@ removed_or_not() {
 
 @test "snapshot kill: removing one" {
 	kill_points scene removed_or_not "$KENNEL" snapshot -P "$S" --remove snap0 box
+}
+
+# One that runs, with more to copy than a moment's worth of calls.
+running() {
+	empty || return 1
+	"$KENNEL" create -P "$S" --base "$T_BASE" --net none box || return 1
+	"$KENNEL" start -P "$S" box -- /bin/sh -c 'echo two >/f; for i in 1 2 3 4 5 6 7 8 9; do echo $i >/f$i; done; while :; do sleep 1; done' >/dev/null || return 1
+	wait_for 20 "$KENNEL" exec box -- /bin/sh -c 'cat /f9' >/dev/null
+}
+
+runs() {
+	[ "$("$KENNEL" list --json | jq -r '.[] | select(.name == "box") | .state')" = running ]
+}
+
+# Whatever became of it, the container goes on.
+goes_on() {
+	wait_for 20 runs || return 1
+	is_equal "$("$KENNEL" exec box -- /bin/sh -c 'echo still')" still || return 1
+	"$KENNEL" stop -q --kill box && still_two || return 1
+	[ ! -e "$S/new" ] || is_equal "$(reads new)" two || return 1
+	tidy
+}
+
+@test "snapshot kill: of one that runs, which goes on" {
+	need_root "an ordinary user has no control group to stand still in here"
+	need_commands jq
+	SCENE=()
+	kill_points running goes_on "$KENNEL" snapshot -P "$S" box
+	kill_points running goes_on "$KENNEL" clone -s -P "$S" box new
 }
 
 @test "snapshot kill: all of it, on a disk that is full or fails" {

@@ -117,6 +117,48 @@ while_it_runs() {
 	while_it_runs
 }
 
+@test "clone: what can't stand still is refused, or what it was is taken" {
+	k run -k box --base "$T/tree" --net none -- /bin/sh -c 'echo one >/f'
+	k snapshot box
+	background "$KENNEL" run -k box -P "$S" -- /bin/sh -c 'echo up; exec sleep 300'
+	local pid=$!
+	wait_for 20 says "$T/out.$LIB_STARTED" up
+	for how in "clone -s box new" "clone box new" "snapshot box"; do
+		# shellcheck disable=SC2086 # words
+		k $how
+		refused yes ""
+		has "stop it first" "$stderr"
+	done
+	k restore --as other box snap0
+	is_status 0
+	kill -TERM "$pid"
+	wait "$pid" || :
+	inside other 'cat /f'
+	is_equal "$stdout" one
+	is_equal "$("$KENNEL" list -P "$S" -kq | tr '\n' ' ')" "box other "
+	is_equal "$("$KENNEL" list -P "$S" -k --json | grep -c '"origin": "box"')" 1
+}
+
+@test "clone: into another store" {
+	k run -k box --base "$T/tree" --net none -- /bin/sh -c 'echo one >/f'
+	k snapshot -c "said so" box
+	k info box
+	grep -Eq '^snapshots +snap0  .*said so$' <<<"$stdout"
+	k clone -s box new
+	k info new
+	grep -Eqx 'clone of +box' <<<"$stdout"
+	k clone --to-path "$T/elsewhere" box far
+	is_status 0
+	k rm -s --promote box
+	k rm new
+	S=$T/elsewhere
+	inside far 'cat /f'
+	is_equal "$stdout" one
+	k info far
+	! grep -q "clone of" <<<"$stdout" || false
+	k rm far
+}
+
 @test "clone: btrfs" {
 	file_system btrfs
 	all_of_it
@@ -194,6 +236,14 @@ while_it_runs() {
 	inside new 'cat /etc/machine-id; cat /etc/hostname'
 	grep -Eqx '[0-9a-f]{32}' <<<"$stdout"
 	grep -qx new <<<"$stdout"
+	lacks 0123456789abcdef0123456789abcdef "$stdout"
+	k run -k plain --base "$T/tree" --net none -- /bin/cat /etc/machine-id
+	k clone -s plain kept
+	inside kept 'cat /etc/machine-id'
+	is_equal "$stdout" 0123456789abcdef0123456789abcdef
+	k clone -s --fresh-identity plain fresh
+	inside fresh 'cat /etc/machine-id'
+	grep -Eqx '[0-9a-f]{32}' <<<"$stdout"
 	lacks 0123456789abcdef0123456789abcdef "$stdout"
 	k clone -s --same-identity box same
 	inside same 'cat /etc/machine-id'
