@@ -19,7 +19,7 @@ load screen
 	expect '^level kennel'
 	shows '^lo$'
 	expect '^code 0'
-	shows '^ icanon'
+	expect '^ icanon'
 }
 
 @test "ask: a name without keeping, and keeping without a name, are asked again" {
@@ -49,7 +49,7 @@ load screen
 		expect 'A copy of this machine'
 		keys "$key"
 		expect '^code 130'
-		shows '^ icanon'
+		expect '^ icanon'
 		! shows '^started-it'
 		end_screen
 	done
@@ -61,7 +61,7 @@ load screen
 	expect 'A copy of this machine'
 	kill -TERM "$(cat "$T/pid")"
 	expect '^code 143'
-	shows '^ icanon'
+	expect '^ icanon'
 }
 
 @test "ask: refused without a terminal, or on one that is not known" {

@@ -28,7 +28,7 @@ shown() {
 }
 
 stopped() {
-	"$KENNEL" wait -P "$T/store" -t 20 box
+	"$KENNEL" wait -P "$T/store" -t 60 box
 }
 
 busybox_base() {
@@ -43,10 +43,10 @@ busybox_base() {
 	busybox_base
 	"$KENNEL" create -P "$T/store" --base "$T/base" --net none --boot box
 	"$KENNEL" start -q -P "$T/store" box
-	wait_for 20 shown 'up as process 1'
+	wait_for 60 shown 'up as process 1'
 	first=$("$KENNEL" list -q)
 	"$KENNEL" exec box -- reboot
-	wait_for 20 shown 'up as process 1' 2
+	wait_for 60 shown 'up as process 1' 2
 	shown 'going down'
 	[ "$("$KENNEL" list -q)" != "$first" ]
 	"$KENNEL" exec box -- poweroff
