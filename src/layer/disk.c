@@ -70,6 +70,24 @@ int disk_make(int file_fd, const char *format, uint64_t size_bytes, struct kenne
 	return tool_must(&mkfs, "make the file system", err);
 }
 
+int disk_make_guests(int file_fd, uint64_t size_bytes, struct kennel_error **err)
+{
+	/* Discarded, they are known to be zero: else the guest's kernel would write them all. */
+	static const char *const args[] = {
+		"-q",	   "-F",      "-t", "ext4",
+		"-m",	   "0",	      "-L", "kennel",
+		"-J",	   "size=16", "-E", "discard,lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0",
+		TOOL_FILE, NULL
+	};
+	const struct tool mkfs = {
+		.name = "mke2fs", .package = "e2fsprogs", .args = args, .file_fd = file_fd
+	};
+
+	if (size_bytes > INT64_MAX || ftruncate(file_fd, (off_t)size_bytes) < 0)
+		return fail_errno(err, "make a file of %llu bytes", (unsigned long long)size_bytes);
+	return tool_must(&mkfs, "make the guest's file system", err);
+}
+
 static bool is_same_file(const char *path, const struct stat *st)
 {
 	struct stat other;

@@ -29,6 +29,12 @@ bool disk_has_format(const char *format);
 int disk_make(int file_fd, const char *format, uint64_t size_bytes, struct kennel_error **err) MUST_CHECK;
 
 /*
+ * The same for the guest of a virtual machine, whose kernel makes nothing that is not written anyway: tables
+ * count as zeroed, as the file's holes are, and the journal is small. ext4.
+ */
+int disk_make_guests(int file_fd, uint64_t size_bytes, struct kennel_error **err) MUST_CHECK;
+
+/*
  * Takes the lock of file_fd, which is to be the only user. Waits wait_ms for one who is just going, longer
  * where that process has ended already. BUSY: it is in use by another kennel, or mounted by other means.
  */

@@ -23,6 +23,8 @@
 #include "path/remove.h"
 #include "path/tool.h"
 #include "run/file.h"
+#include "run/keep.h"
+#include "run/vm-disk.h"
 
 static char top[64];
 
@@ -273,6 +275,33 @@ static void test_trust_is_needed_for_what_opens_the_host(void **state)
 		assert_false(trust_is_needed(harmless[i][0], harmless[i][1]));
 }
 
+static void test_vm_disk_prepare_new_is_whole_and_sparse(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_free_ char *tool = NULL;
+	struct keep k = { .c = CONTAINER_NONE };
+	const char *format = NULL;
+	char path[256], left[256];
+	struct stat st;
+
+	if (path_find_tool("mke2fs", &tool, NULL) != 1)
+		skip_test("mke2fs is not installed");
+	k.c.path = top;
+	k.c.dir_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(open(at(".vm-disk-new", left), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	_cleanup_close_ int fd = -EBADF;
+	assert_int_equal(vm_disk_prepare(&k, 1u << 30, &fd, &err), 0);
+	assert_int_equal(stat(at(VM_DISK, path), &st), 0);
+	assert_int_equal(st.st_size, 1 << 30);
+	assert_true(st.st_blocks < 32768); /* 16 MB */
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(access(left, F_OK), -1);
+	assert_int_equal(disk_format_of(fd, VM_DISK, &format, &err), 0);
+	assert_string_equal(format, "ext4");
+	close_fd(k.c.dir_fd);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +313,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_file_open_under_a_loop_device_is_refused, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_file_open_after_a_kill, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_vm_disk_prepare_new_is_whole_and_sparse, setup,
+						teardown),
 		cmocka_unit_test(test_trust_is_needed_for_what_opens_the_host),
 	};
 

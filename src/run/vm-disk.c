@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* run/vm-disk.c - see vm-disk.h. */
+#include "run/vm-disk.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "layer/disk.h"
+#include "run/keep.h"
+
+#define VM_DISK_NEW ".vm-disk-new"
+
+/* Aside, so that what has the name is whole. */
+static int make(const struct container *c, uint64_t size_bytes, int *ret_fd, struct kennel_error **err)
+{
+	if (unlinkat(c->dir_fd, VM_DISK_NEW, 0) < 0 && errno != ENOENT)
+		return fail_errno(err, "remove \"%s/" VM_DISK_NEW "\"", c->path);
+	_cleanup_close_ int fd =
+		openat(c->dir_fd, VM_DISK_NEW, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail_errno(err, "make \"%s/" VM_DISK_NEW "\"", c->path);
+	int r = disk_make_guests(fd, size_bytes, err);
+	/* The name as well: what the guest will have synced must be found after a power loss. */
+	if (r == 0 && (fsync(fd) < 0 || renameat(c->dir_fd, VM_DISK_NEW, c->dir_fd, VM_DISK) < 0 ||
+		       fsync(c->dir_fd) < 0))
+		r = fail_errno(err, "name \"%s/" VM_DISK "\"", c->path);
+	if (r < 0)
+		unlinkat(c->dir_fd, VM_DISK_NEW, 0);
+	else
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+int vm_disk_prepare(const struct keep *k, uint64_t size_bytes, int *ret_fd, struct kennel_error **err)
+{
+	const uint64_t size = size_bytes ? MAX(size_bytes, VM_DISK_SIZE_MIN) : VM_DISK_SIZE_DEFAULT;
+
+	if (k->box)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED, "\"%s\" is a file, which is no guest's disk",
+				 k->c.path),
+			    "import it into a container of a store: kennel import FILE NAME");
+	int r = make(&k->c, size, ret_fd, err);
+	return r < 0 ? wrap(err, r, "make a disk for the guest's changes") : 0;
+}

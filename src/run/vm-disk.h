@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/vm-disk.h - the disk on which the guest of a kept container writes its changes (--isolate vm).
+ *
+ *   STORE/NAME/vm-disk       ext4 in a sparse file: delta/0/upper, delta/0/work, made by the guest; its lower
+ *                            is all that the container shows, its own delta included
+ */
+#ifndef KENNEL_RUN_VM_DISK_H
+#define KENNEL_RUN_VM_DISK_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct keep;
+
+#define VM_DISK "vm-disk"
+#define VM_DISK_SIZE_DEFAULT (16ull << 30) /* of a sparse file */
+#define VM_DISK_SIZE_MIN (64ull << 20)
+
+/*
+ * Makes it, empty, for a start; k is locked and has nothing that is to be settled. size_bytes: 0 for the
+ * default. *ret_fd: open for reading and writing, the caller's.
+ */
+int vm_disk_prepare(const struct keep *k, uint64_t size_bytes, int *ret_fd, struct kennel_error **err)
+	MUST_CHECK;
+
+#endif
