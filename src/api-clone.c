@@ -20,12 +20,13 @@
 #include "container/changes.h"
 #include "container/layers.h"
 #include "container/origin.h"
+#include "container/tidy.h"
 #include "run/keep.h"
 #include "ship/identity.h"
 
 #define FLAGS \
 	(KENNEL_CLONE_SNAPSHOT | KENNEL_CLONE_WHOLE | KENNEL_CLONE_FRESH_IDENTITY | \
-	 KENNEL_CLONE_SAME_IDENTITY)
+	 KENNEL_CLONE_SAME_IDENTITY | KENNEL_CLONE_EPHEMERAL | KENNEL_CLONE_TMPFS)
 
 #define CLOSE_WAIT_MS 5000u /* for our own mounts, which go when their last use does */
 
@@ -34,10 +35,10 @@ struct cloning {
 	const char *new_name;
 	struct clone_source s;
 	struct store to;
-	struct storage_wish wish;
+	struct storage_wish wish, in_memory;
 	bool whole, runs, shares, stacks;
 	char origin[ORIGIN_ID_SIZE]; /* "": they have nothing in common */
-	bool no_keys;
+	bool no_keys, announced;
 };
 
 static bool is_set(const struct buf *config, const char *key, const char *value)
@@ -134,6 +135,8 @@ static int fill(void *data, const struct container_room *room, struct buf *confi
 	if (r == 0)
 		r = renew_identity(c, &there, config, err);
 	storage_close(&shared, CLOSE_WAIT_MS);
+	if (r == 0 && (c->o->flags & KENNEL_CLONE_EPHEMERAL))
+		r = passing_mark(room->dir_fd, err);
 	return r < 0 || !c->origin[0] ? r : origin_write(room->dir_fd, c->origin, c->to.path, err);
 }
 
@@ -161,6 +164,12 @@ static int choose(struct cloning *c, struct kennel_error **err)
 			    "leave --snapshot out for a full copy in another store");
 	c->shares = storage_caps(&s) & STORAGE_SHARES;
 	c->stacks = !c->shares;
+	if (!c->stacks && (c->o->flags & KENNEL_CLONE_TMPFS))
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID,
+				 "\"%s\" lies in the store %s, over which no changes can be in memory",
+				 c->s.c.name, storage_name(&s)),
+			    "leave --tmpfs out: a clone shares its blocks there");
 	/* A volume that shares no blocks is not looked into by others. */
 	if (c->stacks && (storage_caps(&s) & STORAGE_VOLUME))
 		return hint(err,
@@ -183,7 +192,9 @@ static int make(struct cloning *c, const char *holder, struct kennel_error **err
 		.fill = fill,
 		.data = c,
 		.wipe = keep_wipe,
-		.wish = c->stacks ? NULL : &c->wish,
+		.wish = c->o->flags & KENNEL_CLONE_TMPFS ? &c->in_memory :
+			c->stacks			 ? NULL :
+							   &c->wish,
 		.bare = c->shares,
 	};
 	if (r == 0 && c->stacks && !c->runs)
@@ -198,6 +209,10 @@ static int make(struct cloning *c, const char *holder, struct kennel_error **err
 	if (r == 0) {
 		buf_add(&config, buf_str(&c->s.config), c->s.config.len);
 		r = buf_check(&config, err);
+	}
+	if (r == 0 && (c->o->flags & KENNEL_CLONE_EPHEMERAL)) {
+		r = passing_announce(&c->to, c->new_name, err);
+		c->announced = r == 0;
 	}
 	return r < 0 ? r : container_create_by(&c->to, c->new_name, &config, &m, err);
 }
@@ -227,23 +242,68 @@ static int clone_it(struct cloning *c, const char *name, struct kennel_error **e
 	return r < 0 && !c->runs ? r : make(c, holder.id, err);
 }
 
+static int try_clone(const char *name, const char *new_name, const struct kennel_clone_options *o,
+		     struct kennel_error **err)
+{
+	struct cloning c = {
+		.o = o,
+		.new_name = new_name,
+		.s = CLONE_SOURCE_NONE,
+		.in_memory = { .store = "tmpfs", .passing = true },
+		.to = STORE_NONE,
+	};
+
+	int r = clone_it(&c, name, err);
+	if (r == 0 && o->ret_no_keys)
+		*o->ret_no_keys = c.no_keys;
+	if (r == 0)
+		layers_made(&c.s.hold_fd);
+	else if ((o->flags & KENNEL_CLONE_EPHEMERAL) && c.announced)
+		passing_forget(&c.to, new_name);
+	clone_source_done(&c.s);
+	store_done(&c.to);
+	return r;
+}
+
+/* One that goes when it ends is worth a copy where nothing can be shared. */
+static int share_or_copy(const char *name, const char *new_name, const struct kennel_clone_options *o,
+			 struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	struct kennel_clone_options copy = *o;
+
+	int r = try_clone(name, new_name, o, &why);
+	copy.flags &= ~(unsigned)KENNEL_CLONE_SNAPSHOT;
+	if (r == -KENNEL_E_UNSUPPORTED && !(o->flags & KENNEL_CLONE_TMPFS))
+		return try_clone(name, new_name, &copy, err);
+	if (r < 0 && err)
+		*err = take_ptr(&why);
+	return r;
+}
+
+static int check_flags(unsigned flags, struct kennel_error **err)
+{
+	const unsigned needed = KENNEL_CLONE_EPHEMERAL | KENNEL_CLONE_SNAPSHOT;
+
+	if (flags & ~(unsigned)FLAGS)
+		return fail(err, KENNEL_E_INVALID, "unknown options of a clone");
+	if ((flags & KENNEL_CLONE_TMPFS) && (flags & needed) != needed)
+		return fail(err, KENNEL_E_INVALID, "only what goes when it ends can be in memory");
+	return 0;
+}
+
 int kennel_clone(const char *name, const char *new_name, const struct kennel_clone_options *options,
 		 struct kennel_error **err)
 {
 	static const struct kennel_clone_options none = { .size = sizeof(none) };
-	struct cloning c = {
-		.o = options ? options : &none,
-		.new_name = new_name,
-		.s = CLONE_SOURCE_NONE,
-		.to = STORE_NONE,
-	};
+	const struct kennel_clone_options *o = options ? options : &none;
 
-	if (c.o->size != sizeof(none) || (c.o->flags & ~(unsigned)FLAGS))
+	if (o->size != sizeof(none))
 		return fail(err, KENNEL_E_INVALID, "unknown options of a clone");
-	int r = clone_it(&c, name, err);
-	if (r == 0 && c.o->ret_no_keys)
-		*c.o->ret_no_keys = c.no_keys;
-	clone_source_done(&c.s);
-	store_done(&c.to);
+	int r = check_flags(o->flags, err);
+	if (r == 0)
+		r = (o->flags & KENNEL_CLONE_EPHEMERAL) && (o->flags & KENNEL_CLONE_SNAPSHOT) ?
+			    share_or_copy(name, new_name, o, err) :
+			    try_clone(name, new_name, o, err);
 	return r < 0 ? wrap(err, r, "clone \"%s\"", name) : 0;
 }

@@ -41,6 +41,12 @@ struct clone_moment {
 int clone_freeze(struct clone_source *s, const struct clone_moment *moment, struct kennel_error **err)
 	MUST_CHECK;
 
+/*
+ * Many layers below s become one; ret_hold keeps that until a manifest names it. Does nothing where there are
+ * few.
+ */
+int clone_flatten(struct clone_source *s, int *ret_hold, struct kennel_error **err) MUST_CHECK;
+
 /* The files of a snapshot into a directory. */
 int clone_put_moment(const struct clone_source *s, int dir_fd, const struct clone_moment *moment,
 		     struct kennel_error **err) MUST_CHECK;

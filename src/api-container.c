@@ -22,19 +22,20 @@
 #include "container/container.h"
 #include "container/origin.h"
 #include "container/snapshot.h"
+#include "container/tidy.h"
 #include "layer/layer.h"
 #include "monitor/background.h"
 #include "run/file.h"
 #include "run/keep.h"
 #include "sys/sys.h"
 
-/* Leftovers go on the way; that one can't go is for "gc" to tell. */
+/* Leftovers go on the way. */
 static int open_store(const char *path, bool make, struct store *ret, struct kennel_error **err)
 {
 	int r = store_open(path, make, ret, err);
 
 	if (r > 0) {
-		(void)!store_sweep(ret, keep_wipe, NULL, NULL, NULL);
+		store_tidy(ret, keep_wipe);
 		(void)storage_settle(ret->fd);
 	}
 	return r;

@@ -9,15 +9,12 @@
 #include "api-clone.h"
 #include "base/cleanup.h"
 #include "conf/config.h"
-#include "container/changes.h"
 #include "container/layers.h"
 #include "container/switch.h"
+#include "container/tidy.h"
 #include "idmap/user.h"
 #include "run/errand.h"
 #include "run/keep.h"
-#include "ship/duplicate.h"
-
-#define LAYERS_MAX 64u /* of one container; the kernel takes 500 in one overlay */
 
 static int read_state(struct clone_source *s, struct kennel_error **err)
 {
@@ -40,7 +37,7 @@ int clone_source_open(const char *path, const char *name, struct clone_source *r
 
 	int r = store_open(path, false, &s.store, err);
 	if (r > 0)
-		(void)!store_sweep(&s.store, keep_wipe, NULL, NULL, NULL);
+		store_tidy(&s.store, keep_wipe);
 	if (r >= 0)
 		r = container_open(&s.store, name, &s.c, err);
 	if (r < 0)
@@ -244,67 +241,6 @@ int clone_make_layer_delta(const struct store *store, const char *id, int *ret_l
 	return delta_fd;
 }
 
-/* All layers but the lowest, which may have a base, as one, into the new one called id. */
-static int merge_layers(const struct clone_source *s, const char *id, struct kennel_error **err)
-{
-	struct delta_layers layers = { 0 };
-	struct delta_source sources[LAYERS_MAX];
-	_cleanup_manifest_ struct manifest merged = { 0 };
-	_cleanup_close_ int to_fd = clone_make_layer_delta(&s->store, id, NULL, err);
-
-	if (to_fd < 0)
-		return to_fd;
-	int r = changes_open_layers(&s->c, &s->manifest, &layers, err);
-	for (size_t i = 1; i < layers.n && i <= LAYERS_MAX; i++)
-		sources[i - 1] = (struct delta_source){
-			.delta_fd = layers.items[i].delta_fd,
-			.manifest = &layers.items[i].manifest,
-		};
-	const struct ship_duplicate d = {
-		.sources = sources,
-		.n = layers.n - 1,
-		.delta_fd = to_fd,
-		.link = true,
-		.base_from_fd = -EBADF,
-		.base_to_fd = -EBADF,
-	};
-	if (r == 0)
-		r = ship_duplicate(&d, NULL, &merged, err);
-	delta_layers_done(&layers);
-	return r;
-}
-
-/*
- * A stack may not grow for ever: the kernel and a start bear only so many. The old layers stay as long as
- * snapshots and clones name them; their files are not copied.
- */
-static int flatten(struct clone_source *s, int *ret_hold, struct kennel_error **err)
-{
-	_cleanup_buf_ struct buf text = { 0 };
-	struct strv below = { 0 };
-	char id[LAYERS_ID_SIZE];
-
-	if (s->manifest.below.n < LAYERS_MAX)
-		return 0;
-	manifest_format(&s->manifest, &text);
-	int r = buf_check(&text, err);
-	if (r == 0)
-		r = layers_make(&s->store, &text, id, ret_hold, err);
-	if (r == 0)
-		r = merge_layers(s, id, err);
-	if (r == 0)
-		r = strv_add(&below, s->manifest.below.items[0], err);
-	if (r == 0)
-		r = strv_add(&below, id, err);
-	if (r < 0) {
-		strv_done(&below);
-		return wrap(err, r, "make one of %zu layers", s->manifest.below.n);
-	}
-	strv_done(&s->manifest.below);
-	s->manifest.below = below;
-	return 0;
-}
-
 /* The layer that the changes are to be, and what the container has instead. */
 static int prepare_layer(struct clone_source *s, int next_fd, struct kennel_error **err)
 {
@@ -339,7 +275,7 @@ int clone_freeze(struct clone_source *s, const struct clone_moment *moment, stru
 	if (next_fd < 0)
 		return next_fd;
 	if (layer)
-		r = flatten(s, &merged_hold_fd, err);
+		r = clone_flatten(s, &merged_hold_fd, err);
 	if (layer && r == 0)
 		r = prepare_layer(s, next_fd, err);
 	else if (r == 0)

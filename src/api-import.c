@@ -24,6 +24,7 @@
 #include "conf/name.h"
 #include "conf/spec.h"
 #include "container/container.h"
+#include "container/tidy.h"
 #include "delta/manifest.h"
 #include "ext4/stream.h"
 #include "ext4/unpack.h"
@@ -607,7 +608,7 @@ static int import(struct import *i, const char *name, struct kennel_error **err)
 	if (r == 0)
 		r = store_open(i->o->store, true, &store, err);
 	if (r >= 0)
-		(void)!store_sweep(&store, keep_wipe, NULL, NULL, NULL);
+		store_tidy(&store, keep_wipe);
 	if (r >= 0)
 		r = store_check_file_system(&store, err);
 	const struct container_making making = {

@@ -19,6 +19,7 @@
 #include "api-spec.h"
 #include "base/cleanup.h"
 #include "container/container.h"
+#include "container/tidy.h"
 #include "delta/layout.h"
 #include "delta/manifest.h"
 #include "run/keep.h"
@@ -189,7 +190,7 @@ static int keep(struct keeping *k, const char *name, struct kennel_error **err)
 	if (r == 0)
 		r = store_open(NULL, true, &store, err);
 	if (r >= 0)
-		(void)!store_sweep(&store, keep_wipe, NULL, NULL, NULL);
+		store_tidy(&store, keep_wipe);
 	if (r >= 0)
 		r = store_check_file_system(&store, err);
 	const struct container_making making = { .fill = fill, .data = k, .wipe = keep_wipe };

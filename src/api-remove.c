@@ -23,6 +23,7 @@
 #include "container/origin.h"
 #include "container/snapshot.h"
 #include "container/switch.h"
+#include "container/tidy.h"
 #include "run/file.h"
 #include "run/keep.h"
 #include "storage/storage.h"
@@ -161,7 +162,7 @@ static int open_named(const char *path, const char *name, struct store *store, s
 
 	int r = is_file ? 0 : store_open(path, false, store, &why);
 	if (r > 0)
-		(void)!store_sweep(store, keep_wipe, NULL, NULL, NULL);
+		store_tidy(store, keep_wipe);
 	if (r > 0)
 		(void)storage_settle(store->fd);
 	if (r >= 0 && !is_file)

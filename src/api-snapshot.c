@@ -146,11 +146,13 @@ static int take_running(struct clone_source *s, const char *holder, const struct
 		r = clone_stand_on(s, id, err);
 	if (r == 0)
 		r = publish(s, moment, false, err);
+	if (r == 0) {
+		layers_made(&s->hold_fd);
+		return 0;
+	}
 	/* Half a layer is one that nobody names. */
-	close_fd(s->hold_fd);
-	s->hold_fd = -EBADF;
-	if (r < 0)
-		(void)!layers_sweep(&s->store, keep_wipe, NULL, NULL);
+	replace_fd(&s->hold_fd, -EBADF);
+	(void)!layers_sweep(&s->store, keep_wipe, NULL, NULL);
 	return r;
 }
 
@@ -204,6 +206,7 @@ int kennel_snapshot_take(const char *store, const char *name, const char *snapsh
 		r = take(&s, holder.id, &moment, err);
 	if (r < 0)
 		return wrap(err, r, "take a snapshot of \"%s\"", name);
+	layers_made(&s.hold_fd);
 	if (ret_name)
 		*ret_name = take_ptr(&called);
 	return 0;
@@ -320,12 +323,13 @@ static int prepare(const struct container *snap, int next_fd, struct kennel_erro
 
 	to.dir_fd = next_fd;
 	int r = caps_of(snap, &caps, err);
-	if (r == 0 && (caps & STORAGE_PINS))
+	if (r == 0 && (caps & STORAGE_PINS) && !(caps & STORAGE_TURNS))
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED,
-				 "what \"%s\" is now may not go in this store, for snapshots stand on it",
+				 "what the container of \"%s\" is now may not go in this store, for "
+				 "snapshots stand on it",
 				 snap->path),
-			    "--as NEW makes a new container of the snapshot");
+			    "\"kennel clone -B lvm --thin-pool POOL\" makes a copy of it that can");
 	if (r == 0 && caps)
 		r = storage_snapshot(&from, &to, err);
 	if (r == 0)

@@ -85,12 +85,17 @@ KENNEL_PUBLIC int kennel_snapshot_restore(const char *store, const char *name, c
  * @KENNEL_CLONE_FRESH_IDENTITY: machine-id, ssh host keys, host name and hardware addresses are new ones; the
  *                               default where the origin has a base of its own, or boots
  * @KENNEL_CLONE_SAME_IDENTITY:  they are those of the origin
+ * @KENNEL_CLONE_EPHEMERAL:      it is removed when it ends, whoever ends it; until it was started, with the
+ *                               process that made it. With SNAPSHOT it is a copy where they can't share
+ * @KENNEL_CLONE_TMPFS:          with EPHEMERAL and SNAPSHOT: what it changes is in memory
  */
 enum kennel_clone_flags {
 	KENNEL_CLONE_SNAPSHOT = 1 << 0,
 	KENNEL_CLONE_WHOLE = 1 << 1,
 	KENNEL_CLONE_FRESH_IDENTITY = 1 << 2,
 	KENNEL_CLONE_SAME_IDENTITY = 1 << 3,
+	KENNEL_CLONE_EPHEMERAL = 1 << 4,
+	KENNEL_CLONE_TMPFS = 1 << 5,
 };
 
 /**

@@ -16,6 +16,7 @@
 
 #define TRIES 16u
 #define TAKEN_AWAY ".rm-"
+#define MAKING ".making"
 
 int layers_path(const char *store_path, const char *name, char **ret, struct kennel_error **err)
 {
@@ -93,6 +94,14 @@ int layers_hold(const struct store *s, int *ret_hold, struct kennel_error **err)
 	return MIN(r, 0);
 }
 
+/* Before the first of it: who is killed then is noticed. */
+static int note_making(int dir_fd, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = openat(dir_fd, MAKING, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? fail_errno(err, "note that a layer is made") : 0;
+}
+
 static int make_one(int dir_fd, char ret_id[static LAYERS_ID_SIZE], struct kennel_error **err)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
@@ -117,6 +126,8 @@ int layers_make(const struct store *s, const struct buf *manifest, char ret_id[s
 	*ret_hold = -EBADF;
 	int r = lock(s, true, LOCK_SH, &dir_fd, err);
 	if (r >= 0)
+		r = note_making(dir_fd, err);
+	if (r == 0)
 		r = make_one(dir_fd, ret_id, err);
 	if (r < 0)
 		return r;
@@ -273,11 +284,28 @@ int layers_sweep(const struct store *s, container_wipe_fn wipe, size_t *ret_remo
 		r = remove_one(dir_fd, unused.items[i], wipe, shown, err);
 		removed += r == 0;
 	}
-	if (r == 0)
+	if (r == 0) {
+		(void)!unlinkat(dir_fd, MAKING, 0);
 		(void)!unlinkat(s->fd, LAYERS_DIR, AT_REMOVEDIR); /* if it is empty */
+	}
 	if (ret_removed)
 		*ret_removed = removed;
 	return r;
+}
+
+void layers_made(int *hold_fd)
+{
+	/* Whoever else is at it goes on: the last one takes it away, or the next sweep. */
+	if (*hold_fd >= 0 && flock(*hold_fd, LOCK_EX | LOCK_NB) == 0)
+		(void)!unlinkat(*hold_fd, MAKING, 0);
+	close_fd(*hold_fd);
+	*hold_fd = -EBADF;
+}
+
+void layers_tidy(const struct store *s, container_wipe_fn wipe)
+{
+	if (s->fd >= 0 && faccessat(s->fd, LAYERS_DIR "/" MAKING, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		(void)!layers_sweep(s, wipe, NULL, NULL);
 }
 
 struct missing {

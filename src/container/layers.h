@@ -6,6 +6,7 @@
  *     manifest                 as it was when it was frozen (delta/manifest.h)
  *     delta/                   as it was; nobody writes to it any more
  *     base/                    where the container had a base of its own: goes along with its first layer
+ *   STORE/.layers/.making      somebody makes one that nothing stands on yet, or was killed then
  *
  * A layer stays as long as a manifest of a container or a snapshot names it ("below"). Nothing else counts,
  * so nothing has to be kept in step: who removes the last one that does removes the layer, and what a
@@ -38,6 +39,11 @@ int layers_make(const struct store *s, const struct buf *manifest, char ret_id[s
 
 /* Keeps them all as they are, as ret_hold above. Return: descriptor (-EBADF: there are none), or a code. */
 int layers_hold(const struct store *s, int *ret_hold, struct kennel_error **err) MUST_CHECK;
+
+/* What was made since layers_make() is named by now: lets go of the hold. Plain close(): it failed. */
+void layers_made(int *hold_fd);
+/* Removes what a killed process made and nothing came to stand on; one look where there was none. */
+void layers_tidy(const struct store *s, container_wipe_fn wipe);
 
 /* What calls see for each manifest of the store; owner: "NAME" or "NAME/snapshots/SNAP". */
 typedef int (*layers_see_fn)(void *data, const char *owner, const struct manifest *m,

@@ -124,6 +124,7 @@ static void serve(const struct spec *spec, struct server *server, struct sandbox
 	 * the kernel told it.
 	 */
 	(void)!sandbox_save(sb, NULL);
+	keep_pass(sb->keep);
 	server_say_ended(server, status);
 	server_free(server);
 }

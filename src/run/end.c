@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "run/errand.h"
 #include "run/hooks.h"
+#include "run/keep.h"
 #include "run/sandbox.h"
 #include "run/viewer.h"
 #include "sys/sys.h"
@@ -62,6 +63,7 @@ static void end(struct sandbox *sb)
 void sandbox_leave(struct sandbox *sb)
 {
 	end(sb);
+	keep_pass(sb->keep);
 }
 
 struct sandbox *sandbox_free(struct sandbox *sb)

@@ -43,7 +43,7 @@ static int path_for_child(const struct keep *k, const char *path, struct strv *r
 {
 	const size_t len = strlen(k->store.path);
 
-	if (strncmp(path, k->store.path, len) == 0 && path[len] == '/')
+	if (!keep_is_elsewhere(k) && strncmp(path, k->store.path, len) == 0 && path[len] == '/')
 		return strv_addf(ret, err, "..%s", path + len);
 	return strv_add(ret, path, err);
 }

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "conf/config.h"
 #include "container/layers.h"
+#include "container/tidy.h"
 #include "delta/layout.h"
 #include "mount/mount.h"
 #include "run/errand.h"
@@ -278,6 +279,8 @@ static int open_in_store(struct keep *k, const struct spec *asked, struct kennel
 		r = open_made(k, asked, err);
 	if (r == 0)
 		r = container_lock(&k->c, NULL, err);
+	if (r == 0)
+		passing_start(&k->c, &k->store);
 	return r < 0 ? r : keep_settle(&k->c, err);
 }
 
@@ -347,6 +350,17 @@ struct keep *keep_free(struct keep *k, bool failed)
 	store_done(&k->store);
 	free(k);
 	return NULL;
+}
+
+int keep_dir(const struct keep *k)
+{
+	return keep_is_elsewhere(k) ? k->c.storage.data_fd : k->c.dir_fd;
+}
+
+void keep_pass(struct keep *k)
+{
+	if (k && !k->box)
+		passing_end(&k->c, &k->store, keep_wipe);
 }
 
 void keep_say(const struct keep *k, const char *id, pid_t init)
@@ -523,12 +537,26 @@ static bool has_others(int dir_fd)
 	return false;
 }
 
+static int wipe_memory(const struct storage_at *at, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = storage_open_memory(at);
+	struct inside in = { .dir_fd = fd, .shown = at->shown };
+
+	if (fd < 0)
+		return 0;
+	return geteuid() == 0 || unlinkat(fd, "delta", AT_REMOVEDIR) == 0 ?
+		       container_wipe(fd, at->shown, err) :
+		       errand_alone(wipe_inside, &in, NULL, err);
+}
+
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err)
 {
 	struct inside in = { .dir_fd = dir_fd, .shown = shown };
 	const struct storage_at at = { .store_fd = -EBADF, .dir_fd = dir_fd, .shown = shown };
 
-	int r = storage_destroy(&at, err);
+	int r = wipe_memory(&at, err);
+	if (r == 0)
+		r = storage_destroy(&at, err);
 	if (r < 0)
 		return r;
 	/* What was never started has an empty delta and nothing that is not our own, unless it was filled. */

@@ -51,6 +51,15 @@ int keep_open(const struct spec *asked, const struct log_sink *log, struct keep 
 /* Lets go of it. A start that failed takes the container along that it made. */
 struct keep *keep_free(struct keep *k, bool failed);
 
+/* Are its changes in memory, and not in its directory? What the child of an ordinary user begins in. */
+static inline bool keep_is_elsewhere(const struct keep *k)
+{
+	return k->c.storage.driver && (storage_caps(&k->c.storage) & STORAGE_MEMORY);
+}
+int keep_dir(const struct keep *k);
+/* It has ended: removes it, if it was made for that (container/tidy.h). */
+void keep_pass(struct keep *k);
+
 /* Says in the lock who runs it. id NULL: it is over. */
 void keep_say(const struct keep *k, const char *id, pid_t init);
 

@@ -329,7 +329,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	r = keep_tell_child(l, err);
 	if (r < 0)
 		return r;
-	c->keep_fd = sb->rootless && sb->keep ? sb->keep->c.dir_fd : -EBADF;
+	c->keep_fd = sb->rootless && sb->keep ? keep_dir(sb->keep) : -EBADF;
 	c->tap = sb->rootless && !sb->deep && p->net == SPEC_NET_NAT && net_nat_available();
 	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);
 	snprintf(l->delta_inodes, sizeof(l->delta_inodes), "%llu", (unsigned long long)p->inodes);

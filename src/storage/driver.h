@@ -36,6 +36,8 @@ struct storage_driver {
 	int (*snapshot)(const struct storage *from, struct storage *to, const struct storage_at *at,
 			struct kennel_error **err);
 	int (*destroy)(const struct storage *s, struct kennel_error **err);
+	/* Of a store that pins: does this one need no origin, and is it none? NULL: it may. */
+	bool (*stands_alone)(const struct storage *s);
 	/* Numbers of the volumes that need this one. */
 	int (*dependants)(const struct storage *s, struct strv *volumes, struct kennel_error **err);
 	/* Makes those independent of it. */
@@ -47,7 +49,7 @@ struct storage_driver {
 };
 
 extern const struct storage_driver storage_dir, storage_overlay, storage_btrfs, storage_loop, storage_lvm,
-	storage_nbd, storage_zfs;
+	storage_nbd, storage_zfs, storage_tmpfs;
 
 /* Calls visit with each snapshot of it, dead ones too. */
 typedef int (*storage_visit_fn)(const struct storage_at *at, void *data, struct kennel_error **err);

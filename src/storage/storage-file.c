@@ -98,7 +98,7 @@ int storage_parse(const char *text, struct storage *ret, struct kennel_error **e
 		r = *line ? parse_line(line, ret, err) : 0;
 	if (r == 0 && !ret->driver)
 		r = fail(err, KENNEL_E_CORRUPT, "it names no store");
-	if (r == 0 && (ret->driver->caps & STORAGE_VOLUME) && !ret->keys.volume[0])
+	if (r == 0 && (ret->driver->caps & (STORAGE_VOLUME | STORAGE_MEMORY)) && !ret->keys.volume[0])
 		r = fail(err, KENNEL_E_CORRUPT, "it names no volume");
 	return r;
 }

@@ -296,6 +296,12 @@ static int remove_volume(const struct storage_keys *k, const char *suffix, struc
 	return r;
 }
 
+/* The pool knows who shares which blocks. */
+static bool stands_alone(const struct storage *s)
+{
+	return is_thin(&s->keys);
+}
+
 static int dependants(const struct storage *s, struct strv *volumes, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf said = { 0 };
@@ -434,6 +440,7 @@ const struct storage_driver storage_lvm = {
 	.detach = detach,
 	.snapshot = snapshot,
 	.destroy = destroy,
+	.stands_alone = stands_alone,
 	.dependants = dependants,
 	.promote = promote,
 	.measure = measure,

@@ -182,21 +182,6 @@ static int get(const char *property, const char *name, struct buf *ret, struct k
 	return ask((const char *const[]){ "get", "-Hp", "-o", "value", property, name, NULL }, ret, err);
 }
 
-/* Its own snapshots go along, unless something was cloned from one; and that which it was cloned from. */
-static int destroy(const struct storage *s, struct kennel_error **err)
-{
-	_cleanup_buf_ struct buf origin = { 0 };
-	char name[400];
-
-	dataset(&s->keys, name, sizeof(name));
-	if (get("origin", name, &origin, NULL) < 0)
-		return 0; /* it was never made, or is gone */
-	int r = run("remove the dataset", (const char *const[]){ "destroy", "-r", name, NULL }, err);
-	if (r == 0 && strstr(buf_str(&origin), "@" PREFIX))
-		(void)!run("", (const char *const[]){ "destroy", "-d", buf_str(&origin), NULL }, NULL);
-	return r;
-}
-
 static int clones_of(const struct storage *s, struct strv *ret, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf said = { 0 };
@@ -241,6 +226,32 @@ static int promote(const struct storage *s, const struct strv *volumes, struct k
 	return r;
 }
 
+/*
+ * What was cloned from it takes over what both share, and is the origin then. Its own snapshots go along, and
+ * that which it was cloned from, by now or before.
+ */
+static int destroy(const struct storage *s, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf origin = { 0 };
+	_cleanup_strv_ struct strv clones = { 0 };
+	char name[400];
+
+	dataset(&s->keys, name, sizeof(name));
+	if (get("type", name, &origin, NULL) < 0)
+		return 0; /* it was never made, or is gone */
+	int r = dependants(s, &clones, err);
+	if (r == 0)
+		r = promote(s, &clones, err);
+	buf_done(&origin);
+	if (r == 0)
+		r = get("origin", name, &origin, err);
+	if (r == 0)
+		r = run("remove the dataset", (const char *const[]){ "destroy", "-r", name, NULL }, err);
+	if (r == 0 && strstr(buf_str(&origin), "@" PREFIX))
+		(void)!run("", (const char *const[]){ "destroy", "-d", buf_str(&origin), NULL }, NULL);
+	return r;
+}
+
 static int measure(const struct storage *s, uint64_t *ret, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf said = { 0 };
@@ -265,7 +276,7 @@ static int resize(struct storage *s, uint64_t size_bytes, struct kennel_error **
 
 const struct storage_driver storage_zfs = {
 	.name = "zfs",
-	.caps = STORAGE_SHARES | STORAGE_VOLUME | STORAGE_ROOT | STORAGE_PINS,
+	.caps = STORAGE_SHARES | STORAGE_VOLUME | STORAGE_ROOT | STORAGE_PINS | STORAGE_TURNS,
 	.detect = detect,
 	.is_set_up = is_set_up,
 	.probe = probe,

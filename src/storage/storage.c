@@ -22,7 +22,7 @@
 
 static const struct storage_driver *const drivers[] = {
 	&storage_dir, &storage_overlay, &storage_btrfs, &storage_loop,
-	&storage_lvm, &storage_nbd,	&storage_zfs,
+	&storage_lvm, &storage_nbd,	&storage_zfs,	&storage_tmpfs,
 };
 
 const struct storage_driver *storage_find(const char *name)
@@ -47,7 +47,7 @@ bool storage_is_plain(const char *name)
 
 unsigned storage_caps(const struct storage *s)
 {
-	return s->driver->caps;
+	return s->driver->caps & ~(s->driver->stands_alone && s->driver->stands_alone(s) ? STORAGE_PINS : 0u);
 }
 
 /* --- what a new one gets */
@@ -158,6 +158,9 @@ int storage_choose(int store_fd, const struct storage_wish *wish, struct storage
 		r = !name		    ? detect(store_fd, &s.keys, &s.driver, err) :
 		    strcmp(name, BEST) == 0 ? find_best(store_fd, &s.keys, &s.driver, err) :
 					      find_named(name, &s.driver, err);
+	if (r == 0 && (s.driver->caps & STORAGE_MEMORY) && !w->passing)
+		r = hint(err, fail(err, KENNEL_E_INVALID, "there is no store \"%s\" for what stays", name),
+			 "\"kennel clone --ephemeral --tmpfs\" makes a container in memory");
 	if (r == 0)
 		r = check(s.driver, store_fd, &s.keys, err);
 	if (r == 0)
@@ -183,7 +186,7 @@ static int new_volume(struct storage *s, struct kennel_error **err)
 {
 	uint64_t v;
 
-	if (!(s->driver->caps & STORAGE_VOLUME))
+	if (!(s->driver->caps & (STORAGE_VOLUME | STORAGE_MEMORY)))
 		return 0;
 	if (getrandom(&v, sizeof(v), 0) != sizeof(v))
 		return fail_errno(err, "get random bytes");
@@ -235,7 +238,8 @@ int storage_load(const struct storage_at *at, struct storage *ret, struct kennel
 	if (r < 0)
 		return wrap(err, r, "\"%s/" STORAGE_FILE "\"", at->shown);
 	/* Its owner could name any volume of the machine, or give us an image to mount. */
-	if (fd >= 0 && (s.driver->caps & STORAGE_VOLUME) && (fstat(fd, &st) < 0 || st.st_uid != geteuid()))
+	if (fd >= 0 && (s.driver->caps & (STORAGE_VOLUME | STORAGE_MEMORY)) &&
+	    (fstat(fd, &st) < 0 || st.st_uid != geteuid()))
 		return hint(err, fail(err, KENNEL_E_PERM, "\"%s\" is a volume of another user's", at->shown),
 			    "only its owner can open it");
 	*ret = s;
@@ -439,6 +443,16 @@ int storage_destroy(const struct storage_at *at, struct kennel_error **err)
 	if (r == 0)
 		r = destroy_beside(at, err);
 	return r < 0 ? r : destroy_one(at, NULL, err);
+}
+
+int storage_open_memory(const struct storage_at *at)
+{
+	_cleanup_storage_ struct storage s = STORAGE_NONE;
+
+	if (storage_load(at, &s, NULL) < 0 || !(s.driver->caps & STORAGE_MEMORY) ||
+	    storage_open(&s, NULL) < 0)
+		return -EBADF;
+	return take_fd(&s.data_fd);
 }
 
 static int measure_one(const struct storage_at *at, void *data, struct kennel_error **err)

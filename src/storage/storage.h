@@ -34,6 +34,8 @@ enum storage_caps {
 	STORAGE_VOLUME = 1 << 1, /* has to be mounted */
 	STORAGE_ROOT = 1 << 2, /* for root alone */
 	STORAGE_PINS = 1 << 3, /* a snapshot may need its origin: storage_dependants(), storage_promote() */
+	STORAGE_TURNS = 1 << 4, /* and then origin and snapshot can change places, at once */
+	STORAGE_MEMORY = 1 << 5, /* elsewhere than in the directory, and gone with the machine's end */
 };
 
 struct storage_driver;
@@ -54,6 +56,7 @@ struct storage_at {
 /* What a person wants. NULL and 0: what the store's configuration says, or what is usual. */
 struct storage_wish {
 	const char *store; /* a driver's name, or "best" */
+	bool passing; /* it may be gone with the machine's end */
 	const char *fs; /* of a volume: ext4, xfs, btrfs */
 	const char *vg, *thin_pool; /* lvm */
 	const char *zfs_root; /* the dataset in which new ones are made */
@@ -96,6 +99,7 @@ const char *storage_name(const struct storage *s);
 bool storage_is_plain(const char *name);
 /* Appends what else there is to say of it for people: ", ext4 of 4096 MiB". */
 void storage_describe(const struct storage *s, struct buf *text);
+/* What this one can: volumes of one store may differ. */
 unsigned storage_caps(const struct storage *s);
 
 /*
@@ -148,6 +152,12 @@ int storage_destroy(const struct storage_at *at, struct kennel_error **err) MUST
 int storage_dependants(const struct storage_at *at, struct strv *ret, struct kennel_error **err) MUST_CHECK;
 /* Makes all of those independent of it, by exchanging who stands on whom, or by copying. */
 int storage_promote(const struct storage_at *at, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * Of one in memory, what is to be emptied before storage_destroy(). Return: a descriptor, or -EBADF where
+ * there is nothing.
+ */
+int storage_open_memory(const struct storage_at *at);
 
 /* What it takes on the disk beside the files of the directory, in bytes. */
 int storage_measure(const struct storage_at *at, uint64_t *ret, struct kennel_error **err) MUST_CHECK;

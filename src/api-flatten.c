@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * api-flatten.c - a stack may not grow for ever: the kernel and a start bear only so many layers. Those of a
+ * container become one where they are too many. The old ones stay as long as snapshots and clones name them;
+ * their files are not copied but linked.
+ */
+#include "api-clone.h"
+#include "base/cleanup.h"
+#include "container/changes.h"
+#include "container/layers.h"
+#include "ship/duplicate.h"
+
+#define LAYERS_MAX 64u /* of one container; the kernel takes 500 in one overlay */
+
+/* All layers but the lowest, which may have a base, as one, into the new one called id. */
+static int merge_layers(const struct clone_source *s, const char *id, struct kennel_error **err)
+{
+	struct delta_layers layers = { 0 };
+	struct delta_source sources[LAYERS_MAX];
+	_cleanup_manifest_ struct manifest merged = { 0 };
+	_cleanup_close_ int to_fd = clone_make_layer_delta(&s->store, id, NULL, err);
+
+	if (to_fd < 0)
+		return to_fd;
+	int r = changes_open_layers(&s->c, &s->manifest, &layers, err);
+	for (size_t i = 1; i < layers.n && i <= LAYERS_MAX; i++)
+		sources[i - 1] = (struct delta_source){
+			.delta_fd = layers.items[i].delta_fd,
+			.manifest = &layers.items[i].manifest,
+		};
+	const struct ship_duplicate d = {
+		.sources = sources,
+		.n = layers.n - 1,
+		.delta_fd = to_fd,
+		.link = true,
+		.base_from_fd = -EBADF,
+		.base_to_fd = -EBADF,
+	};
+	if (r == 0)
+		r = ship_duplicate(&d, NULL, &merged, err);
+	delta_layers_done(&layers);
+	return r;
+}
+
+int clone_flatten(struct clone_source *s, int *ret_hold, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	struct strv below = { 0 };
+	char id[LAYERS_ID_SIZE];
+
+	if (s->manifest.below.n < LAYERS_MAX)
+		return 0;
+	manifest_format(&s->manifest, &text);
+	int r = buf_check(&text, err);
+	if (r == 0)
+		r = layers_make(&s->store, &text, id, ret_hold, err);
+	if (r == 0)
+		r = merge_layers(s, id, err);
+	if (r == 0)
+		r = strv_add(&below, s->manifest.below.items[0], err);
+	if (r == 0)
+		r = strv_add(&below, id, err);
+	if (r < 0) {
+		strv_done(&below);
+		return wrap(err, r, "make one of %zu layers", s->manifest.below.n);
+	}
+	strv_done(&s->manifest.below);
+	s->manifest.below = below;
+	return 0;
+}
