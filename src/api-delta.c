@@ -23,6 +23,7 @@
 #include "path/path.h"
 #include "run/errand.h"
 #include "run/file.h"
+#include "run/keep.h"
 #include "run/registry.h"
 
 #define SAME(a, b) _Static_assert((int)(a) == (int)(b), "public and internal values are the same")
@@ -157,6 +158,8 @@ static int open_container(const struct wanted *w, const struct store *store, str
 		return 0;
 	}
 	if (r == 0)
+		r = keep_settle_to_look(&c, err);
+	if (r == 0)
 		r = container_read(&c, CONTAINER_MANIFEST, &text, err);
 	if (r == 0)
 		return hint(err,
@@ -216,6 +219,12 @@ static int open_entry(const struct kennel_list *list, const struct copy_sandbox 
 
 	if (dir_fd < 0)
 		return dir_fd;
+	const char *level = kennel_list_value(list, 0, "isolate");
+	if (level && strcmp(level, spec_isolate_name(SPEC_ISOLATE_VM)) == 0)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "the changes of this sandbox are inside of its guest as long as that runs"),
+			    "those of a container can be looked at once it is stopped");
 	int r = manifest_parse(text ? text : "", &m, err);
 	if (r < 0 || m.below.n)
 		return r < 0 ? r : open_by_path(kennel_list_value(list, 0, "path"), ret, err);

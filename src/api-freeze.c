@@ -51,7 +51,7 @@ int clone_source_open(const char *path, const char *name, struct clone_source *r
 	}
 	r = container_begin_change(&s.c, err);
 	if (r == 0 && !runs)
-		r = keep_settle(&s.c, err);
+		r = keep_settle(&s.c, NULL, err);
 	if (r == 0)
 		r = read_state(&s, err);
 	if (r < 0)
@@ -288,5 +288,5 @@ int clone_freeze(struct clone_source *s, const struct clone_moment *moment, stru
 		switch_drop(&s->c, keep_wipe);
 		return r;
 	}
-	return keep_settle(&s->c, err);
+	return keep_settle(&s->c, NULL, err);
 }

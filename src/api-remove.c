@@ -226,7 +226,7 @@ static int tidy_one(const struct store *s, const char *name, struct kennel_error
 		return 0; /* somebody is at it */
 	for (size_t i = 0; i < ARRAY_SIZE(half); i++)
 		(void)!unlinkat(c.dir_fd, half[i], 0);
-	int r = keep_settle(&c, err);
+	int r = keep_settle(&c, NULL, err);
 	if (r == 0)
 		switch_drop(&c, keep_wipe);
 	if (r == 0)

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "conf/name.h"
 #include "container/container.h"
+#include "run/keep.h"
 
 /*
  * A container of the store. ret_owner: NULL, or root may look into that of another user. Return: 1 opened,
@@ -55,7 +56,9 @@ static int open_kept_delta(struct container *c, uid_t owner, struct delta_tree *
 	_cleanup_manifest_ struct manifest m = { 0 };
 	_cleanup_buf_ struct buf text = { 0 };
 
-	int r = container_read(c, CONTAINER_MANIFEST, &text, err);
+	int r = keep_settle_to_look(c, err);
+	if (r == 0)
+		r = container_read(c, CONTAINER_MANIFEST, &text, err);
 	if (r == 0)
 		return hint(err, fail(err, KENNEL_E_NOTFOUND, "it has no changes: it was never started"),
 			    "kennel run -k %s", c->name);

@@ -356,7 +356,7 @@ static int restore_here(struct clone_source *s, const struct container *snap, st
 		switch_drop(&s->c, keep_wipe);
 		return r;
 	}
-	r = keep_settle(&s->c, err);
+	r = keep_settle(&s->c, NULL, err);
 	return r < 0 ? r : layers_sweep(&s->store, keep_wipe, NULL, err);
 }
 

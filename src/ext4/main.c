@@ -360,6 +360,16 @@ static void put_top(struct reader *r)
 	put_xattrs(r, EXT2_ROOT_INO);
 }
 
+/* Root's rights are of no use here, but to who breaks in. */
+static int become_nobody(void)
+{
+	const uid_t nobody = 65534;
+
+	if (geteuid() != 0 || sys_setresgid(nobody, nobody, nobody) < 0)
+		return 0; /* or root of a few ids: its rights end there */
+	return sys_setgroups(0, NULL) < 0 || sys_setresuid(nobody, nobody, nobody) < 0 ? -1 : 0;
+}
+
 /* From here on: no file can be opened, changed or run, and memory is bounded. */
 static int harden(void)
 {
@@ -368,7 +378,7 @@ static int harden(void)
 
 	if (sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    setrlimit(RLIMIT_FSIZE, &none) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
-	    setrlimit(RLIMIT_NPROC, &none) < 0)
+	    setrlimit(RLIMIT_NPROC, &none) < 0 || become_nobody() < 0)
 		return -1;
 #ifndef __SANITIZE_ADDRESS__
 	if (setrlimit(RLIMIT_AS, &memory) < 0)

@@ -34,6 +34,7 @@ struct unpack {
 	size_t n, room;
 	int dir_fd; /* the innermost */
 	bool has_entry; /* a file that is not finished */
+	bool is_lost; /* and one that was not made: what comes of it goes by */
 	bool has_top;
 	struct ext4_entry top; /* of the root */
 	struct ext4_entry entry;
@@ -75,6 +76,16 @@ static int read_all(int fd, void *data, size_t len, struct kennel_error **err)
 	return 0;
 }
 
+/* Return: it may be. */
+static bool lose(struct unpack *u)
+{
+	struct unpack_loss *loss = u->where->loss;
+
+	if (loss && !loss->n++)
+		snprintf(loss->first, sizeof(loss->first), "%s", u->name);
+	return loss;
+}
+
 static int set_owner(struct unpack *u, struct kennel_error **err)
 {
 	bool top = u->n == 1 && !u->where->with_top;
@@ -85,6 +96,10 @@ static int set_owner(struct unpack *u, struct kennel_error **err)
 		return 0;
 	if (errno != EINVAL && errno != EPERM)
 		return fail_at(u, "give away", err);
+	if (lose(u)) {
+		u->entry.mode &= ~06000u;
+		return 0;
+	}
 	return hint(
 		err,
 		fail(err, KENNEL_E_PERM, "the image has files of the ids %u:%u, which this user has not", uid,
@@ -134,6 +149,10 @@ static int make_node(struct unpack *u, struct kennel_error **err)
 
 	if (mknodat(u->dir_fd, u->name, (e->mode & S_IFMT) | 0600, makedev(e->major, e->minor)) == 0)
 		return 0;
+	if (errno == EPERM && lose(u)) {
+		u->is_lost = true;
+		return 0;
+	}
 	if (errno == EPERM)
 		return hint(err,
 			    fail(err, KENNEL_E_PERM,
@@ -187,9 +206,10 @@ static int make_again(struct unpack *u, struct kennel_error **err)
 	char number[16];
 
 	snprintf(number, sizeof(number), "%u", u->entry.number);
-	if (linkat(u->where->links_fd, number, u->dir_fd, u->name, 0) < 0)
-		return fail_at(u, "link", err);
-	return 0;
+	if (linkat(u->where->links_fd, number, u->dir_fd, u->name, 0) == 0)
+		return 0;
+	u->is_lost = errno == ENOENT && lose(u);
+	return u->is_lost ? 0 : fail_at(u, "link", err);
 }
 
 static int make_entry(struct unpack *u, struct kennel_error **err)
@@ -219,7 +239,7 @@ static int make_entry(struct unpack *u, struct kennel_error **err)
 	default:
 		return corrupt(err, "a file of an unknown kind");
 	}
-	if (r < 0)
+	if (r < 0 || u->is_lost)
 		return r;
 	u->has_entry = true;
 	r = set_owner(u, err);
@@ -264,6 +284,7 @@ static int take_entry(struct unpack *u, size_t len, struct kennel_error **err)
 	int r = finish_entry(u, err);
 	if (r < 0)
 		return r;
+	u->is_lost = false;
 	if (len < sizeof(e))
 		return corrupt(err, "half a record");
 	memcpy(&e, u->record, sizeof(e));
@@ -336,7 +357,7 @@ static int take_xattr(struct unpack *u, size_t len, struct kennel_error **err)
 	name[x.name_len] = '\0';
 	if (strlen(name) != x.name_len || (!u->has_entry && u->n <= 1 && !u->has_top))
 		return corrupt(err, "an extended attribute of nothing");
-	if (is_label(name))
+	if (is_label(name) || u->is_lost)
 		return 0;
 	const char *value = u->record + sizeof(x) + x.name_len;
 	size_t size = len - sizeof(x) - x.name_len;
@@ -354,6 +375,8 @@ static int take_xattr(struct unpack *u, size_t len, struct kennel_error **err)
 		}
 		r = lsetxattr(full, name, value, size, 0);
 	}
+	if (r < 0 && (errno == EPERM || errno == EINVAL || errno == EOPNOTSUPP) && lose(u))
+		return 0;
 	return r < 0 ? fail_errno(err, "set the extended attribute \"%s\" of \"%s\"", name, u->name) : 0;
 }
 

@@ -10,9 +10,16 @@
 #define KENNEL_EXT4_UNPACK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
+
+/* What could not be made as it is in the image. */
+struct unpack_loss {
+	uint64_t n;
+	char first[256]; /* the name of one of them */
+};
 
 struct unpack_where {
 	int dir_fd; /* an empty directory, the image's root */
@@ -20,6 +27,11 @@ struct unpack_where {
 	uid_t uid; /* owner of what stands in the root itself, unless with_top */
 	gid_t gid;
 	bool with_top; /* the stream has the root's own attributes, and all owners are as it says */
+	/*
+	 * What this user may not make is left out and counted: device nodes, ids that are not the user's
+	 * (the owner is who unpacks, and no set-user-id bit is left), attributes. NULL: an error.
+	 */
+	struct unpack_loss *loss;
 };
 
 /*

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/answer.h"
@@ -21,6 +22,16 @@
 #include "sys/sys.h"
 
 #define STACK_SIZE (256u << 10)
+
+void errand_raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)!setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
 
 static int become_inner_root(int user_ns_fd, struct kennel_error **err)
 {

@@ -14,6 +14,9 @@
 
 typedef int (*errand_fn)(void *data, struct buf *out, struct kennel_error **err);
 
+/* For work that holds a directory open for each level of a tree. */
+void errand_raise_file_limit(void);
+
 /*
  * user_ns_fd: below 0 for a process that stays who it is. Return: what work returned, its error with it; out
  * gets what work put into its own out.

@@ -26,7 +26,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
@@ -217,17 +216,6 @@ struct unpacking {
 	int stream_fd;
 };
 
-/* A directory is open for each level of a tree. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)!setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 /* As root of the user's ids. */
 static int unpack_inner(void *data, struct buf *out, struct kennel_error **err)
 {
@@ -243,7 +231,7 @@ static int unpack_inner(void *data, struct buf *out, struct kennel_error **err)
 
 	if (links_fd < 0)
 		return fail_errno(err, "open the working copy");
-	raise_file_limit();
+	errand_raise_file_limit();
 	umask(0);
 	return ext4_unpack(u->stream_fd, &where, err);
 }
@@ -366,7 +354,7 @@ static int pack_inner(void *data, struct buf *out, struct kennel_error **err)
 
 	if (fd < 0)
 		return fail_errno(err, "open the new image");
-	raise_file_limit();
+	errand_raise_file_limit();
 	int r = disk_make(fd, "ext4", box->size_bytes, err);
 	return r < 0 ? r : fill_image(box, fd, err);
 }

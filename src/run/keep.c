@@ -269,7 +269,8 @@ static int find_base(struct keep *k, const struct log_sink *log, struct kennel_e
 	return r == 0 && k->manifest_text.len ? check_manifest(k, log, err) : r;
 }
 
-static int open_in_store(struct keep *k, const struct spec *asked, struct kennel_error **err)
+static int open_in_store(struct keep *k, const struct spec *asked, const struct log_sink *log,
+			 struct kennel_error **err)
 {
 	int r = store_open(asked->store, true, &k->store, err);
 
@@ -281,7 +282,7 @@ static int open_in_store(struct keep *k, const struct spec *asked, struct kennel
 		r = container_lock(&k->c, NULL, err);
 	if (r == 0)
 		passing_start(&k->c, &k->store);
-	return r < 0 ? r : keep_settle(&k->c, err);
+	return r < 0 ? r : keep_settle(&k->c, log, err);
 }
 
 int keep_open(const struct spec *asked, const struct log_sink *log, struct keep **ret,
@@ -295,7 +296,7 @@ int keep_open(const struct spec *asked, const struct log_sink *log, struct keep 
 	k->c = (struct container)CONTAINER_NONE;
 	k->delta_fd = -EBADF;
 	k->force = asked->force;
-	int r = asked->file ? keep_open_file(k, asked, log, err) : open_in_store(k, asked, err);
+	int r = asked->file ? keep_open_file(k, asked, log, err) : open_in_store(k, asked, log, err);
 	if (r == 0)
 		r = read_config(k, asked, log, err);
 	if (r == 0)

@@ -118,8 +118,16 @@ int keep_tell_child(struct launch *l, struct kennel_error **err) MUST_CHECK;
 int keep_check_frozen(const struct keep *k, const struct delta_join *j, const char *target, bool is_new,
 		      struct kennel_error **err) MUST_CHECK;
 
-/* keep-settle.c: completes what was decided about a container that is locked (container/switch.h). */
-int keep_settle(const struct container *c, struct kennel_error **err) MUST_CHECK;
+/*
+ * keep-settle.c: completes what was decided about a container that is locked (container/switch.h), and what
+ * its guest has left on a disk (vm-disk.h). log: or NULL.
+ */
+int keep_settle(struct container *c, const struct log_sink *log, struct kennel_error **err) MUST_CHECK;
+/*
+ * The same where only its changes are to be looked at, for who holds no lock: takes it if there is something
+ * to complete, and holds it as long as c. BUSY, with a hint: its guest runs.
+ */
+int keep_settle_to_look(struct container *c, struct kennel_error **err) MUST_CHECK;
 
 /* Is a store_wipe_fn: whoever the files belong to. */
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;

@@ -4,14 +4,21 @@
  *
  *   STORE/NAME/vm-disk       ext4 in a sparse file: delta/0/upper, delta/0/work, made by the guest; its lower
  *                            is all that the container shows, its own delta included
+ *
+ * It is there from the start of a guest until its changes are in the delta: put there at its end, or, where
+ * something was killed, by whoever needs the container next. It goes last, so a kill in the middle of that
+ * means that all of it is done once more.
  */
 #ifndef KENNEL_RUN_VM_DISK_H
 #define KENNEL_RUN_VM_DISK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/log.h"
 
+struct container;
 struct keep;
 
 #define VM_DISK "vm-disk"
@@ -24,5 +31,13 @@ struct keep;
  */
 int vm_disk_prepare(const struct keep *k, uint64_t size_bytes, int *ret_fd, struct kennel_error **err)
 	MUST_CHECK;
+
+bool vm_disk_is_there(const struct container *c);
+
+/*
+ * Puts what is on it into the delta and removes it. c is locked (container_lock()), and no overlay stands on
+ * its delta any more. log: or NULL. The disk may be anybody's work: nothing on it is believed.
+ */
+int vm_disk_settle(struct container *c, const struct log_sink *log, struct kennel_error **err) MUST_CHECK;
 
 #endif
