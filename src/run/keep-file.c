@@ -19,6 +19,7 @@
 #include "delta/arrange.h"
 #include "run/file.h"
 #include "run/sandbox.h"
+#include "run/vm-disk.h"
 
 #define TRUSTED ".trusted"
 #define UNUSED_WAIT_MS 10000
@@ -207,14 +208,27 @@ static int save_volume(struct sandbox *sb, struct kennel_error **err)
 	return r;
 }
 
+/* What its guest did becomes its own as soon as no overlay stands on the delta any more. */
+static int save_guests(struct sandbox *sb, struct kennel_error **err)
+{
+	if (!vm_disk_is_there(&sb->keep->c))
+		return 0;
+	let_go_of_mounts(sb);
+	return vm_disk_settle(&sb->keep->c, &sb->log, err);
+}
+
 static int save(struct sandbox *sb, struct kennel_error **err)
 {
 	struct keep *k = sb->keep;
+	int guests = k && !k->box ? save_guests(sb, err) : 0;
 
-	if (k && container_volume_fd(&k->c) >= 0)
-		return save_volume(sb, err);
+	if (k && container_volume_fd(&k->c) >= 0) {
+		int r = save_volume(sb, guests < 0 ? NULL : err);
+
+		return guests < 0 ? guests : r;
+	}
 	if (!k || !k->box)
-		return 0;
+		return guests;
 	_cleanup_close_ int parent_fd = fcntl(k->box->parent_fd, F_DUPFD_CLOEXEC, 3);
 	_cleanup_free_ char *base = strdup(k->box->base);
 	int r = file_save(k->box, err);
