@@ -49,4 +49,7 @@ int path_reopen(int pin_fd, uint64_t flags, struct kennel_error **err) MUST_CHEC
  */
 int path_find_tool(const char *name, char **ret, struct kennel_error **err) MUST_CHECK;
 
+/* $XDG_CACHE_HOME/kennel or ~/.cache/kennel; negative where there is none, for a cache is a convenience. */
+int path_open_cache(void);
+
 #endif

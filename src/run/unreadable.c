@@ -16,26 +16,6 @@
 #define ID_NOBODY 65534u
 #define PASSWD_MAX (4u << 20)
 
-/* $XDG_CACHE_HOME/kennel or ~/.cache/kennel; -EBADF where there is none, for a cache is a convenience. */
-static int open_cache(void)
-{
-	_cleanup_free_ char *path = NULL;
-	const char *base = secure_getenv("XDG_CACHE_HOME"), *home = secure_getenv("HOME");
-
-	if (base && base[0] == '/')
-		path = strdup(base);
-	else if (home && home[0] == '/' && asprintf(&path, "%s/.cache", home) < 0)
-		path = NULL;
-	if (!path)
-		return -EBADF;
-	(void)!mkdir(path, 0700);
-	_cleanup_close_ int parent_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (parent_fd < 0)
-		return -EBADF;
-	(void)!mkdirat(parent_fd, "kennel", 0700);
-	return openat(parent_fd, "kennel", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
 /* One line for each of the first fields in a passwd or group file. */
 static int locked_lines(int root_fd, const char *source, const char *rest, struct buf *out,
 			struct kennel_error **err)
@@ -210,7 +190,7 @@ int unreadable_find(struct launch *l, struct kennel_error **err)
 		return l->base_fd >= 0 && fstat(l->base_fd, &l->base_stat) < 0 ?
 			       fail_errno(err, "look at the base") :
 			       0;
-	_cleanup_close_ int cache_fd = open_cache();
+	_cleanup_close_ int cache_fd = path_open_cache();
 
 	if (l->spec->base_path)
 		name_cache(l->base_fd, key, sizeof(key));

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vm/program/guest-root.c - the root that commands in the guest see: the tree of the machine, read-only over
+ * hostfs, under an overlay whose changes are in memory or on the guest's disk.
+ *
+ * The kernel's modules are mounted over a directory that a layer below the tree brings, so that a tree which
+ * has none of them gets no change. Nothing is mounted where the tree has no directory for it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+#include "vm/program/program.h"
+
+#define ROOT "/root"
+#define DISK "/disk"
+#define MODULES "/modules.all"
+#define UPPER DISK "/delta/0/upper"
+#define WORK DISK "/delta/0/work"
+#define HIDDEN_FS MS_NOSUID | MS_NOEXEC | MS_NODEV
+
+static void must_mount(struct guest *g, const char *what, const char *at, const char *type,
+		       unsigned long flags, const char *options)
+{
+	char text[160];
+
+	(void)!mkdir(at, 0755);
+	if (mount(what, at, type, flags, options) == 0)
+		return;
+	snprintf(text, sizeof(text), "mount %s (%s)", at, type);
+	guest_fail(g, errno, text);
+}
+
+/* In the order in which the initramfs has them; what the kernel has by itself is no failure. */
+static void load_modules(struct guest *g)
+{
+	char path[64], text[160];
+
+	for (unsigned i = 0;; i++) {
+		snprintf(path, sizeof(path), "/modules/%u.ko", i);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return;
+		if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST) {
+			snprintf(text, sizeof(text), "load the module %s", path);
+			guest_fail(g, errno, text);
+		}
+		close(fd);
+	}
+}
+
+void guest_prepare(struct guest *g)
+{
+	must_mount(g, "proc", "/proc", "proc", HIDDEN_FS, NULL);
+	load_modules(g);
+	must_mount(g, "tree", "/tree", "hostfs", MS_RDONLY, "/tree");
+}
+
+/* Where the modules go below the root; NULL: the tree has no place for them. */
+static const char *modules_parent(void)
+{
+	struct stat st;
+
+	if (lstat("/tree/lib", &st) == 0 && S_ISDIR(st.st_mode))
+		return "lib";
+	return lstat("/tree/usr/lib", &st) == 0 && S_ISDIR(st.st_mode) ? "usr/lib" : NULL;
+}
+
+static void make_dirs(const char *path)
+{
+	char part[PATH_MAX];
+
+	for (size_t i = 1; path[i] && i < sizeof(part); i++) {
+		if (path[i] != '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		(void)!mkdir(part, 0755);
+	}
+	(void)!mkdir(path, 0755);
+}
+
+/* On a disk with the attributes that all may read and write, for who takes the changes from there. */
+static void mount_overlay(struct guest *g, bool disk, char *ret_modules, size_t size)
+{
+	const char *parent = modules_parent();
+	char at[160], from[160], options[256];
+	struct utsname u;
+
+	ret_modules[0] = '\0';
+	(void)!uname(&u);
+	(void)!mkdir(MODULES, 0755);
+	snprintf(from, sizeof(from), "/modules/%s", u.release);
+	if (parent && mount("modules", MODULES, "hostfs", MS_RDONLY, from) == 0) {
+		snprintf(at, sizeof(at), "/below/%s/modules/%s", parent, u.release);
+		make_dirs(at);
+		snprintf(ret_modules, size, ROOT "/%s/modules/%s", parent, u.release);
+	}
+	(void)!mkdir("/below", 0755);
+	snprintf(options, sizeof(options),
+		 "lowerdir=/tree:/below,upperdir=" UPPER ",workdir=" WORK ",xino=off,index=off%s",
+		 disk ? ",userxattr" : "");
+	must_mount(g, "root", ROOT, "overlay", 0, options);
+}
+
+static void mount_changes(struct guest *g, bool disk, const char *size)
+{
+	static const char *const types[] = { "ext4", "btrfs", "xfs" };
+	char options[64] = "mode=0755";
+	struct stat st;
+
+	(void)!mkdir(DISK, 0700);
+	if (!disk) {
+		if (size)
+			snprintf(options, sizeof(options), "mode=0755,size=%s", size);
+		must_mount(g, "changes", DISK, "tmpfs", 0, options);
+	}
+	for (unsigned i = 0; disk; i++) {
+		if (i == ARRAY_SIZE(types))
+			guest_fail(g, errno, "mount /dev/ubda");
+		if (mount("/dev/ubda", DISK, types[i], MS_NOATIME, NULL) == 0)
+			break;
+	}
+	if (disk)
+		g->disk_fd = open(DISK, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* A new root directory is as the tree's own. */
+	const bool is_new = lstat(UPPER, &st) < 0;
+	make_dirs(UPPER);
+	make_dirs(WORK);
+	if (is_new && stat("/tree", &st) == 0) {
+		(void)!chown(UPPER, st.st_uid, st.st_gid);
+		(void)!chmod(UPPER, st.st_mode & 07777);
+	}
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)!write(fd, text, strlen(text));
+		close(fd);
+	}
+}
+
+static void loopback_up(void)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0) {
+		(void)!ioctl(fd, SIOCSIFFLAGS, &r);
+		close(fd);
+	}
+}
+
+/* Below the new root, where it has the directory. */
+static void mount_in(const char *type, const char *at, unsigned long flags, const char *options)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), ROOT "%s", at);
+	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		(void)!mount(type, path, type, flags, options);
+}
+
+static void furnish_dev(void)
+{
+	static const char *const links[][2] = {
+		{ "/proc/self/fd", "/dev/fd" },
+		{ "fd/0", "/dev/stdin" },
+		{ "fd/1", "/dev/stdout" },
+		{ "fd/2", "/dev/stderr" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(links); i++)
+		(void)!symlink(links[i][0], links[i][1]);
+	(void)!unlink("/dev/ttyS0"); /* the line is nobody's business */
+	(void)!mkdir("/dev/pts", 0755);
+	(void)!mkdir("/dev/shm", 01777);
+	(void)!mkdir("/dev/mqueue", 0755);
+	(void)!mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666,gid=5");
+	(void)!mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+	(void)!mount("mqueue", "/dev/mqueue", "mqueue", HIDDEN_FS, NULL);
+	(void)!chmod("/dev/ptmx", 0666);
+}
+
+static void mount_share(struct guest *g, const char *path)
+{
+	char at[PATH_MAX], from[PATH_MAX], text[160];
+
+	snprintf(at, sizeof(at), ROOT "%s", path);
+	snprintf(from, sizeof(from), "/tree%s", path);
+	if (mount("share", at, "hostfs", MS_NODEV, from) == 0)
+		return;
+	snprintf(text, sizeof(text), "mount the share %.100s", path);
+	guest_fail(g, errno, text);
+}
+
+static void enter_root(struct guest *g)
+{
+	if (mount("/dev", ROOT "/dev", NULL, MS_MOVE, NULL) < 0)
+		guest_fail(g, errno, "move /dev into the root");
+	if (chdir(ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		guest_fail(g, errno, "enter the root");
+}
+
+static const char *value_of(char *config, size_t len, const char *key)
+{
+	const size_t n = strlen(key);
+
+	for (char *p = config; p < config + len; p += strlen(p) + 1)
+		if (!strncmp(p, key, n) && p[n] == '=')
+			return p + n + 1;
+	return NULL;
+}
+
+static void set_limits(struct guest *g, const char *pids)
+{
+	struct sysinfo info;
+	char text[32];
+
+	if (!pids || sysinfo(&info) < 0)
+		return;
+	g->pids = strtoul(pids, NULL, 10);
+	snprintf(text, sizeof(text), "%lu", g->pids + info.procs);
+	write_file("/proc/sys/kernel/threads-max", text);
+}
+
+void guest_make_root(struct guest *g, char *config, size_t len)
+{
+	char modules[200];
+	struct stat st;
+
+	if (len && config[len - 1] != '\0')
+		guest_fail(g, EPROTO, "understand the supervisor");
+	const char *hostname = value_of(config, len, "hostname");
+	if (hostname)
+		(void)!sethostname(hostname, strlen(hostname));
+	g->boot = value_of(config, len, "boot");
+	set_limits(g, value_of(config, len, "pids"));
+	loopback_up();
+	const bool disk = value_of(config, len, "disk");
+	mount_changes(g, disk, value_of(config, len, "size"));
+	mount_overlay(g, disk, modules, sizeof(modules));
+	furnish_dev();
+	if (modules[0] && lstat(modules, &st) == 0 && S_ISDIR(st.st_mode))
+		(void)!mount(MODULES, modules, NULL, MS_BIND, NULL);
+	mount_in("proc", "/proc", HIDDEN_FS, NULL);
+	mount_in("sysfs", "/sys", HIDDEN_FS, NULL);
+	mount_in("cgroup2", "/sys/fs/cgroup", HIDDEN_FS, NULL);
+	mount_in("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755");
+	mount_in("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
+	for (char *p = config; p < config + len; p += strlen(p) + 1)
+		if (!strncmp(p, "share=", 6))
+			mount_share(g, p + 6);
+	enter_root(g);
+}
+
+_Noreturn void guest_power_off(struct guest *g)
+{
+	char path[40];
+
+	sync();
+	if (g->disk_fd >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", g->disk_fd);
+		(void)!mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+		if (mount(NULL, path, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+			write_file("/proc/sysrq-trigger", "u");
+		sync();
+	}
+	for (;;)
+		(void)!reboot(RB_POWER_OFF);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vm/program/kernel.c - linux.uml as a child: what it is told, and what it gets of us.
+ *
+ * Its console goes to a pipe, the second end of its serial line to descriptor 3, nothing else. Two thirds of
+ * the time that a kernel of Debian needs to boot go into what nobody needs: 512 terminals of BSD's kind, each
+ * of them made a device by a kernel thread, and the compressor of a swap that is not there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "sys/sys.h"
+#include "vm/program/program.h"
+
+#define LINE_FD 3
+
+static _Noreturn void become(char **argv, char **env, int line_fd, int console_fd, int failed_fd)
+{
+	const struct rlimit none = { 0, 0 };
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	/* above those that they become */
+	line_fd = fcntl(line_fd, F_DUPFD_CLOEXEC, 8);
+	console_fd = fcntl(console_fd, F_DUPFD_CLOEXEC, 8);
+	failed_fd = fcntl(failed_fd, F_DUPFD_CLOEXEC, 8);
+	signals_give_back();
+	setsid();
+	(void)!setrlimit(RLIMIT_CORE, &none); /* a kernel that panics aborts: no image of its memory */
+	/* Where the heap begins by chance, the kernel keeps tables for all that is below it. */
+	(void)!personality(ADDR_NO_RANDOMIZE);
+	if (line_fd >= 0 && console_fd >= 0 && failed_fd >= 0 && dup2(null_fd, 0) >= 0 &&
+	    dup2(console_fd, 1) >= 0 && dup2(console_fd, 2) >= 0 && dup2(line_fd, LINE_FD) >= 0) {
+		(void)!close_range(LINE_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+		execve("/linux", argv, env);
+	}
+	(void)!write(failed_fd, &errno, sizeof(errno));
+	_exit(EXIT_FAILED);
+}
+
+pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
+{
+	char memory[64];
+	char *argv[] = {
+		(char *)"/linux",
+		memory,
+		(char *)"initrd=/initrd",
+		(char *)"con=null",
+		(char *)"con0=null,fd:1",
+		(char *)"ssl=null",
+		(char *)"ssl0=fd:3",
+		(char *)"uml_dir=/tmp/",
+		(char *)"quiet",
+		(char *)"pty.legacy_count=0",
+		(char *)"initcall_blacklist=init_zswap",
+		(char *)(set->disk ? "ubd0=/disk" : NULL),
+		NULL,
+	};
+	char *env[] = {
+		(char *)"PATH=/bin",
+		(char *)"HOME=/tmp",
+		(char *)"TMPDIR=/tmp",
+		(char *)"LD_LIBRARY_PATH=/lib",
+		(char *)(access("/remedy.so", R_OK) == 0 ? "LD_PRELOAD=/remedy.so" : NULL),
+		NULL,
+	};
+	int failed[2], errnum = 0;
+
+	snprintf(memory, sizeof(memory), "mem=%lluK", (unsigned long long)(set->memory_bytes >> 10));
+	if (pipe2(failed, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid == 0)
+		become(argv, env, line_fd, console_fd, failed[1]);
+	errnum = pid < 0 ? errno : 0;
+	close(failed[1]);
+	if (pid >= 0)
+		(void)!read(failed[0], &errnum, sizeof(errnum));
+	close(failed[0]);
+	return errnum ? -errnum : pid;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/program/program.h - the parts of kennel-vm (vm/blob.h says what it is) and what they share. */
+#ifndef KENNEL_VM_PROGRAM_PROGRAM_H
+#define KENNEL_VM_PROGRAM_PROGRAM_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "run/init.h"
+#include "vm/blob.h"
+#include "vm/program/channel.h"
+
+#define AGENT_SOCKET "/run/agent"
+#define EXIT_FAILED 125
+
+/* How it was called (run/init.h). */
+struct call {
+	int report_fd; /* close-on-exec; -1: nobody waits for a report */
+	int tty_fd;
+	uint32_t flags;
+	char **args; /* user, directory, command... */
+	char **env; /* without settings */
+};
+
+struct settings {
+	uint64_t memory_bytes;
+	bool disk, shares, boot;
+	struct queue config; /* "key=value\0..." for the guest */
+};
+
+/* settings.c. Takes settings out of env. False: ret_text says what is wrong. */
+bool settings_take(char **env, struct settings *ret, char *ret_text, size_t text_size);
+
+/* report.c */
+void report_send(int report_fd, int step, int errnum, const char *text);
+int report_exit_code(int step, int errnum);
+_Noreturn void report_die(const struct call *call, int step, int errnum, const char *text);
+
+/* signals.c: all are blocked and come from the descriptor that is returned, or -1 */
+int signals_take(void);
+/* In a child, before it executes something else. */
+void signals_give_back(void);
+
+/* client.c: has the command run by who answers on fd (taken). Return: exit code. */
+int client_run(int fd, const struct call *call, unsigned open_flags);
+int client_main(const struct call *call);
+
+/* kernel.c: starts linux.uml. Return: its pid, or -errno. */
+pid_t kernel_start(const struct settings *set, int line_fd, int console_fd);
+
+/* supervisor.c */
+int supervisor_main(const struct call *call, struct settings *set);
+
+/* guest.c */
+_Noreturn void guest_main(void);
+
+/* guest-root.c: puts the guest's root together from what was told. Fails by guest_fail(). */
+struct guest {
+	struct channel line;
+	int init_fd; /* kennel-init */
+	int disk_fd; /* the root of its file system, or -1 */
+	bool boot;
+	unsigned long pids;
+};
+/* Reads from the line, and says what room there is again. */
+void guest_read_line(struct channel *line);
+_Noreturn void guest_fail(struct guest *g, int errnum, const char *what);
+void guest_prepare(struct guest *g);
+void guest_make_root(struct guest *g, char *config, size_t len);
+_Noreturn void guest_power_off(struct guest *g);
+
+/* agent.c */
+_Noreturn void agent_main(struct guest *g);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vm/program/settings.c - what the supervisor is told about its guest, in entries of the environment that no
+ * variable can be: KENNEL_VM:KEY=VALUE.
+ *
+ *   memory=BYTES     of the guest
+ *   hostname=NAME
+ *   share=/PATH      what is there in the tree is the machine's own, not a copy; any number of them
+ *   disk=1           changes go to /disk; without it to the guest's memory
+ *   size=BYTES       of the changes in memory
+ *   boot=1           the command becomes the guest's pid 1
+ *   pids=N           processes in the guest
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "vm/program/program.h"
+
+#define MEMORY_MIN (24ull << 20)
+#define MEMORY_DEFAULT (256ull << 20)
+
+static bool number(const char *text, unsigned long long *ret)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(text, &end, 10);
+	return !*end && !errno;
+}
+
+static bool take(struct settings *s, const char *key, size_t key_len, const char *value)
+{
+	unsigned long long n = 0;
+	const bool is_number = number(value, &n);
+#define IS(name) (key_len == strlen(name) && !strncmp(key, name, key_len))
+
+	if (IS("memory")) {
+		s->memory_bytes = MAX(n, MEMORY_MIN);
+		return is_number;
+	}
+	if (IS("disk") || IS("boot")) {
+		*(IS("disk") ? &s->disk : &s->boot) = n == 1;
+		return is_number && n <= 1;
+	}
+	if (IS("size") || IS("pids"))
+		return is_number;
+	if (IS("share")) {
+		s->shares = true;
+		return value[0] == '/';
+	}
+	return IS("hostname") && value[0];
+#undef IS
+}
+
+bool settings_take(char **env, struct settings *ret, char *ret_text, size_t text_size)
+{
+	char **to = env;
+
+	*ret = (struct settings){ .memory_bytes = MEMORY_DEFAULT };
+	for (char **e = env; *e; e++) {
+		if (strncmp(*e, VM_SETTING, strlen(VM_SETTING)) != 0) {
+			*to++ = *e;
+			continue;
+		}
+		const char *key = *e + strlen(VM_SETTING), *value = strchr(key, '=');
+		if (!value || !take(ret, key, (size_t)(value - key), value + 1)) {
+			snprintf(ret_text, text_size, "the supervisor of the guest was told \"%s\"", key);
+			return false;
+		}
+		if (!queue_add(&ret->config, key, strlen(key) + 1) ||
+		    queue_used(&ret->config) > VM_CONFIG_MAX) {
+			snprintf(ret_text, text_size, "too much was told about the guest");
+			return false;
+		}
+	}
+	*to = NULL;
+	return true;
+}

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vm/program/supervisor.c - pid 1 of the sandbox that a guest's kernel runs in: starts that and the client of
+ * the first command, and carries frames between all clients and the guest's line.
+ *
+ * It looks into no stream: what a client may send and what the guest may answer is told by the type of a
+ * frame alone, and flow is the business of the two ends. So little can go wrong here, and that matters,
+ * for the line is in the hands of whoever is root inside. A guest that sends more than its credit loses
+ * the session.
+ *
+ * With changes in memory alone nobody needs the guest once its command has ended; it is killed with this
+ * process, by the kernel.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+#include "vm/program/program.h"
+
+#define TAIL 4096 /* of the guest's console */
+#define LINE_WAITS (32 << 10) /* bytes for the guest, before no client is heard any more */
+#define CLIENT_WAITS (2 * VM_STREAMS * VM_WINDOW) /* for a client: more is no keeping of credit */
+#define POWER_OFF_S 90
+#define POWER_OFF_SIGNAL 37 /* the SIGRTMIN+3 of libc, as for kennel-init */
+#define FIRST 1 /* session of the first command */
+
+enum use {
+	UNUSED_SLOT,
+	CONNECTED,
+	CLOSING, /* the command has ended; what the client has not taken yet is left */
+	ABANDONED, /* the client is gone, the guest has not said yet that the session is over */
+};
+
+struct connection {
+	enum use use;
+	bool opened; /* the guest knows of it */
+	struct channel channel;
+};
+
+struct supervisor {
+	const struct call *call;
+	struct settings *set;
+	struct channel line;
+	struct connection connections[VM_SESSIONS]; /* by session; the first is not used */
+	int listen_fd, console_fd, signal_fd;
+	pid_t kernel, first; /* 0: has ended, or never was */
+	bool said_hello, ready, over; /* over: nothing is to be had from the guest any more */
+	bool stopping;
+	int code; /* of ours */
+	time_t deadline; /* of a stop; 0: none */
+	char failed[VM_REPORT_TEXT]; /* what the guest said went wrong */
+	size_t tail_len;
+	char tail[TAIL];
+};
+
+/* --- the end of the guest --- */
+
+/* The last line of the console, as far as it is text. */
+static void last_line(const struct supervisor *s, char *ret, size_t size)
+{
+	size_t end = s->tail_len, start, n = 0;
+
+	while (end && (unsigned char)s->tail[end - 1] <= ' ')
+		end--;
+	for (start = end; start && s->tail[start - 1] != '\n' && s->tail[start - 1] != '\r';)
+		start--;
+	for (; start < end && n < size - 1; start++)
+		ret[n++] = s->tail[start] >= ' ' && s->tail[start] < 127 ? s->tail[start] : '?';
+	ret[n] = '\0';
+}
+
+static void explain_end(const struct supervisor *s, int status, char *ret, size_t size)
+{
+	char line[120];
+	int n;
+
+	if (s->failed[0])
+		n = snprintf(ret, size, "%s", s->failed);
+	else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT)
+		n = snprintf(ret, size, "the guest's kernel was killed by signal %d", WTERMSIG(status));
+	else
+		n = snprintf(ret, size, "the guest %s", s->ready ? "has ended" : "ended while it booted");
+	last_line(s, line, sizeof(line));
+	if (line[0] && !s->failed[0] && n > 0 && (size_t)n < size)
+		snprintf(ret + n, size - (size_t)n, ": %s", line);
+}
+
+/* Tells all clients, who tell their callers. */
+static void guest_is_over(struct supervisor *s, const char *text)
+{
+	if (s->over)
+		return;
+	s->over = true;
+	channel_close(&s->line);
+	if (!s->first && !s->ready)
+		report_send(s->call->report_fd, VM_STEP_GUEST, 0, text);
+	for (unsigned i = 1; i < VM_SESSIONS; i++) {
+		struct connection *c = &s->connections[i];
+
+		if (c->use == CONNECTED) {
+			channel_send_text(&c->channel, VM_GONE, 0, 0, text);
+			c->use = CLOSING;
+		} else if (c->use == ABANDONED) {
+			c->use = UNUSED_SLOT;
+		}
+	}
+	if (!s->first && !s->stopping)
+		s->code = EXIT_FAILED;
+}
+
+static void on_kernel_end(struct supervisor *s, int status)
+{
+	char text[VM_REPORT_TEXT + 1];
+
+	s->kernel = 0;
+	while (s->console_fd >= 0) { /* its last words */
+		char skip[TAIL];
+		ssize_t n = read(s->console_fd, skip, sizeof(skip));
+		const size_t keep = n > 0 ? MIN(s->tail_len, TAIL - (size_t)n) : 0;
+
+		if (n <= 0)
+			break;
+		memmove(s->tail, s->tail + s->tail_len - keep, keep);
+		memcpy(s->tail + keep, skip, (size_t)n);
+		s->tail_len = keep + (size_t)n;
+	}
+	explain_end(s, status, text, sizeof(text));
+	guest_is_over(s, text);
+}
+
+static void read_console(struct supervisor *s)
+{
+	char data[TAIL];
+	ssize_t n = read(s->console_fd, data, sizeof(data));
+
+	if (n <= 0)
+		return;
+	const size_t keep = MIN(s->tail_len, TAIL - (size_t)n);
+	memmove(s->tail, s->tail + s->tail_len - keep, keep);
+	memcpy(s->tail + keep, data, (size_t)n);
+	s->tail_len = keep + (size_t)n;
+}
+
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* Whether something would be lost if the guest was killed. */
+static bool has_to_be_kept(const struct supervisor *s)
+{
+	return s->ready && !s->over && (s->set->disk || s->set->shares);
+}
+
+static void stop(struct supervisor *s, int code)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	s->code = code;
+	s->deadline = now() + POWER_OFF_S;
+	if (has_to_be_kept(s))
+		channel_send(&s->line, &(struct vm_frame){ .type = VM_POWER_OFF });
+	else
+		s->deadline = 0;
+}
+
+static bool is_done(const struct supervisor *s)
+{
+	if (s->stopping)
+		return !has_to_be_kept(s) || now() >= s->deadline;
+	return s->over && !s->first;
+}
+
+/* --- frames --- */
+
+static void release(struct supervisor *s, struct connection *c)
+{
+	channel_close(&c->channel);
+	c->use = c->opened && c->use == CONNECTED && !s->over ? ABANDONED : UNUSED_SLOT;
+	if (c->use == ABANDONED)
+		channel_send(&s->line, &(struct vm_frame){ .type = VM_HANGUP,
+							   .session = (unsigned)(c - s->connections) });
+}
+
+static void from_client(struct supervisor *s, struct connection *c)
+{
+	struct vm_frame f;
+
+	while (queue_used(&s->line.out) < LINE_WAITS && vm_decoder_next(&c->channel.in, &f)) {
+		if (!vm_type_is_of_client(f.type) || (f.type == VM_OPEN) == c->opened) {
+			release(s, c);
+			return;
+		}
+		c->opened = true;
+		f.session = (unsigned)(c - s->connections);
+		channel_send(&s->line, &f);
+	}
+}
+
+static void to_client(struct supervisor *s, const struct vm_frame *f)
+{
+	struct connection *c = &s->connections[f->session];
+	struct vm_frame to = *f;
+
+	if (!c->opened || !vm_type_is_of_session(f->type))
+		return;
+	if (c->use == CONNECTED) {
+		to.session = 0;
+		channel_send(&c->channel, &to);
+		if (queue_used(&c->channel.out) > CLIENT_WAITS) {
+			c->channel.failed = true;
+			release(s, c);
+		}
+	}
+	if (f->type != VM_EXIT)
+		return;
+	if (c->use == CONNECTED)
+		c->use = CLOSING;
+	else if (c->use == ABANDONED)
+		c->use = UNUSED_SLOT;
+}
+
+static void send_config(struct supervisor *s)
+{
+	struct queue *q = &s->set->config;
+
+	while (queue_used(q)) {
+		const size_t n = MIN(queue_used(q), (size_t)VM_PAYLOAD);
+
+		channel_send(&s->line,
+			     &(struct vm_frame){ .type = VM_CONFIG, .data = q->data + q->start, .len = n });
+		queue_remove(q, n);
+	}
+	channel_send(&s->line, &(struct vm_frame){ .type = VM_CONFIG_END });
+}
+
+static void from_guest(struct supervisor *s, const struct vm_frame *f)
+{
+	uint32_t n = 0;
+
+	if (f->session) {
+		to_client(s, f);
+	} else if (f->type == VM_HELLO && !s->said_hello && vm_get_number(f, 0, &n)) {
+		s->said_hello = true;
+		send_config(s);
+	} else if (f->type == VM_TAKEN && vm_get_number(f, 0, &n)) {
+		channel_taken(&s->line, n);
+	} else if (f->type == VM_READY && s->said_hello && !s->ready) {
+		s->ready = true;
+		if (s->call->flags & INIT_IDLE)
+			report_send(s->call->report_fd, 0, 0, NULL);
+	} else if (f->type == VM_FAILED && !s->ready && vm_get_number(f, 0, &n)) {
+		const int len = (int)MIN(f->len - 4, (size_t)120);
+
+		snprintf(s->failed, sizeof(s->failed), "the guest can't %.*s: %s", len,
+			 (const char *)f->data + 4, n < 4096 ? strerror((int)n) : "?");
+		for (char *p = s->failed; *p; p++)
+			*p = *p >= ' ' && *p < 127 ? *p : '?';
+	}
+}
+
+static void read_line_of_guest(struct supervisor *s)
+{
+	struct vm_frame f;
+	const int r = channel_read(&s->line);
+
+	while (vm_decoder_next(&s->line.in, &f))
+		from_guest(s, &f);
+	if (r == 0)
+		s->line.failed = true; /* the end of the kernel says more */
+}
+
+/* --- what else happens --- */
+
+static void reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		const int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+
+		if (pid == s->kernel) {
+			on_kernel_end(s, status);
+		} else if (pid == s->first) {
+			s->first = 0;
+			stop(s, code);
+		}
+	}
+}
+
+static bool asks_to_end(int sig)
+{
+	return sig == SIGTERM || sig == SIGINT || sig == SIGQUIT || sig == SIGPWR || sig == POWER_OFF_SIGNAL;
+}
+
+static void on_signal(struct supervisor *s, int sig)
+{
+	if (sig == SIGCHLD || sig == SIGPIPE || sig == SIGURG || sig == SIGWINCH || sig == SIGIO)
+		return;
+	if (s->call->flags & INIT_IDLE) {
+		if (asks_to_end(sig))
+			stop(s, 0);
+	} else if (s->ready && !s->over && s->connections[FIRST].opened) {
+		channel_send_number(&s->line, VM_SIGNAL, FIRST, 0, (uint32_t)sig);
+	} else if (asks_to_end(sig) || sig == SIGHUP) {
+		stop(s, 128 + sig);
+	}
+}
+
+static void read_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
+		on_signal(s, (int)info.ssi_signo);
+	reap(s);
+}
+
+static void take_client(struct supervisor *s)
+{
+	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	for (unsigned i = FIRST + 1; fd >= 0 && i < VM_SESSIONS; i++) {
+		struct connection *c = &s->connections[i];
+
+		if (c->use != UNUSED_SLOT)
+			continue;
+		*c = (struct connection){ .use = CONNECTED, .channel = { .fd = fd } };
+		return;
+	}
+	if (fd >= 0)
+		close(fd); /* its client says that nobody answers */
+}
+
+static void serve_client(struct supervisor *s, struct connection *c, short events)
+{
+	if (events & (POLLIN | POLLHUP | POLLERR)) {
+		const int r = channel_read(&c->channel);
+
+		if (c->use == CONNECTED)
+			from_client(s, c);
+		else
+			c->channel.in.start = c->channel.in.end = 0;
+		if (r == 0 && c->use != UNUSED_SLOT && c->use != ABANDONED) {
+			release(s, c);
+			return;
+		}
+	}
+	if (c->use == CONNECTED || c->use == CLOSING)
+		channel_write(&c->channel);
+	if (c->use == CLOSING && (c->channel.failed || !queue_used(&c->channel.out))) {
+		channel_close(&c->channel);
+		c->use = UNUSED_SLOT;
+	}
+}
+
+enum { LINE, CONSOLE, SIGNALS, LISTEN, CLIENTS };
+
+static void prepare_poll(struct supervisor *s, struct pollfd *p)
+{
+	const bool hears = s->ready && !s->over && queue_used(&s->line.out) < LINE_WAITS;
+
+	p[LINE] = s->over || s->line.failed ? (struct pollfd){ .fd = -1 } : channel_poll(&s->line, true);
+	p[CONSOLE] = (struct pollfd){ .fd = s->kernel ? s->console_fd : -1, .events = POLLIN };
+	p[SIGNALS] = (struct pollfd){ .fd = s->signal_fd, .events = POLLIN };
+	p[LISTEN] = (struct pollfd){ .fd = s->stopping || s->over ? -1 : s->listen_fd, .events = POLLIN };
+	for (unsigned i = 1; i < VM_SESSIONS; i++) {
+		struct connection *c = &s->connections[i];
+
+		p[CLIENTS + i] = (struct pollfd){ .fd = -1 };
+		if (c->use == CONNECTED || c->use == CLOSING)
+			p[CLIENTS + i] = channel_poll(&c->channel, hears || c->use == CLOSING);
+	}
+}
+
+static void run(struct supervisor *s)
+{
+	struct pollfd p[CLIENTS + VM_SESSIONS];
+
+	while (!is_done(s)) {
+		for (unsigned i = 1; i < VM_SESSIONS; i++) /* read before, but there was no room for it */
+			if (s->ready && !s->over && s->connections[i].use == CONNECTED)
+				from_client(s, &s->connections[i]);
+		prepare_poll(s, p);
+		p[CLIENTS].fd = -1;
+		if (poll(p, ARRAY_SIZE(p), s->deadline ? 1000 : -1) < 0 && errno != EINTR)
+			return;
+		if (p[LINE].fd >= 0 && p[LINE].revents)
+			read_line_of_guest(s);
+		if (p[CONSOLE].fd >= 0 && p[CONSOLE].revents)
+			read_console(s);
+		for (unsigned i = 1; i < VM_SESSIONS; i++)
+			if (p[CLIENTS + i].fd >= 0)
+				serve_client(s, &s->connections[i], p[CLIENTS + i].revents);
+		if (p[LISTEN].fd >= 0 && p[LISTEN].revents)
+			take_client(s);
+		if (p[SIGNALS].revents)
+			read_signals(s);
+		if (!s->over)
+			channel_write(&s->line);
+	}
+}
+
+/* --- the start --- */
+
+static void refuse(const struct supervisor *s, const char *what)
+{
+	report_die(s->call, VM_STEP_SUPERVISOR, errno, what);
+}
+
+static void listen_for_clients(struct supervisor *s)
+{
+	const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
+
+	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	umask(0077);
+	if (s->listen_fd < 0 || bind(s->listen_fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    listen(s->listen_fd, VM_SESSIONS) < 0)
+		refuse(s, "the socket " AGENT_SOCKET " can't be made");
+}
+
+static void start_kernel(struct supervisor *s)
+{
+	int line[2], console[2], size = 16 << 10;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line) < 0 || pipe2(console, O_CLOEXEC) < 0)
+		refuse(s, "the guest's line can't be made");
+	(void)!fcntl(line[0], F_SETFL, O_NONBLOCK);
+	(void)!fcntl(console[0], F_SETFL, O_NONBLOCK);
+	/* What waits in it is ahead of every keystroke of another session. */
+	(void)!setsockopt(line[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	s->kernel = kernel_start(s->set, line[1], console[1]);
+	close(line[1]);
+	close(console[1]);
+	if (s->kernel < 0) {
+		errno = -s->kernel;
+		report_die(s->call, VM_STEP_KERNEL, errno, "linux.uml can't be executed");
+	}
+	s->line.fd = line[0];
+	s->line.limit = VM_LINE_ROOM;
+	s->console_fd = console[0];
+}
+
+static void start_first(struct supervisor *s)
+{
+	struct connection *c = &s->connections[FIRST];
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		refuse(s, "the first client can't be connected");
+	(void)!fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	(void)!fcntl(pair[1], F_SETFL, O_NONBLOCK);
+	s->first = fork();
+	if (s->first < 0)
+		refuse(s, "the first client can't be started");
+	if (s->first == 0) {
+		close(pair[0]);
+		close(s->line.fd);
+		close(s->console_fd);
+		close(s->listen_fd);
+		close(s->signal_fd);
+		_exit(client_run(pair[1], s->call, VM_OPEN_FIRST));
+	}
+	close(pair[1]);
+	*c = (struct connection){ .use = CONNECTED, .channel = { .fd = pair[0] } };
+}
+
+/* Input, output and terminal are the client's: they end when it ends. */
+static void let_go(struct supervisor *s)
+{
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3; fd++)
+		if (null_fd < 0 || dup2(null_fd, fd) < 0)
+			close(fd);
+	if (null_fd > 2)
+		close(null_fd);
+	if (s->call->tty_fd > 2)
+		close(s->call->tty_fd);
+	if (s->first && s->call->report_fd >= 0)
+		close(s->call->report_fd); /* the client reports */
+}
+
+int supervisor_main(const struct call *call, struct settings *set)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		report_die(call, VM_STEP_SUPERVISOR, ENOMEM, NULL);
+	*s = (struct supervisor){
+		.call = call,
+		.set = set,
+		.line = { .fd = -EBADF },
+		.listen_fd = -EBADF,
+		.signal_fd = signals_take(),
+	};
+	if (s->signal_fd < 0)
+		refuse(s, "signals can't be taken");
+	setsid();
+	listen_for_clients(s);
+	start_kernel(s);
+	if (!(call->flags & INIT_IDLE))
+		start_first(s);
+	let_go(s);
+	run(s);
+	return s->code;
+}
