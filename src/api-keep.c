@@ -206,9 +206,9 @@ int kennel_sandbox_keep(struct kennel_sandbox *sb, const struct kennel_spec *spe
 
 	if (!sb->sb->ended)
 		return fail(err, KENNEL_E_BUSY, "sandbox %s still runs", sb->sb->id);
-	if (sb->sb->keep)
-		return fail(err, KENNEL_E_INVALID, "what \"%s\" changed is kept already",
-			    sb->sb->keep->c.name);
+	const char *kept = kennel_sandbox_container(sb);
+	if (kept)
+		return fail(err, KENNEL_E_INVALID, "what \"%s\" changed is kept already", kept);
 	int r = keep(&k, name, err);
 	manifest_done(&k.manifest);
 	return r < 0 ? wrap(err, r, "keep the changes") : 0;

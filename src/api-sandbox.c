@@ -115,7 +115,9 @@ const char *kennel_sandbox_id(const struct kennel_sandbox *sb)
 
 const char *kennel_sandbox_container(const struct kennel_sandbox *sb)
 {
-	return sb->sb->keep ? sb->sb->keep->c.name : NULL;
+	const struct keep *k = sb->sb->keep ? sb->sb->keep : sb->sb->held;
+
+	return k ? k->c.name : NULL;
 }
 
 int kennel_sandbox_save(struct kennel_sandbox *sb, struct kennel_error **err)

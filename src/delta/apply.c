@@ -21,7 +21,6 @@
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
-#include "base/pathname.h"
 #include "delta/arrange.h"
 #include "delta/attr.h"
 #include "delta/layout.h"
@@ -191,21 +190,6 @@ static int apply_trees(int from_fd, int to_fd, uint64_t *count, struct kennel_er
 	return r;
 }
 
-/* The mount that a target lies in, itself left out. */
-static const struct manifest_mount *parent_of(const struct manifest *m, const char *target)
-{
-	const struct manifest_mount *best = &m->mounts[0];
-
-	for (size_t i = 1; i < m->n_mounts; i++) {
-		const struct manifest_mount *o = &m->mounts[i];
-
-		if (strcmp(o->target, target) != 0 && path_is_below(target, o->target) &&
-		    (best == &m->mounts[0] || strlen(o->target) > strlen(best->target)))
-			best = o;
-	}
-	return best;
-}
-
 struct hiding {
 	int upper_fd; /* of the newer ones */
 };
@@ -282,7 +266,8 @@ static int take_deletion(const struct delta_apply *a, const struct delta_join *j
 
 static int arrange_mount(const struct delta_apply *a, size_t i, struct kennel_error **err)
 {
-	const struct manifest_mount *m = &a->manifest->mounts[i], *parent = parent_of(a->manifest, m->target);
+	const struct manifest_mount *m = &a->manifest->mounts[i],
+				    *parent = delta_parent_of(a->manifest, m->target);
 	const struct delta_join j = {
 		.delta_fd = a->from_fd,
 		.mount = m->index,

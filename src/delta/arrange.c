@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
+#include "base/pathname.h"
 #include "base/strv.h"
 #include "delta/layout.h"
 #include "sys/sys.h"
@@ -92,6 +94,53 @@ int delta_join(const struct delta_join *j, struct kennel_error **err)
 	if (place_fd < 0 || sys_renameat2(place_fd, "upper", dir_fd, name, RENAME_NOREPLACE) < 0)
 		return errno == EEXIST ? 0 : fail_errno(err, "arrange \"%s\" in the delta", j->rel);
 	return 1;
+}
+
+const struct manifest_mount *delta_parent_of(const struct manifest *m, const char *target)
+{
+	const struct manifest_mount *best = &m->mounts[0];
+
+	for (size_t i = 1; i < m->n_mounts; i++) {
+		const struct manifest_mount *o = &m->mounts[i];
+
+		if (strcmp(o->target, target) != 0 && path_is_below(target, o->target) &&
+		    (best == &m->mounts[0] || strlen(o->target) > strlen(best->target)))
+			best = o;
+	}
+	return best;
+}
+
+static int join_mount(int delta_fd, const struct manifest *m, const struct manifest_mount *mount,
+		      int lower_fd, struct kennel_error **err)
+{
+	const struct manifest_mount *parent = delta_parent_of(m, mount->target);
+	const bool top = parent == &m->mounts[0];
+	_cleanup_close_ int parent_fd =
+		lower_fd < 0 ? -EBADF : openat(lower_fd, top ? "." : parent->target + 1, DIR_FLAGS);
+	const struct delta_join j = {
+		.delta_fd = delta_fd,
+		.mount = mount->index,
+		.parent = parent->index,
+		.rel = mount->target + (top ? 1 : strlen(parent->target) + 1),
+		.parent_lower_fd = parent_fd,
+	};
+
+	return delta_join(&j, err);
+}
+
+int delta_join_all(int delta_fd, const struct manifest *m, int lower_fd, struct kennel_error **err)
+{
+	size_t longest = 0;
+	int r = 0;
+
+	for (size_t i = 1; i < m->n_mounts; i++)
+		longest = MAX(longest, strlen(m->mounts[i].target));
+	/* Innermost first: a target is longer than what it lies in. */
+	for (size_t len = longest; len > 0 && r >= 0; len--)
+		for (size_t i = 1; i < m->n_mounts && r >= 0; i++)
+			if (m->mounts[i].index && strlen(m->mounts[i].target) == len)
+				r = join_mount(delta_fd, m, &m->mounts[i], lower_fd, err);
+	return MIN(r, 0);
 }
 
 int delta_part(const struct delta_join *j, struct kennel_error **err)

@@ -11,6 +11,7 @@
 #define KENNEL_DELTA_ARRANGE_H
 
 #include "base/error.h"
+#include "delta/manifest.h"
 
 struct delta_join {
 	int delta_fd; /* of the delta's directory */
@@ -25,6 +26,16 @@ struct delta_join {
  * there, which stays, or a negative code.
  */
 int delta_join(const struct delta_join *j, struct kennel_error **err) MUST_CHECK;
+/*
+ * All of them into place 0, as one view of all mounts. lower_fd: what that view lies over, for directories
+ * to be made; or -EBADF.
+ */
+int delta_join_all(int delta_fd, const struct manifest *m, int lower_fd, struct kennel_error **err)
+	MUST_CHECK;
+
+/* The mount that a target lies in, itself left out. Pure. */
+const struct manifest_mount *delta_parent_of(const struct manifest *m, const char *target);
+
 /* And back. */
 int delta_part(const struct delta_join *j, struct kennel_error **err) MUST_CHECK;
 

@@ -165,6 +165,22 @@ int disk_lock(int file_fd, const char *name, unsigned wait_ms, struct kennel_err
 	return 0;
 }
 
+int disk_wait_unused(int file_fd, const char *name, unsigned wait_ms, struct kennel_error **err)
+{
+	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
+	struct stat st;
+	int loop;
+
+	if (fstat(file_fd, &st) < 0)
+		return fail_errno(err, "look at \"%s\"", name);
+	for (unsigned waited = 0; (loop = find_loop(&st)) >= 0; waited += LOCK_STEP_MS) {
+		if (waited >= wait_ms)
+			return fail(err, KENNEL_E_BUSY, "\"%s\" stays in use as /dev/loop%d", name, loop);
+		nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
 static int find_format(int file_fd, const char *name, const struct image_format **ret,
 		       struct kennel_error **err)
 {

@@ -40,6 +40,9 @@ int disk_make_guests(int file_fd, uint64_t size_bytes, struct kennel_error **err
  */
 int disk_lock(int file_fd, const char *name, unsigned wait_ms, struct kennel_error **err) MUST_CHECK;
 
+/* Waits until no loop device has it any more, after its last mount has gone. BUSY: one stays. */
+int disk_wait_unused(int file_fd, const char *name, unsigned wait_ms, struct kennel_error **err) MUST_CHECK;
+
 /* Which format of DISK_FORMATS it holds (static); TYPE or CORRUPT, with what was found, for anything else. */
 int disk_format_of(int file_fd, const char *name, const char **ret_format, struct kennel_error **err)
 	MUST_CHECK;

@@ -91,6 +91,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	mount_table_done(&sb->mounts);
 	/* Last: its lock says that the delta is nobody's, and mounts over it may just be going. */
 	keep_free(sb->keep, false);
+	keep_free(sb->held, false);
 	free(sb);
 	return NULL;
 }

@@ -18,12 +18,16 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "ext4/peek.h"
 #include "layer/disk.h"
 #include "path/path.h"
+#include "run/ext4-program.h"
 #include "sys/sys.h"
 
 #define LOCK_WAIT_MS 1000 /* for mounts of a killed monitor */
 #define OPEN_TRIES 8
+#define UNUSED_WAIT_MS 10000u
+#define PEEK_MAX (64u << 20)
 
 static struct file_box *box_new(const char *path, struct kennel_error **err)
 {
@@ -312,6 +316,73 @@ static int make_image(struct file_box *box, const struct file_wish *w, struct ke
 	return r;
 }
 
+static int peek_at(const struct file_box *box, const char *program, const char *name, struct buf *ret,
+		   struct kennel_error **err)
+{
+	_cleanup_close_ int stream_fd = -EBADF;
+	pid_t pid;
+
+	int r = ext4_program_read(program, box->file_fd, name, &stream_fd, &pid, err);
+	if (r < 0)
+		return r;
+	r = ext4_peek(stream_fd, PEEK_MAX, ret, err);
+	replace_fd(&stream_fd, -EBADF);
+	(void)!ext4_program_wait(pid);
+	return r;
+}
+
+/* Return: 1 it stays as it is, for a guest, 0 it does not, or a code. */
+static int peek(struct file_box *box, const struct file_wish *w, struct kennel_error **err)
+{
+	_cleanup_free_ char *copy = file_copy_name(box), *program = NULL;
+	struct stat st;
+
+	if (!copy)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (!w->is_for_guest || strcmp(box->format, "ext4") != 0 || w->size_bytes > box->size_bytes ||
+	    fstatat(box->parent_fd, copy, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    ext4_program_find(&program, NULL) < 0)
+		return 0;
+	int r = disk_ready(box->file_fd, box->name, err);
+	if (r == 0)
+		r = peek_at(box, program, "config", &box->config, err);
+	if (r > 0)
+		r = peek_at(box, program, "manifest", &box->manifest, err);
+	box->for_guest = r > 0 && w->is_for_guest(w->data, &box->config, &box->manifest);
+	return r < 0 ? wrap(err, r, "look into \"%s\"", box->name) : box->for_guest;
+}
+
+int file_give(struct file_box *box, bool changed, char **ret, struct kennel_error **err)
+{
+	char proc[32], dir[4097];
+	int r = 0;
+
+	if (box->mount_fd >= 0) {
+		r = changed ? disk_flush(box->mount_fd, box->name, err) : 0;
+		replace_fd(&box->dir_fd, -EBADF);
+		replace_fd(&box->mount_fd, -EBADF);
+		if (r == 0)
+			r = disk_wait_unused(box->file_fd, box->name, UNUSED_WAIT_MS, err);
+	} else if (box->work_fd >= 0) {
+		r = changed || !box->saved ? file_copy_save(box, err) : 0;
+		replace_fd(&box->dir_fd, -EBADF);
+		if (r == 0)
+			file_copy_close(box);
+	}
+	if (r < 0)
+		return r;
+	box->for_guest = true;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", box->parent_fd);
+	ssize_t len = readlink(proc, dir, sizeof(dir) - 1);
+	if (len <= 0 || dir[0] != '/')
+		return fail(err, KENNEL_E_NOTFOUND, "\"%s\" has no path here", box->name);
+	dir[len] = '\0';
+	if (asprintf(ret, "%s/%s", dir, box->base) >= 0)
+		return 0;
+	*ret = NULL;
+	return fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
 static int open_or_make(struct file_box *box, const struct file_wish *w, struct kennel_error **err)
 {
 	bool root = geteuid() == 0;
@@ -332,6 +403,10 @@ static int open_or_make(struct file_box *box, const struct file_wish *w, struct 
 	if (r == 0)
 		return root ? make_image(box, w, err) : file_copy_make(box, w, err);
 	r = check_growth(box, w->size_bytes, err);
+	if (r == 0)
+		r = peek(box, w, err);
+	if (r > 0)
+		return 0;
 	if (r == 0 && !root)
 		return file_copy_open(box, w, err);
 	if (r == 0)
@@ -366,7 +441,7 @@ int file_save(struct file_box *box, struct kennel_error **err)
 {
 	if (box->mount_fd >= 0)
 		return disk_flush(box->mount_fd, box->name, err);
-	return file_copy_save(box, err);
+	return box->for_guest ? 0 : file_copy_save(box, err);
 }
 
 void file_remove(struct file_box *box)
@@ -386,6 +461,8 @@ struct file_box *file_free(struct file_box *box)
 	close_fd(box->file_fd);
 	close_fd(box->parent_fd);
 	close_fd(box->user_ns_fd);
+	buf_done(&box->config);
+	buf_done(&box->manifest);
 	free(box->program);
 	free(box->base);
 	free(box->name);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "idmap/user.h"
@@ -31,6 +32,11 @@ struct file_wish {
 	int (*fill)(void *data, int dir_fd, struct kennel_error **err);
 	void *data;
 	const struct log_sink *log;
+	/*
+	 * Is it to be left as it is, for a guest whose disk it becomes? Asked with what it has; NULL: no.
+	 * Then the box has nothing but these two.
+	 */
+	bool (*is_for_guest)(void *data, const struct buf *config, const struct buf *manifest);
 };
 
 struct file_box {
@@ -43,6 +49,8 @@ struct file_box {
 	uint64_t size_bytes; /* what the image has room for */
 	const char *format;
 	bool made; /* just now */
+	bool for_guest; /* it is neither mounted nor unpacked */
+	struct buf config, manifest; /* then; else empty */
 
 	/* an ordinary user's: */
 	int work_fd; /* ".NAME.kennel" */
@@ -60,6 +68,12 @@ int file_open(const struct file_wish *wish, struct file_box **ret, struct kennel
 
 /* Is there such an image, or one that a killed session has not finished? Says nothing of what is in it. */
 bool file_is_there(const char *path);
+
+/*
+ * Lets go of what it was mounted or unpacked for, and puts what was changed there into it: from then on it is
+ * for a guest. *ret: its path, the caller's.
+ */
+int file_give(struct file_box *box, bool changed, char **ret, struct kennel_error **err) MUST_CHECK;
 
 /* From now on it may be changed: until file_save() has been well, a working copy is kept. */
 static inline void file_use(struct file_box *box)

@@ -20,6 +20,7 @@
 #include "run/file.h"
 #include "run/sandbox.h"
 #include "run/vm-disk.h"
+#include "run/vm-file.h"
 
 #define TRUSTED ".trusted"
 #define UNUSED_WAIT_MS 10000
@@ -27,16 +28,20 @@
 
 static int fill_file(void *data, int dir_fd, struct kennel_error **err)
 {
-	return container_fill(dir_fd, "the new file", data, err);
+	const struct keep_filling *f = data;
+
+	return container_fill(dir_fd, "the new file", f->config, err);
 }
 
 static int set_names(struct keep *k, const struct spec *asked, struct kennel_error **err)
 {
 	k->c.name = strdup(k->box->base);
 	k->c.path = strdup(asked->file);
-	k->c.dir_fd = fcntl(k->box->dir_fd, F_DUPFD_CLOEXEC, 3);
 	if (!k->c.name || !k->c.path)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	if (k->box->for_guest)
+		return 0;
+	k->c.dir_fd = fcntl(k->box->dir_fd, F_DUPFD_CLOEXEC, 3);
 	return k->c.dir_fd < 0 ? fail_errno(err, "duplicate a descriptor") : 0;
 }
 
@@ -45,14 +50,16 @@ int keep_open_file(struct keep *k, const struct spec *asked, const struct log_si
 {
 	_cleanup_buf_ struct buf config = { 0 };
 	const struct config_change no_size = { CONFIG_UNSET, "size", NULL };
+	struct keep_filling filling = { asked, &config };
 	const struct file_wish wish = {
 		.path = asked->file,
 		.make = true,
 		.format = asked->format,
 		.size_bytes = asked->size_bytes,
 		.fill = fill_file,
-		.data = &config,
+		.data = &filling,
 		.log = log,
+		.is_for_guest = vm_file_is_ready,
 	};
 
 	int r = container_new_config(asked, &config, err);
@@ -170,23 +177,11 @@ int keep_check_trust(const struct keep *k, const struct spec *asked, const struc
 int keep_join_mounts(struct launch *l, struct kennel_error **err)
 {
 	const struct keep *k = l->sb->keep;
-	int r = 0;
 
 	if (!k || !k->box)
 		return 0;
-	/* Innermost first, so that each finds its parent where that still is. */
-	for (size_t i = k->manifest.n_mounts; i-- > 1 && r >= 0;) {
-		const struct manifest_mount *m = &k->manifest.mounts[i];
-		const struct delta_join j = {
-			.delta_fd = l->shared->delta_fd,
-			.mount = m->index,
-			.rel = m->target + 1,
-			.parent_lower_fd = l->shared->lower_fds[l->child_overlays[0].n_lowers - 1],
-		};
-
-		if (m->index)
-			r = delta_join(&j, err);
-	}
+	int r = delta_join_all(l->shared->delta_fd, &k->manifest,
+			       l->shared->lower_fds[l->child_overlays[0].n_lowers - 1], err);
 	return r < 0 ? wrap(err, r, "bring the changes of all mounts together") : 0;
 }
 

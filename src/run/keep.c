@@ -166,6 +166,16 @@ static void drop_hooks(const struct keep *k, struct config *c, const struct log_
 	}
 }
 
+static int read_own(const struct keep *k, const char *file, struct buf *ret, struct kennel_error **err)
+{
+	if (!k->box || !k->box->for_guest)
+		return container_read(&k->c, file, ret, err);
+	const struct buf *text = strcmp(file, CONTAINER_CONFIG) == 0 ? &k->box->config : &k->box->manifest;
+	buf_add(ret, text->data, text->len);
+	int r = buf_check(ret, err);
+	return r < 0 ? r : 1;
+}
+
 static int read_config(struct keep *k, const struct spec *asked, const struct log_sink *log,
 		       struct kennel_error **err)
 {
@@ -180,7 +190,7 @@ static int read_config(struct keep *k, const struct spec *asked, const struct lo
 		file = NULL;
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	}
-	int r = container_read(&k->c, CONTAINER_CONFIG, &text, err);
+	int r = read_own(k, CONTAINER_CONFIG, &text, err);
 	if (r >= 0)
 		r = config_parse(file, buf_str(&text), text.len, &config, err);
 	if (r == 0 && k->box)
@@ -225,7 +235,7 @@ static int check_manifest(const struct keep *k, const struct log_sink *log, stru
 
 static int read_manifest(struct keep *k, struct kennel_error **err)
 {
-	int r = container_read(&k->c, CONTAINER_MANIFEST, &k->manifest_text, err);
+	int r = read_own(k, CONTAINER_MANIFEST, &k->manifest_text, err);
 
 	if (r <= 0)
 		return r;
@@ -305,7 +315,7 @@ int keep_open(const struct spec *asked, const struct log_sink *log, struct keep 
 		r = read_manifest(k, err);
 	if (r == 0)
 		r = find_base(k, log, err);
-	if (r == 0) {
+	if (r == 0 && !(k->box && k->box->for_guest)) {
 		k->delta_fd = container_open_delta(&k->c, err);
 		r = MIN(k->delta_fd, 0);
 	}

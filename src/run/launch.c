@@ -27,6 +27,7 @@
 #include "device/device.h"
 #include "ns/ns.h"
 #include "path/path.h"
+#include "run/file.h"
 #include "run/hooks.h"
 #include "run/init.h"
 #include "run/limits.h"
@@ -623,6 +624,10 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 
 	if (!sb)
 		return -KENNEL_E_NOMEM;
+	if (keep && keep->box && keep->box->for_guest) {
+		sb->held = keep;
+		keep = NULL;
+	}
 	sb->keep = keep;
 	sb->work.lock_fd = keep ? keep->c.lock_fd : -EBADF;
 	sb->work.hooks = keep ? keep->hooks : NULL;
@@ -684,7 +689,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 		*ret_refused = 0;
 	launch_done(&l);
 	if (r < 0) {
-		sb->keep = NULL; /* the caller's: there may be a second attempt */
+		sb->keep = sb->held = NULL; /* the caller's: there may be a second attempt */
 		sandbox_free(sb);
 		return r;
 	}

@@ -20,9 +20,10 @@ static void put_entry(struct launch *l, struct buf *b)
 	const struct plan *p = sb->plan;
 	char text[64];
 
-	if (sb->keep) {
-		registry_put(b, "name", sb->keep->c.name);
-		registry_put(b, "path", sb->keep->c.path);
+	const struct keep *k = sb->keep ? sb->keep : sb->held;
+	if (k) {
+		registry_put(b, "name", k->c.name);
+		registry_put(b, "path", k->c.path);
 	}
 	registry_put(b, "isolate", spec_isolate_name(p->isolate));
 	snprintf(text, sizeof(text), "%lld", (long long)time(NULL));

@@ -55,6 +55,8 @@ struct sandbox {
 	struct manifest_plants planted; /* what kennel put into the delta */
 	int scratch_fd;                 /* of a kept one: /tmp, /run, /dev stay in memory; else -EBADF */
 	struct keep *keep;              /* the container that it is; NULL: thrown away */
+	/* the file that its guest has as its disk: nothing of it is ours as long as it runs; or NULL */
+	struct keep *held;
 
 	struct janitor_work work;
 	struct janitor *janitor;

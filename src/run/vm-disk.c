@@ -11,6 +11,7 @@
 #include "base/macro.h"
 #include "layer/disk.h"
 #include "run/keep.h"
+#include "run/vm-file.h"
 
 #define VM_DISK_NEW ".vm-disk-new"
 
@@ -39,11 +40,25 @@ int vm_disk_prepare(const struct keep *k, uint64_t size_bytes, int *ret_fd, stru
 {
 	const uint64_t size = size_bytes ? MAX(size_bytes, VM_DISK_SIZE_MIN) : VM_DISK_SIZE_DEFAULT;
 
-	if (k->box)
+	/* Its overlay keeps its marks where that of a guest does, which has no privilege either. */
+	if (k->manifest_text.len && !k->manifest.user_xattr)
 		return hint(err,
-			    fail(err, KENNEL_E_UNSUPPORTED, "\"%s\" is a file, which is no guest's disk",
-				 k->c.path),
-			    "import it into a container of a store: kennel import FILE NAME");
+			    fail(err, KENNEL_E_UNSUPPORTED, "the changes of \"%s\" are marked in trusted.*",
+				 k->c.name),
+			    "\"kennel clone %s NEW\" makes one that a guest can have", k->c.name);
 	int r = make(&k->c, size, ret_fd, err);
 	return r < 0 ? wrap(err, r, "make a disk for the guest's changes") : 0;
+}
+
+int vm_disk_find(struct keep *k, uint64_t size_bytes, char **ret, struct kennel_error **err)
+{
+	_cleanup_close_ int fd = -EBADF;
+
+	if (k->box)
+		return vm_file_prepare(k, ret, err);
+	int r = vm_disk_prepare(k, size_bytes, &fd, err);
+	if (r < 0 || asprintf(ret, "%s/" VM_DISK, k->c.path) >= 0)
+		return r;
+	*ret = NULL;
+	return fail(err, KENNEL_E_NOMEM, "out of memory");
 }

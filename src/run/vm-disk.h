@@ -32,6 +32,12 @@ struct keep;
 int vm_disk_prepare(const struct keep *k, uint64_t size_bytes, int *ret_fd, struct kennel_error **err)
 	MUST_CHECK;
 
+/*
+ * The disk of this start: that one, or the file that the container is in (vm-file.h). *ret: its path, the
+ * caller's.
+ */
+int vm_disk_find(struct keep *k, uint64_t size_bytes, char **ret, struct kennel_error **err) MUST_CHECK;
+
 bool vm_disk_is_there(const struct container *c);
 
 /*

@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "ext4/peek.h"
 #include "ext4/unpack.h"
 #include "path/remove.h"
 #include "sys/sys.h"
+
+#define PEEK_MAX 1000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,6 +44,19 @@ static void check_outside(int top_fd, int links_fd)
 		abort();
 }
 
+/* One file of it, of at most a few bytes. */
+static void check_peek(int stream_fd)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_buf_ struct buf content = { 0 };
+
+	int r = ext4_peek(stream_fd, PEEK_MAX, &content, &err);
+	if (r < 0 ? !*kennel_error_message(err) : content.len > PEEK_MAX)
+		abort();
+	if (lseek(stream_fd, 0, SEEK_SET) < 0)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
@@ -57,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (stream_fd < 0 || write(stream_fd, data, size) != (ssize_t)size ||
 	    lseek(stream_fd, 0, SEEK_SET) < 0)
 		return 0;
+	check_peek(stream_fd);
 	if (ext4_unpack(stream_fd, &where, &err) < 0 && !*kennel_error_message(err))
 		abort();
 	check_outside(top_fd, links_fd);

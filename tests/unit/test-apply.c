@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "delta/apply.h"
+#include "delta/arrange.h"
 #include "layers.h"
 #include "tell.h"
 
@@ -169,6 +170,25 @@ static void test_delta_apply_without_a_mount(void **state)
 	assert_true(!is_there(f, "0/upper/home"));
 }
 
+/* And all back into one view: what lies in another one's target goes there first. */
+static void test_delta_join_all_nested(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest *m = &f->manifests[0];
+	_cleanup_close_ int home_fd = make_dir(f->layer_fds[0], "1"), in_fd = make_dir(f->layer_fds[0], "2");
+	_cleanup_close_ int home_upper_fd = make_dir(home_fd, "upper"),
+			    in_upper_fd = make_dir(in_fd, "upper");
+
+	assert_int_equal(manifest_add_mount(m, 1, "/home", "ext4", NULL, NULL), 0);
+	assert_int_equal(manifest_add_mount(m, 2, "/home/in/side", "ext4", NULL, NULL), 0);
+	write_file(home_upper_fd, "file", "");
+	write_file(in_upper_fd, "deep", "");
+	for (unsigned again = 0; again < 2; again++) {
+		assert_int_equal(delta_join_all(f->layer_fds[0], m, f->base_fd, NULL), 0);
+		assert_true(is_there(f, "0/upper/home/file") && is_there(f, "0/upper/home/in/side/deep"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_delta_apply_random_trees),
 		cmocka_unit_test_setup_teardown(test_delta_apply_several_mounts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_delta_apply_without_a_mount, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_delta_join_all_nested, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

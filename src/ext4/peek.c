@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ext4/peek.c - see peek.h. */
+#include "ext4/peek.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "ext4/stream.h"
+
+struct peek {
+	size_t max;
+	bool has_entry;
+	struct ext4_entry entry;
+	struct buf *content;
+	char record[EXT4_RECORD_MAX];
+};
+
+static int corrupt(struct kennel_error **err, const char *what)
+{
+	return fail(err, KENNEL_E_CORRUPT, "the image is damaged: %s", what);
+}
+
+static int read_all(int fd, void *data, size_t len, struct kennel_error **err)
+{
+	for (char *p = data; len;) {
+		ssize_t n = read(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail_errno(err, "read from %s", EXT4_PROGRAM);
+		if (n == 0)
+			return fail(err, KENNEL_E_CORRUPT, "%s ended without a word", EXT4_PROGRAM);
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int take_entry(struct peek *p, size_t len, struct kennel_error **err)
+{
+	static const char zeros[4096];
+
+	if (p->has_entry || len < sizeof(p->entry))
+		return corrupt(err, "more than was asked for");
+	memcpy(&p->entry, p->record, sizeof(p->entry));
+	if (!S_ISREG(p->entry.mode) || p->entry.again || p->entry.size > p->max)
+		return corrupt(err, "a file of kennel's own is none, or too long");
+	p->has_entry = true;
+	for (size_t left = p->entry.size; left; left -= MIN(left, sizeof(zeros)))
+		buf_add(p->content, zeros, MIN(left, sizeof(zeros)));
+	return buf_check(p->content, err);
+}
+
+static int take_data(struct peek *p, size_t len, struct kennel_error **err)
+{
+	struct ext4_data d;
+
+	if (!p->has_entry || len < sizeof(d))
+		return corrupt(err, "data without a file");
+	memcpy(&d, p->record, sizeof(d));
+	len -= sizeof(d);
+	if (d.offset > p->entry.size || len > p->entry.size - d.offset)
+		return corrupt(err, "data behind the end of a file");
+	memcpy(p->content->data + p->content->len - p->entry.size + d.offset, p->record + sizeof(d), len);
+	return 0;
+}
+
+/* Return: 1 goes on, 0 the end, or a code. */
+static int take(struct peek *p, uint32_t kind, size_t len, struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf words = { 0 };
+	int r;
+
+	switch (kind) {
+	case EXT4_ENTRY:
+		r = take_entry(p, len, err);
+		break;
+	case EXT4_DATA:
+		r = take_data(p, len, err);
+		break;
+	case EXT4_XATTR:
+		r = 0;
+		break;
+	case EXT4_END:
+		return 0;
+	case EXT4_FAILED:
+		p->record[MIN(len, sizeof(p->record) - 1)] = '\0';
+		buf_safe(&words, p->record);
+		return corrupt(err, buf_str(&words));
+	default:
+		return corrupt(err, "an unknown record");
+	}
+	return r < 0 ? r : 1;
+}
+
+int ext4_peek(int stream_fd, size_t max, struct buf *ret, struct kennel_error **err)
+{
+	_cleanup_free_ struct peek *p = calloc(1, sizeof(*p));
+	struct ext4_record record;
+	int r = 1;
+
+	if (!p)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	p->max = max;
+	p->content = ret;
+	while (r > 0) {
+		r = read_all(stream_fd, &record, sizeof(record), err);
+		if (r == 0 && record.len > sizeof(p->record))
+			r = corrupt(err, "a record that is too long");
+		if (r == 0)
+			r = read_all(stream_fd, p->record, record.len, err);
+		if (r == 0)
+			r = take(p, record.kind, record.len, err);
+	}
+	return r < 0 ? r : p->has_entry;
+}
