@@ -199,13 +199,45 @@ static void furnish_dev(void)
 	(void)!chmod("/dev/ptmx", 0666);
 }
 
-static void mount_share(struct guest *g, const char *path)
+static void make_mount_point(const char *path, bool is_dir)
+{
+	make_dirs(path);
+	if (!is_dir && rmdir(path) == 0) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+/* A hostfs has no root but a directory: of that of a file one name is shown. */
+static int mount_shared_file(const char *from, const char *at, unsigned number)
+{
+	char dir[PATH_MAX], hidden[PATH_MAX + 40];
+	const char *base = strrchr(from, '/') + 1;
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(base - 1 - from), from);
+	snprintf(hidden, sizeof(hidden), "/share-%u", number);
+	(void)!mkdir(hidden, 0700);
+	if (mount("share", hidden, "hostfs", MS_NODEV, dir) < 0)
+		return -1;
+	snprintf(hidden, sizeof(hidden), "/share-%u/%s", number, base);
+	return mount(hidden, at, NULL, MS_BIND, NULL);
+}
+
+static void mount_share(struct guest *g, const char *path, unsigned number)
 {
 	char at[PATH_MAX], from[PATH_MAX], text[160];
+	struct stat st;
 
 	snprintf(at, sizeof(at), ROOT "%s", path);
 	snprintf(from, sizeof(from), "/tree%s", path);
-	if (mount("share", at, "hostfs", MS_NODEV, from) == 0)
+	const bool is_dir = stat(from, &st) < 0 || S_ISDIR(st.st_mode);
+	/* below what is the guest's own, like /tmp, nothing is there yet */
+	if (lstat(at, &st) < 0)
+		make_mount_point(at, is_dir);
+	if ((is_dir ? mount("share", at, "hostfs", MS_NODEV, from) : mount_shared_file(from, at, number)) ==
+	    0)
 		return;
 	snprintf(text, sizeof(text), "mount the share %.100s", path);
 	guest_fail(g, errno, text);
@@ -229,15 +261,15 @@ static const char *value_of(char *config, size_t len, const char *key)
 	return NULL;
 }
 
-static void set_limits(struct guest *g, const char *pids)
+static void set_limits(const char *pids)
 {
 	struct sysinfo info;
 	char text[32];
 
 	if (!pids || sysinfo(&info) < 0)
 		return;
-	g->pids = strtoul(pids, NULL, 10);
-	snprintf(text, sizeof(text), "%lu", g->pids + info.procs);
+	/* the kernel's own threads count, too */
+	snprintf(text, sizeof(text), "%lu", strtoul(pids, NULL, 10) + info.procs);
 	write_file("/proc/sys/kernel/threads-max", text);
 }
 
@@ -252,7 +284,7 @@ void guest_make_root(struct guest *g, char *config, size_t len)
 	if (hostname)
 		(void)!sethostname(hostname, strlen(hostname));
 	g->boot = value_of(config, len, "boot");
-	set_limits(g, value_of(config, len, "pids"));
+	set_limits(value_of(config, len, "pids"));
 	loopback_up();
 	const bool disk = value_of(config, len, "disk");
 	mount_changes(g, disk, value_of(config, len, "size"));
@@ -267,7 +299,7 @@ void guest_make_root(struct guest *g, char *config, size_t len)
 	mount_in("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
 	for (char *p = config; p < config + len; p += strlen(p) + 1)
 		if (!strncmp(p, "share=", 6))
-			mount_share(g, p + 6);
+			mount_share(g, p + 6, (unsigned)(p - config));
 	enter_root(g);
 }
 

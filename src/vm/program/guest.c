@@ -98,11 +98,12 @@ static void make_init(struct guest *g)
 	g->init_fd = fd;
 }
 
-_Noreturn void guest_main(void)
+_Noreturn void guest_main(char **argv)
 {
 	static struct guest g = { .line = { .fd = -EBADF }, .disk_fd = -EBADF };
 	struct queue config = { 0 };
 
+	g.name = argv[0];
 	umask(022);
 	(void)!mkdir("/dev", 0755);
 	if (mount("dev", "/dev", "devtmpfs", MS_NOSUID, "mode=0755") < 0)

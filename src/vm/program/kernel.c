@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -32,6 +33,7 @@ static _Noreturn void become(char **argv, char **env, int line_fd, int console_f
 	failed_fd = fcntl(failed_fd, F_DUPFD_CLOEXEC, 8);
 	signals_give_back();
 	setsid();
+	umask(0); /* what is made in a share: the guest has applied its own */
 	(void)!setrlimit(RLIMIT_CORE, &none); /* a kernel that panics aborts: no image of its memory */
 	/* Where the heap begins by chance, the kernel keeps tables for all that is below it. */
 	(void)!personality(ADDR_NO_RANDOMIZE);
@@ -48,7 +50,7 @@ pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 {
 	char memory[64];
 	char *argv[] = {
-		(char *)"/linux",
+		(char *)"kennel-guest", /* no program: one that reboots would execute this again */
 		memory,
 		(char *)"initrd=/initrd",
 		(char *)"con=null",

@@ -44,10 +44,12 @@ int main(int argc, char **argv, char **env)
 	struct settings set;
 
 	if (!strcmp(argv[0], "/init"))
-		guest_main();
+		guest_main(argv);
 	const struct call call = read_call(argc, argv, env);
 	(void)!prctl(PR_SET_NAME, argv[INIT_ARG_NAME], 0, 0, 0); /* else it is named after a descriptor */
 	if (!settings_take(env, &set, text, sizeof(text)))
 		report_die(&call, VM_STEP_SETTING, EINVAL, text);
-	return call.flags & INIT_BECOME ? client_main(&call) : supervisor_main(&call, &set);
+	/* a pid 1 that is to become an init has the guest's become it */
+	return (call.flags & INIT_BECOME) && getpid() != 1 ? client_main(&call) :
+							     supervisor_main(&call, &set);
 }

@@ -55,15 +55,15 @@ pid_t kernel_start(const struct settings *set, int line_fd, int console_fd);
 int supervisor_main(const struct call *call, struct settings *set);
 
 /* guest.c */
-_Noreturn void guest_main(void);
+_Noreturn void guest_main(char **argv);
 
 /* guest-root.c: puts the guest's root together from what was told. Fails by guest_fail(). */
 struct guest {
 	struct channel line;
 	int init_fd; /* kennel-init */
 	int disk_fd; /* the root of its file system, or -1 */
-	bool boot;
-	unsigned long pids;
+	bool boot; /* the first command becomes pid 1 */
+	char *name; /* argv[0] */
 };
 /* Reads from the line, and says what room there is again. */
 void guest_read_line(struct channel *line);

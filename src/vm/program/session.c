@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -66,6 +67,7 @@ int session_add_words(struct session *s, const struct vm_frame *f)
 struct start {
 	int fds[3]; /* of the command */
 	int report_fd, init_fd;
+	bool boots;
 	char **argv, **env;
 };
 
@@ -131,6 +133,42 @@ static int open_pipes(struct session *s, int ret[3])
 	return 0;
 }
 
+/*
+ * The guest's own init takes our place as pid 1, and we go on as its child. Its terminal is the console.
+ * It executes without kennel-init, for a pid 1 that ends is a panic: this one can wait for the end when it
+ * has no program.
+ */
+static _Noreturn void become_init(const struct session *s, const struct start *t)
+{
+	struct init_report r = { .step = INIT_STEP_EXEC };
+	char path[40];
+	int number;
+
+	signals_give_back();
+	setsid();
+	if (s->tty && ioctl(s->in_fd, TIOCGPTN, &number) == 0) {
+		snprintf(path, sizeof(path), "/dev/pts/%d", number);
+		(void)!mount(path, "/dev/console", NULL, MS_BIND, NULL);
+		(void)!ioctl(s->slave_fd, TIOCSCTTY, 0);
+	}
+	for (int i = 0; i < 3; i++)
+		(void)!dup2(t->fds[i], i);
+	execvpe(t->argv[INIT_ARG_COMMAND], t->argv + INIT_ARG_COMMAND, t->env);
+	r.errnum = errno;
+	(void)!write(t->report_fd, &r, sizeof(r));
+	for (;;)
+		pause();
+}
+
+static pid_t start_init(const struct session *s, const struct start *t)
+{
+	pid_t pid = fork();
+
+	if (pid > 0)
+		become_init(s, t);
+	return pid < 0 ? -errno : 1;
+}
+
 static int start_command(struct session *s, struct start *t)
 {
 	char flags[24], report[24];
@@ -151,15 +189,15 @@ static int start_command(struct session *s, struct start *t)
 	t->env[-1] = NULL;
 	snprintf(report, sizeof(report), "%d", t->report_fd);
 	snprintf(flags, sizeof(flags), "%u", s->open.init_flags | INIT_BECOME);
-	const pid_t pid = run_init(t);
+	const pid_t pid = t->boots ? start_init(s, t) : run_init(t);
 	if (pid > 0)
 		s->pid = pid;
 	return pid > 0 ? 0 : pid;
 }
 
-int session_start(struct session *s, int init_fd)
+int session_start(struct session *s, int init_fd, bool boots)
 {
-	struct start t = { .fds = { -1, -1, -1 }, .init_fd = init_fd };
+	struct start t = { .fds = { -1, -1, -1 }, .init_fd = init_fd, .boots = boots };
 	int report[2];
 	int r = s->tty ? open_terminal(s, t.fds) : open_pipes(s, t.fds);
 
@@ -215,10 +253,35 @@ static void set_size(struct session *s, const struct vm_frame *f)
 	(void)!ioctl(s->in_fd, TIOCSWINSZ, &w);
 }
 
+/* What asks the guest's own init to switch off; they have their own ideas. */
+static int power_off_signal(void)
+{
+	static const struct {
+		const char *program;
+		int sig;
+	} inits[] = {
+		{ "systemd", 38 }, /* its SIGRTMIN+4; systemd(1) */
+		{ "busybox", SIGUSR2 },
+	};
+	char program[256];
+	const ssize_t n = readlink("/proc/1/exe", program, sizeof(program) - 1);
+
+	program[MAX(n, (ssize_t)0)] = '\0';
+	const char *base = strrchr(program, '/') ? strrchr(program, '/') + 1 : program;
+	for (size_t i = 0; i < ARRAY_SIZE(inits); i++)
+		if (strcmp(base, inits[i].program) == 0)
+			return inits[i].sig;
+	return SIGPWR; /* sysvinit, and what follows it */
+}
+
 /* As kennel-init forwards them: what comes from a keyboard is for all of the foreground. */
 static void send_signal(const struct session *s, int sig)
 {
-	if (s->pid > 0 && !s->ended && sig > 0 && sig < NSIG)
+	if (s->pid <= 0 || s->ended || sig <= 0 || sig >= NSIG)
+		return;
+	if (s->pid == 1)
+		(void)!kill(1, sig == SIGPWR ? power_off_signal() : sig);
+	else
 		(void)!kill(sig == SIGINT || sig == SIGQUIT ? -s->pid : s->pid, sig);
 }
 
@@ -246,7 +309,7 @@ void session_take_frame(struct session *s, const struct vm_frame *f, struct chan
 
 void session_hang_up(struct session *s)
 {
-	if (s->pid > 0 && !s->ended) {
+	if (s->pid > 1 && !s->ended) {
 		(void)!kill(-s->pid, SIGHUP);
 		(void)!kill(-s->pid, SIGCONT);
 	}

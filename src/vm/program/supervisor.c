@@ -31,7 +31,9 @@
 #define LINE_WAITS (32 << 10) /* bytes for the guest, before no client is heard any more */
 #define CLIENT_WAITS (2 * VM_STREAMS * VM_WINDOW) /* for a client: more is no keeping of credit */
 #define POWER_OFF_S 90
+#define FLUSH_MS 500 /* for a client that takes nothing, before it is left alone */
 #define POWER_OFF_SIGNAL 37 /* the SIGRTMIN+3 of libc, as for kennel-init */
+#define ENDED_AGAIN (128 + SIGHUP) /* as the first process of a pid namespace ends by a reboot */
 #define FIRST 1 /* session of the first command */
 
 enum use {
@@ -65,16 +67,20 @@ struct supervisor {
 
 /* --- the end of the guest --- */
 
-/* The last line of the console, as far as it is text. */
-static void last_line(const struct supervisor *s, char *ret, size_t size)
+/* The line of the console that says most: why the kernel panicked, or the last one; as far as it is text. */
+static void telling_line(const struct supervisor *s, char *ret, size_t size)
 {
+	static const char panic[] = "Kernel panic";
+	const char *found = memmem(s->tail, s->tail_len, panic, strlen(panic));
 	size_t end = s->tail_len, start, n = 0;
 
 	while (end && (unsigned char)s->tail[end - 1] <= ' ')
 		end--;
 	for (start = end; start && s->tail[start - 1] != '\n' && s->tail[start - 1] != '\r';)
 		start--;
-	for (; start < end && n < size - 1; start++)
+	if (found)
+		start = (size_t)(found - s->tail);
+	for (; start < end && n < size - 1 && s->tail[start] != '\n' && s->tail[start] != '\r'; start++)
 		ret[n++] = s->tail[start] >= ' ' && s->tail[start] < 127 ? s->tail[start] : '?';
 	ret[n] = '\0';
 }
@@ -82,17 +88,15 @@ static void last_line(const struct supervisor *s, char *ret, size_t size)
 static void explain_end(const struct supervisor *s, int status, char *ret, size_t size)
 {
 	char line[120];
-	int n;
 
+	telling_line(s, line, sizeof(line));
 	if (s->failed[0])
-		n = snprintf(ret, size, "%s", s->failed);
+		snprintf(ret, size, "%s", s->failed);
 	else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT)
-		n = snprintf(ret, size, "the guest's kernel was killed by signal %d", WTERMSIG(status));
+		snprintf(ret, size, "the guest's kernel was killed by signal %d", WTERMSIG(status));
 	else
-		n = snprintf(ret, size, "the guest %s", s->ready ? "has ended" : "ended while it booted");
-	last_line(s, line, sizeof(line));
-	if (line[0] && !s->failed[0] && n > 0 && (size_t)n < size)
-		snprintf(ret + n, size - (size_t)n, ": %s", line);
+		snprintf(ret, size, "the guest %s%s%s", s->ready ? "has ended" : "ended while it booted",
+			 line[0] ? ": " : "", line);
 }
 
 /* Tells all clients, who tell their callers. */
@@ -109,6 +113,7 @@ static void guest_is_over(struct supervisor *s, const char *text)
 
 		if (c->use == CONNECTED) {
 			channel_send_text(&c->channel, VM_GONE, 0, 0, text);
+			channel_flush(&c->channel, FLUSH_MS);
 			c->use = CLOSING;
 		} else if (c->use == ABANDONED) {
 			c->use = UNUSED_SLOT;
@@ -116,6 +121,20 @@ static void guest_is_over(struct supervisor *s, const char *text)
 	}
 	if (!s->first && !s->stopping)
 		s->code = EXIT_FAILED;
+}
+
+/* One that was booted may switch itself off: the first client ends as a pid 1 does by reboot(2). */
+static void end_of_boot(struct supervisor *s)
+{
+	static const char again[] = "Failed to exec kernel"; /* it is not let (kernel.c) */
+	struct connection *c = &s->connections[FIRST];
+	const bool reboots = memmem(s->tail, s->tail_len, again, strlen(again));
+
+	if (c->use != CONNECTED)
+		return;
+	channel_send_number(&c->channel, VM_EXIT, 0, 0, reboots ? ENDED_AGAIN : 0);
+	channel_flush(&c->channel, FLUSH_MS);
+	c->use = CLOSING;
 }
 
 static void on_kernel_end(struct supervisor *s, int status)
@@ -134,6 +153,8 @@ static void on_kernel_end(struct supervisor *s, int status)
 		memcpy(s->tail + keep, skip, (size_t)n);
 		s->tail_len = keep + (size_t)n;
 	}
+	if (s->set->boot && s->ready && WIFEXITED(status))
+		end_of_boot(s);
 	explain_end(s, status, text, sizeof(text));
 	guest_is_over(s, text);
 }
@@ -428,10 +449,11 @@ static void listen_for_clients(struct supervisor *s)
 	const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
 
 	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	umask(0077);
+	const mode_t mask = umask(0077);
 	if (s->listen_fd < 0 || bind(s->listen_fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
 	    listen(s->listen_fd, VM_SESSIONS) < 0)
 		refuse(s, "the socket " AGENT_SOCKET " can't be made");
+	umask(mask);
 }
 
 static void start_kernel(struct supervisor *s)
