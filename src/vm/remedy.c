@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * harness/guest-xstate.c - preloaded into User Mode Linux on processors with more registers than it knows.
+ * vm/remedy.c - preloaded into User Mode Linux on processors with more registers than it knows.
  *
  * UML (6.1 at least) keeps 832 bytes of extended state for each of its tasks: x87, SSE, AVX. Where the
  * processor has more (protection keys, AVX-512, AMX) the host refuses such a short buffer when the state is
