@@ -41,8 +41,8 @@
 	{ 0, "size", "SIZE", OPT_SETTING, 0, \
 	  "room for changes in memory, e.g. 2G (default: half of the memory)", NULL }, \
 	SPEC_OPT_HEADING("Walls"), \
-	{ 0, "isolate", "LEVEL", OPT_SETTING, 0, "fs, ns or user (default: the strongest that works here)", \
-	  "fs ns user" }, \
+	{ 0, "isolate", "LEVEL", OPT_SETTING, 0, "fs, ns, user or vm (default: user where it works)", \
+	  "fs ns user vm" }, \
 	{ 0, "idmap", "IDS", OPT_SETTING, 0, \
 	  "the ids outside for those inside: auto, no, BASE or BASE:COUNT", \
 	  "auto no" }, \

@@ -11,7 +11,7 @@
 
 static int read_level(const char *text, enum spec_isolate *ret, struct kennel_error **err)
 {
-	for (enum spec_isolate v = SPEC_ISOLATE_FS; text && v <= SPEC_ISOLATE_USER; v++)
+	for (enum spec_isolate v = SPEC_ISOLATE_FS; text && v <= SPEC_ISOLATE_VM; v++)
 		if (strcmp(spec_isolate_name(v), text) == 0) {
 			*ret = v;
 			return 0;

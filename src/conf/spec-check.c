@@ -6,21 +6,44 @@
 #include "conf/network.h"
 #include "conf/spec.h"
 
+/* A guest has what its own kernel has; of this one's things it gets files and a network, nothing else. */
+static int check_vm(const struct spec *s, struct kennel_error **err)
+{
+	if (s->n_devices)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED, "a kernel of its own can't use the device \"%s\"",
+				 s->devices[0].path),
+			    "take --isolate user, or leave out --device");
+	if (s->sockets.n)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "a kernel of its own can't reach the socket \"%s\"", s->sockets.items[0]),
+			    "take --isolate user, or leave out --socket");
+	if (s->cap_add || s->cap_drop)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "capabilities are not chosen where root inside has a kernel of its own"),
+			    "leave out --cap-add and --cap-drop: nothing of this machine is in their reach");
+	if (s->net == SPEC_NET_HOST)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "a kernel of its own has a network of its own, not the machine's"),
+			    "take --net nat, or --isolate user");
+	return 0;
+}
+
 static int check_isolate(const struct spec *s, struct kennel_error **err)
 {
-	if (s->isolate == SPEC_ISOLATE_VM)
-		return hint(err,
-			    fail(err, KENNEL_E_UNSUPPORTED, "isolation \"vm\" is not part of this version"),
-			    "\"user\" is the strongest level that it has");
 	if (s->idmap == SPEC_IDMAP_RANGE && s->isolate != SPEC_ISOLATE_AUTO &&
-	    s->isolate != SPEC_ISOLATE_USER)
+	    s->isolate != SPEC_ISOLATE_USER && s->isolate != SPEC_ISOLATE_VM)
 		return hint(err,
 			    fail(err, KENNEL_E_INVALID, "idmap needs isolation \"user\", not \"%s\"",
 				 spec_isolate_name(s->isolate)),
 			    "leave out either --idmap or --isolate");
-	if (s->idmap == SPEC_IDMAP_NO && s->isolate == SPEC_ISOLATE_USER)
+	if (s->idmap == SPEC_IDMAP_NO && (s->isolate == SPEC_ISOLATE_USER || s->isolate == SPEC_ISOLATE_VM))
 		return hint(err,
-			    fail(err, KENNEL_E_INVALID, "isolation \"user\" can't go without shifted ids"),
+			    fail(err, KENNEL_E_INVALID, "isolation \"%s\" can't go without shifted ids",
+				 spec_isolate_name(s->isolate)),
 			    "take --isolate ns, or leave out --idmap no");
 	if (s->nest && (s->isolate == SPEC_ISOLATE_FS || s->isolate == SPEC_ISOLATE_NS))
 		return hint(
@@ -28,6 +51,8 @@ static int check_isolate(const struct spec *s, struct kennel_error **err)
 			fail(err, KENNEL_E_INVALID, "--nest needs isolation \"user\", not \"%s\"",
 			     spec_isolate_name(s->isolate)),
 			"only there is root of the inside allowed to make namespaces and mounts of its own");
+	if (s->isolate == SPEC_ISOLATE_VM)
+		return check_vm(s, err);
 	if (s->isolate != SPEC_ISOLATE_FS)
 		return 0;
 	if (s->boot)

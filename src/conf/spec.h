@@ -130,9 +130,9 @@ void spec_offer_keys(struct suggestion *near, const char *typed);
 void spec_mark_configured(struct spec *s);
 
 /*
- * What can't be asked for together: level vm (unknown yet), idmap at a level without a user namespace, its
- * opposite at level user, an own network or host name at level fs, two things at one place, a port without a
- * way to it, one capability both added and dropped (beside ALL).
+ * What can't be asked for together: what a kernel of its own can't have, idmap at a level without a user
+ * namespace, its opposite at levels user and vm, an own network or host name at level fs, two things at one
+ * place, a port without a way to it, one capability both added and dropped (beside ALL).
  */
 int spec_check(const struct spec *s, struct kennel_error **err) MUST_CHECK;
 

@@ -85,6 +85,18 @@ void judge_map_tools(struct judge *j)
 	}
 }
 
+void judge_vm(struct judge *j)
+{
+	const struct check_facts *f = j->f;
+
+	judge_begin(j, "User Mode Linux", "a kernel of its own (--isolate vm)");
+	if (f->vm_err)
+		judge_lacks(j, CHECK_WEAKER, f->vm_err, "level vm is refused");
+	else
+		judge_found(j, "Linux %s%s", f->vm_release ? f->vm_release : "",
+			    f->vm_remedy ? ", helped with this processor's registers" : "");
+}
+
 void judge_fuse(struct judge *j)
 {
 	const struct check_shared *s = &j->f->user_ns;

@@ -418,6 +418,7 @@ int check_judge(const struct check_facts *f, struct check *ret, struct kennel_er
 		judge_view(&j);
 	}
 	judge_runtime(&j);
+	judge_vm(&j);
 	judge_net(&j);
 	judge_bridge(&j);
 	judge_cgroups(&j);

@@ -41,6 +41,7 @@ void judge_view(struct judge *j);
 void judge_runtime(struct judge *j);
 void judge_cgroups(struct judge *j);
 void judge_net(struct judge *j);
+void judge_vm(struct judge *j);
 void judge_bridge(struct judge *j);
 void judge_images(struct judge *j);
 void judge_user_images(struct judge *j);

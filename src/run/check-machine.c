@@ -36,6 +36,7 @@
 #include "run/check.h"
 #include "run/registry.h"
 #include "run/viewer.h"
+#include "run/vm.h"
 #include "sys/sys.h"
 #include "view/view.h"
 
@@ -114,6 +115,20 @@ static int probe_pasta(struct check_facts *f)
 			    "install the package passt again");
 	f->pasta_version = strndup(buf_str(&words), strcspn(buf_str(&words), "\n"));
 	return 0;
+}
+
+static int probe_vm(struct check_facts *f)
+{
+	_cleanup_free_ char *remedy = NULL;
+	struct vm_kernel k = { 0 };
+
+	int r = vm_find(&k, &remedy, &f->vm_err);
+	if (r == 0) {
+		f->vm_release = strdup(k.release);
+		f->vm_remedy = remedy != NULL;
+	}
+	vm_kernel_done(&k);
+	return r;
 }
 
 static void probe_map_tool(const char *name, struct check_tool *ret)
@@ -321,6 +336,7 @@ int check_probe_machine(struct check_facts *f, struct kennel_error **err)
 {
 	(void)!probe_pasta(f); /* what they return is among the facts too */
 	(void)!probe_runtime(f);
+	(void)!probe_vm(f);
 	if (!f->root) {
 		probe_map_tool("newuidmap", &f->newuidmap);
 		probe_map_tool("newgidmap", &f->newgidmap);

@@ -126,8 +126,8 @@ int check_probe(struct check_facts *ret, struct kennel_error **err)
 void check_facts_done(struct check_facts *f)
 {
 	struct kennel_error **const errors[] = {
-		&f->clone_err, &f->map_err,   &f->stage_err,   &f->ns_clone_err, &f->range_err,
-		&f->view_err,  &f->image_err, &f->runtime_err, &f->pasta_err,	 &f->loop_err,
+		&f->clone_err, &f->map_err,	&f->stage_err, &f->ns_clone_err, &f->range_err, &f->view_err,
+		&f->image_err, &f->runtime_err, &f->pasta_err, &f->loop_err,	 &f->vm_err,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
@@ -140,6 +140,7 @@ void check_facts_done(struct check_facts *f)
 	free(f->newgidmap.path);
 	free(f->view_path);
 	free(f->runtime_dir);
+	free(f->vm_release);
 	free(f->pasta_version);
 	free(f->label);
 	*f = (struct check_facts){ 0 };

@@ -83,6 +83,9 @@ struct check_facts {
 	struct kennel_error *cgroup_err[CHECK_CGROUP_CTLS];
 
 	struct kennel_error *pasta_err;
+	struct kennel_error *vm_err; /* why there is no kernel of its own */
+	char *vm_release; /* of that kernel */
+	bool vm_remedy; /* it has to be helped with this processor's registers */
 	char *pasta_version; /* first line of its own words */
 	long ip_forward; /* sysctl: -1 where there is none */
 	bool forward_drops; /* a firewall of the machine, by default */

@@ -34,15 +34,20 @@
 #include "mount/mount.h"
 #include "net/nat.h"
 #include "net/tap.h"
+#include "run/child-pin.h"
 #include "run/init.h"
 #include "run/nest.h"
 #include "sys/sys.h"
 
+#define TOP_TREE "tree"
+#define TOP_SIZE "1M" /* directories and mount points, nothing else */
+#define TOP_INODES "256"
 #define PTY_MAX "1024"          /* ptys of one sandbox; the machine has 4096 in all (kernel.pty.max) */
 
 struct child_at {               /* where we are, for the report */
 	const struct child_plan *p;
 	struct child_report report;
+	int top_fd; /* iff there is another root above the copy's */
 };
 
 static _Noreturn void die(struct child_at *at, enum child_step step)
@@ -51,82 +56,6 @@ static _Noreturn void die(struct child_at *at, enum child_step step)
 	at->report.errnum = errno;
 	(void)!write(at->p->report_fd, &at->report, sizeof(at->report));
 	_exit(126);
-}
-
-/* O_PATH of a path below the root in which no component may be a link: the base may be anybody's work. */
-static int pin_type(int root_fd, const char *path, int type)
-{
-	const struct open_how how = {
-		/* no O_NOFOLLOW: it would pin a link that comes last instead of failing */
-		.flags = (uint64_t)(O_PATH | O_CLOEXEC | type),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd;
-
-	do
-		fd = sys_openat2(root_fd, path, &how);
-	while (fd < 0 && (errno == EAGAIN || errno == EINTR));
-	return fd;
-}
-
-static int pin(int root_fd, const char *path)
-{
-	return pin_type(root_fd, path, 0);
-}
-
-/* The same, but what is not there is made: parents and, for a file, an empty one. */
-static int pin_made(int root_fd, const char *path, bool is_dir, unsigned mode)
-{
-	char part[PATH_MAX];
-	/* else a file in that place fails later, as EINVAL of the mount */
-	const int type = is_dir ? O_DIRECTORY : 0;
-	int fd = pin_type(root_fd, path, type);
-
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	for (size_t i = 0;; i++) {
-		if (i >= sizeof(part)) {
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-		part[i] = path[i];
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		part[i] = '\0';
-		/*
-		 * The parent directory is pinned each time, so a link in between can't send mkdir elsewhere.
-		 */
-		size_t slash = i;
-		while (slash && part[slash] != '/')
-			slash--;
-		int dir_fd = root_fd;
-		if (slash) {
-			part[slash] = '\0';
-			dir_fd = pin(root_fd, part);
-			if (dir_fd < 0)
-				return -1;
-			part[slash] = '/';
-		}
-		const char *name = part + (slash ? slash + 1 : 0);
-		bool last = path[i] == '\0';
-		int r;
-		if (last && !is_dir) {
-			r = openat(dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
-			if (r >= 0)
-				r = close(r);
-		} else {
-			r = mkdirat(dir_fd, name, last ? mode : 0755);
-			if (r == 0 && last && (mode & 01000))
-				r = fchmodat(dir_fd, name, mode, 0);
-		}
-		if (dir_fd != root_fd)
-			close(dir_fd);
-		if (r < 0 && errno != EEXIST)
-			return -1;
-		if (last)
-			return pin_type(root_fd, path, type);
-		part[i] = '/';
-	}
 }
 
 static bool parent_is_gone(const struct child_plan *p)
@@ -330,6 +259,15 @@ static int wrap_lowers(struct child_at *at, const int *fds, unsigned n)
 	return fd;
 }
 
+/* The root that the copy will be a directory of: an empty file system, on top of the pile. */
+static void make_top(struct child_at *at)
+{
+	at->top_fd = mount_new_tmpfs(TOP_SIZE, TOP_INODES);
+	if (at->top_fd < 0 || mkdirat(at->top_fd, TOP_TREE, 0755) < 0 ||
+	    attach_over(at, at->top_fd, at->p->stage) < 0)
+		die(at, CHILD_STEP_TOP);
+}
+
 static int make_overlay(struct child_at *at, unsigned i, int wrapped_fd)
 {
 	const struct child_plan *p = at->p;
@@ -382,6 +320,8 @@ static int make_overlays(struct child_at *at)
 		if (n && s->lower_fds[o->first_lower] >= 0)
 			wrapped_fds[i] = wrap_lowers(at, s->lower_fds + o->first_lower + n, o->n_lowers - n);
 	}
+	if (p->vm)
+		make_top(at);
 	for (unsigned i = 0; i < p->n_overlays; i++) {
 		const struct child_overlay *o = &p->overlays[i];
 
@@ -391,12 +331,14 @@ static int make_overlays(struct child_at *at)
 			continue;
 		int fd = make_overlay(at, i, s->wrapped_from[i] ? wrapped_fds[i] : -1);
 		if (i == 0) {
-			if (attach_over(at, fd, p->stage) < 0)
+			if (p->vm ? sys_move_mount(fd, "", at->top_fd, TOP_TREE,
+						   SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0 :
+				    attach_over(at, fd, p->stage) < 0)
 				die(at, CHILD_STEP_ATTACH);
 			root_fd = fd;
 			continue;
 		}
-		int target_fd = pin_made(root_fd, o->target, true, 0755);
+		int target_fd = child_pin_made(root_fd, o->target, true, 0755);
 		if (target_fd < 0)
 			die(at, CHILD_STEP_TARGET);
 		if (mount_attach(fd, target_fd) < 0)
@@ -415,7 +357,7 @@ static void bind_scratch(struct child_at *at, int root_fd, const char *name, uns
 			 bool must, enum child_step step)
 {
 	const struct sys_mount_attr flags = { .attr_set = attr };
-	int target_fd = pin_made(root_fd, name, true, mode);
+	int target_fd = child_pin_made(root_fd, name, true, mode);
 
 	if (target_fd < 0) {
 		if (!must && (errno == ELOOP || errno == ENOTDIR))
@@ -439,7 +381,7 @@ static void bind_device(struct child_at *at, int root_fd, int index, const char 
 		path[4 + i] = name[i];
 	path[4 + i] = '\0';
 	int fd = at->p->shared->lower_fds[index];
-	int target_fd = pin_made(root_fd, path, false, 0);
+	int target_fd = child_pin_made(root_fd, path, false, 0);
 	if (target_fd < 0 || mount_attach(fd, target_fd) < 0)
 		die(at, CHILD_STEP_DEV_NODE);
 	close(target_fd);
@@ -488,13 +430,13 @@ static void make_dev(struct child_at *at, int root_fd, int first_dev_fd)
 	for (unsigned i = 0; p->shared->bind_devices && i < p->n_dev_binds; i++)
 		bind_device(at, root_fd, first_dev_fd + (int)i, p->dev_binds[i]);
 
-	int target_fd = pin(root_fd, "dev/pts");
+	int target_fd = child_pin(root_fd, "dev/pts");
 	if (target_fd < 0 || mount_attach(pts_fd, target_fd) < 0)
 		die(at, CHILD_STEP_DEVPTS);
 	close(target_fd);
 	if (p->tty) {
 		int tree_fd = sys_open_tree(pts_fd, "0", SYS_OPEN_TREE_CLONE);
-		target_fd = pin(root_fd, "dev/console");
+		target_fd = child_pin(root_fd, "dev/console");
 		if (tree_fd < 0 || target_fd < 0 || mount_attach(tree_fd, target_fd) < 0)
 			die(at, CHILD_STEP_PTY);
 		close(tree_fd);
@@ -505,7 +447,7 @@ static void make_dev(struct child_at *at, int root_fd, int first_dev_fd)
 
 static void mount_at(struct child_at *at, int root_fd, int mount_fd, const char *target, enum child_step step)
 {
-	int target_fd = mount_fd < 0 ? -1 : pin_made(root_fd, target, true, 0555);
+	int target_fd = mount_fd < 0 ? -1 : child_pin_made(root_fd, target, true, 0555);
 
 	if (target_fd < 0 || mount_attach(mount_fd, target_fd) < 0)
 		die(at, step);
@@ -518,6 +460,8 @@ static void make_proc_and_sys(struct child_at *at, int root_fd, int sys_fd)
 	const unsigned flags = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_NOEXEC;
 
 	mount_at(at, root_fd, mount_new("proc", flags), "proc", CHILD_STEP_PROC);
+	if (at->p->vm)
+		return;
 	if (at->p->new_sys)
 		sys_fd = mount_new("sysfs", flags | SYS_MOUNT_ATTR_RDONLY);
 	mount_at(at, root_fd, sys_fd, "sys", CHILD_STEP_SYS);
@@ -539,7 +483,7 @@ static void bind_nest(struct child_at *at, int root_fd)
 	for (unsigned i = 0; i < at->p->n_nest; i++) {
 		const struct nest_place *n = &at->p->nest[i];
 		int place_fd = openat(nest_fd, n->name, flags);
-		int target_fd = pin_made(root_fd, n->target, true, 0755);
+		int target_fd = child_pin_made(root_fd, n->target, true, 0755);
 		int fd = place_fd < 0 ? -1 : sys_open_tree(place_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
 
 		if (target_fd < 0 || fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0 ||
@@ -559,7 +503,7 @@ static void cover(struct child_at *at, int root_fd)
 
 	for (unsigned i = 0; i < p->n_read_only; i++) {
 		at->report.index = (int)i;
-		int target_fd = pin(root_fd, p->read_only[i]);
+		int target_fd = child_pin(root_fd, p->read_only[i]);
 		if (target_fd < 0 && errno == ENOENT)
 			continue;
 		int fd = target_fd < 0 ? -1 :
@@ -572,7 +516,7 @@ static void cover(struct child_at *at, int root_fd)
 	}
 	for (unsigned i = 0; i < p->n_masks; i++) {
 		at->report.index = (int)i;
-		int target_fd = pin(root_fd, p->masks[i].path);
+		int target_fd = child_pin(root_fd, p->masks[i].path);
 		if (target_fd < 0 && (errno == ENOENT || errno == EACCES))
 			continue;
 		int fd = target_fd < 0 ? -1 :
@@ -625,11 +569,53 @@ static void attach_binds(struct child_at *at, int root_fd, int first)
 
 	for (unsigned i = 0; i < p->n_binds; i++) {
 		at->report.index = (int)i;
-		int target_fd = pin_made(root_fd, p->binds[i].target, p->binds[i].is_dir, 0755);
+		int target_fd = child_pin_made(root_fd, p->binds[i].target, p->binds[i].is_dir, 0755);
 		if (target_fd < 0 || mount_attach(p->shared->lower_fds[first + (int)i], target_fd) < 0)
 			die(at, CHILD_STEP_BIND);
 		close(target_fd);
 	}
+}
+
+/*
+ * What an ordinary user's child takes from its own copy of the mounts. Nobody could lock these against root
+ * inside, but nobody there has the right to change a mount.
+ */
+static void take_places(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+
+	for (unsigned i = 0; p->rootless && i < p->n_places; i++) {
+		const struct child_place *o = &p->places[i];
+		const struct sys_mount_attr attr = {
+			.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV |
+				    (o->writable ? 0 : SYS_MOUNT_ATTR_RDONLY),
+		};
+		int fd = sys_open_tree(AT_FDCWD, o->source, SYS_OPEN_TREE_CLONE);
+
+		at->report.index = (int)i;
+		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0)
+			die(at, CHILD_STEP_PLACE);
+		p->shared->place_fds[i] = fd;
+	}
+}
+
+/* And then nothing more is made in that root. */
+static void attach_places(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+	const struct sys_mount_attr ro = { .attr_set = SYS_MOUNT_ATTR_RDONLY };
+
+	for (unsigned i = 0; i < p->n_places; i++) {
+		const struct child_place *o = &p->places[i];
+		int target_fd = child_pin_made(at->top_fd, o->name, o->is_dir, 0755);
+
+		at->report.index = (int)i;
+		if (target_fd < 0 || mount_attach(p->shared->place_fds[i], target_fd) < 0)
+			die(at, CHILD_STEP_PLACE);
+		close(target_fd);
+	}
+	if (p->vm && sys_mount_setattr(at->top_fd, "", AT_EMPTY_PATH, &ro) < 0)
+		die(at, CHILD_STEP_TOP);
 }
 
 static void build_root(struct child_at *at)
@@ -654,6 +640,7 @@ static void build_root(struct child_at *at)
 			die(at, CHILD_STEP_DEV_NODE);
 	}
 	take_staged(at, first_bind);
+	take_places(at);
 	if (!p->new_sys) {
 		sys_fd = sys_open_tree(AT_FDCWD, "/sys", SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
 		if (sys_fd < 0 || sys_mount_setattr(sys_fd, "", AT_EMPTY_PATH | SYS_AT_RECURSIVE, &ro) < 0)
@@ -663,7 +650,8 @@ static void build_root(struct child_at *at)
 	if (p->shared->scratch_fd != p->shared->delta_fd &&
 	    attach_over(at, p->shared->scratch_fd, p->stage) < 0)
 		die(at, CHILD_STEP_TMP);
-	int root_fd = make_overlays(at);
+	int tree_fd = make_overlays(at);
+	int root_fd = p->vm ? at->top_fd : tree_fd;
 	bind_scratch(at, root_fd, "tmp", 01777, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false,
 		     CHILD_STEP_TMP);
 	bind_scratch(at, root_fd, "run", 0755, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false,
@@ -671,9 +659,10 @@ static void build_root(struct child_at *at)
 	make_dev(at, root_fd, first_dev);
 	make_proc_and_sys(at, root_fd, sys_fd);
 	cover(at, root_fd);
+	attach_places(at);
 	if (p->n_nest)
 		bind_nest(at, root_fd);
-	attach_binds(at, root_fd, first_bind);
+	attach_binds(at, tree_fd, first_bind);
 
 	if (fchdir(root_fd) < 0 || sys_pivot_root(".", ".") < 0 || sys_umount2(".", MNT_DETACH) < 0 ||
 	    chdir("/") < 0)

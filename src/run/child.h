@@ -43,6 +43,8 @@ enum child_step {
 	CHILD_STEP_DELTA,
 	CHILD_STEP_LAYER,
 	CHILD_STEP_OVERLAY,
+	CHILD_STEP_TOP,
+	CHILD_STEP_PLACE,
 	CHILD_STEP_TARGET,
 	CHILD_STEP_ATTACH,
 	CHILD_STEP_TMP,
@@ -99,6 +101,14 @@ struct child_bind {
 };
 
 #define CHILD_MAX_FDS 1000
+#define CHILD_MAX_PLACES 24u
+
+struct child_place { /* a file or directory of the machine beside the tree, see run/vm.h */
+	const char *name; /* below the root */
+	/* by which an ordinary user's child finds it; else it is in shared->place_fds */
+	const char *source;
+	bool is_dir, writable;
+};
 
 struct child_plan;
 
@@ -113,6 +123,7 @@ struct child_shared {
 	uint16_t wrapped_from[CHILD_MAX_FDS];
 	/* from the child of an ordinary user, one a view: /dev/fuse, opened in its namespace; the mount */
 	int fuse_fds[CHILD_MAX_FDS], view_fds[CHILD_MAX_FDS];
+	int place_fds[CHILD_MAX_PLACES];
 	int init_fd;            /* the memory file of init */
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool mount_cgroup; /* the group that it is in, at /sys/fs/cgroup */
@@ -170,6 +181,10 @@ struct child_plan {
 	/* names of host devices to bind below dev, iff shared->bind_devices */
 	const char *const *dev_binds;
 	unsigned n_dev_binds;
+	/* The root is another one, with these in it, and the copy is its "tree": run/vm.h. */
+	bool vm;
+	const struct child_place *places;
+	unsigned n_places;
 	bool new_sys;                   /* a sysfs of the own network namespace; else the host's, read-only */
 	const struct child_mask *masks; /* covered by an empty directory or /dev/null */
 	unsigned n_masks;

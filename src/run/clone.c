@@ -46,7 +46,7 @@ int clone_pipes(struct launch *l, struct kennel_error **err)
 
 int clone_init_file(struct launch *l, struct kennel_error **err)
 {
-	int fd = program_file_init(err);
+	int fd = l->vm ? program_file_vm(err) : program_file_init(err);
 
 	l->shared->init_fd = fd;
 	return fd < 0 ? fd : 0;

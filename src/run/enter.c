@@ -30,6 +30,7 @@
 #include "run/report.h"
 #include "seccomp/filter.h"
 #include "sys/sys.h"
+#include "vm/blob.h"
 
 struct enter {
 	const struct enter_request *q;
@@ -252,7 +253,8 @@ static int prepare(struct enter *e, struct kennel_error **err)
 	if (r == 0)
 		r = make_argv(e, err);
 	if (r == 0)
-		r = e->program_fd = program_file_init(err);
+		r = e->program_fd = e->q->level == SPEC_ISOLATE_VM ? program_file_vm(err) :
+								     program_file_init(err);
 	if (r < 0)
 		return r;
 	e->plan.shared = e->shared;
@@ -262,6 +264,16 @@ static int prepare(struct enter *e, struct kennel_error **err)
 	e->plan.argv = e->argv.items;
 	e->plan.envp = e->env.items;
 	return 0;
+}
+
+static int guest_failed(const struct enter *e, const struct init_report *r, struct kennel_error **err)
+{
+	struct pollfd fd = { .fd = e->report_fd, .events = POLLIN };
+	char text[VM_REPORT_TEXT + 1] = "";
+
+	if (poll(&fd, 1, 0) > 0)
+		(void)!read(e->report_fd, text, sizeof(text) - 1);
+	return report_guest_failed(r, text, err);
 }
 
 static int failed(const struct enter *e, const struct init_report *r, struct kennel_error **err)
@@ -280,6 +292,8 @@ static int failed(const struct enter *e, const struct init_report *r, struct ken
 		[ENTER_STEP_EXEC] = "start kennel's own program in the sandbox",
 	};
 
+	if (r->step >= VM_STEP_SETTING)
+		return guest_failed(e, r, err);
 	if (r->step >= INIT_STEP_ARGS)
 		return report_init_failed(e->q->spec, r, err);
 	if (r->step <= 0 || (size_t)r->step >= ARRAY_SIZE(phrases))

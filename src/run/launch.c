@@ -39,6 +39,7 @@
 #include "run/sockets.h"
 #include "run/unreadable.h"
 #include "run/views.h"
+#include "run/vm.h"
 #include "seccomp/filter.h"
 #include "sys/sys.h"
 #include "view/view.h"
@@ -64,6 +65,8 @@ static void close_slots(struct launch *l)
 		close_fd(s->upper_fds[i]);
 		close_fd(s->work_fds[i]);
 	}
+	for (unsigned i = 0; l->vm && i < l->vm->n_places; i++)
+		close_fd(s->place_fds[i]);
 	for (unsigned i = 0; i < l->n_views; i++) {
 		close_fd(s->fuse_fds[i]);
 		if (i >= l->child_overlays[0].n_lowers - l->child_overlays[0].n_frozen)
@@ -256,6 +259,8 @@ static void empty_slots(struct launch *l)
 			l->shared->fuse_fds[i] = -EBADF;
 		l->shared->view_fds[i] = -EBADF;
 	}
+	for (unsigned i = 0; i < CHILD_MAX_PLACES; i++)
+		l->shared->place_fds[i] = -EBADF;
 	l->slots_are_empty = true;
 }
 
@@ -352,6 +357,11 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->n_nest = l->spec->nest ? nest_places_n : 0;
 	c->read_only = read_only_paths;
 	c->n_read_only = p->isolate == SPEC_ISOLATE_NS ? read_only_paths_n : 0;
+	c->vm = p->vm;
+	if (l->vm) {
+		c->places = l->vm->places;
+		c->n_places = l->vm->n_places;
+	}
 	c->tty = p->tty;
 	c->n_ttys = p->n_ttys;
 	if (p->tty)
@@ -504,6 +514,8 @@ static int equip(struct launch *l, struct kennel_error **err)
 		r = prepare_trees(l, err);
 	if (r == 0 && !sb->rootless)
 		r = stage_mounts(l, err);
+	if (r == 0 && !sb->rootless && l->vm)
+		r = vm_open_places(l, err);
 	if (r < 0)
 		return hint_too_small(r, err);
 	r = network_finish(l, nat, &nat_err);
@@ -614,9 +626,9 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 
 enum refusal { REFUSED_LEVEL = 1 << 0, REFUSED_STACK = 1 << 1 };
 
-static int start_at(const struct spec *spec, const struct log_sink *log, struct keep *keep,
-		    enum spec_isolate level, bool deep, unsigned *ret_refused, struct sandbox **ret,
-		    struct kennel_error **err)
+static int start_at(const struct spec *spec, const struct vm *vm, const struct log_sink *log,
+		    struct keep *keep, enum spec_isolate level, bool deep, unsigned *ret_refused,
+		    struct sandbox **ret, struct kennel_error **err)
 {
 	char cwd[4096];
 	struct plan_facts facts;
@@ -635,6 +647,7 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 	struct launch l = {
 		.sb = sb,
 		.spec = spec,
+		.vm = vm,
 		.base_fd = -EBADF,
 		.user_ns_fd = -EBADF,
 		.go_fd = -EBADF,
@@ -678,6 +691,8 @@ static int start_at(const struct spec *spec, const struct log_sink *log, struct 
 		r = plan_facts_read(&l, &facts, cwd, sizeof(cwd), err);
 	if (r == 0)
 		r = plan_new(spec, &facts, level, &sb->plan, err);
+	if (r == 0 && vm)
+		r = vm_tell(vm, sb->plan, err);
 	if (r == 0)
 		r = attempt(&l, err);
 	else
@@ -709,15 +724,15 @@ static int hint_at_limit(int r, struct kennel_error **err)
 	return r;
 }
 
-static int start(const struct spec *spec, const struct log_sink *log, struct keep *keep, struct sandbox **ret,
-		 struct kennel_error **err)
+static int start(const struct spec *spec, const struct vm *vm, const struct log_sink *log, struct keep *keep,
+		 struct sandbox **ret, struct kennel_error **err)
 {
 	unsigned refused = 0;
 
-	int r = start_at(spec, log, keep, SPEC_ISOLATE_USER, false, &refused, ret, err);
+	int r = start_at(spec, vm, log, keep, SPEC_ISOLATE_USER, false, &refused, ret, err);
 	if (r < 0 && (refused & REFUSED_STACK)) {
 		error_clear(err);
-		r = start_at(spec, log, keep, SPEC_ISOLATE_USER, true, &refused, ret, err);
+		r = start_at(spec, vm, log, keep, SPEC_ISOLATE_USER, true, &refused, ret, err);
 	}
 	r = hint_at_limit(r, err);
 	if (r == 0 || !(refused & REFUSED_LEVEL) || spec->isolate != SPEC_ISOLATE_AUTO || geteuid() != 0)
@@ -726,7 +741,7 @@ static int start(const struct spec *spec, const struct log_sink *log, struct kee
 	log_warn(log, "isolation ns instead of user: %s",
 		 err && *err ? kennel_error_message(*err) : "the kernel refused");
 	error_clear(err);
-	r = start_at(spec, log, keep, SPEC_ISOLATE_NS, false, &refused, ret, err);
+	r = start_at(spec, vm, log, keep, SPEC_ISOLATE_NS, false, &refused, ret, err);
 	return hint_at_limit(r, err);
 }
 
@@ -751,8 +766,15 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 		r = nest_equip(use, log, &nest, err);
 		use = &nest.spec;
 	}
+	struct vm vm = { 0 };
+	const bool guest = r == 0 && use->isolate == SPEC_ISOLATE_VM;
+	if (guest) {
+		r = vm_equip(use, keep, &vm, err);
+		use = &vm.spec;
+	}
 	if (r == 0)
-		r = start(use, log, keep, ret, err);
+		r = start(use, guest ? &vm : NULL, log, keep, ret, err);
+	vm_done(&vm);
 	nest_done(&nest);
 	if (r == 0)
 		(*ret)->bus_pidfd = sockets_settle(&sockets);

@@ -75,6 +75,17 @@ static void put_binds(struct arena *a, struct child_plan *c)
 	c->binds = b;
 }
 
+static void put_places(struct arena *a, struct child_plan *c)
+{
+	struct child_place *p = put(a, c->places, c->n_places * sizeof(*p));
+
+	for (unsigned i = 0; p && i < c->n_places; i++) {
+		p[i].name = put_text(a, p[i].name);
+		p[i].source = put_text(a, p[i].source);
+	}
+	c->places = p;
+}
+
 int pack_plan(struct launch *l, struct kennel_error **err)
 {
 	const struct plan *p = l->sb->plan;
@@ -86,6 +97,7 @@ int pack_plan(struct launch *l, struct kennel_error **err)
 
 	put_overlays(&a, &c);
 	put_binds(&a, &c);
+	put_places(&a, &c);
 	c.dev_binds = (const char *const *)put_words(&a, c.dev_binds, c.n_dev_binds);
 	c.argv = put_words(&a, (const char *const *)p->argv.items, p->argv.n);
 	c.envp = put_words(&a, (const char *const *)p->env.items, p->env.n);

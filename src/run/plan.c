@@ -20,6 +20,7 @@
 #include "path/path.h"
 #include "run/init.h"
 #include "run/limits.h"
+#include "run/vm.h"
 
 #define PATH_INSIDE "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -56,6 +57,9 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 	p->net = spec->net;
 	p->filter = p->isolate != SPEC_ISOLATE_FS;
 	switch (p->isolate) {
+	case SPEC_ISOLATE_VM:
+		p->vm = true;
+		/* fall through */
 	case SPEC_ISOLATE_USER:
 		p->clone_flags = ns_flags | CLONE_NEWUSER;
 		break;
@@ -72,7 +76,7 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 	if (spec->nest && p->isolate != SPEC_ISOLATE_USER)
 		return hint(err, fail(err, KENNEL_E_UNSUPPORTED, "--nest needs isolation \"user\""),
 			    "\"kennel check\" says what it lacks here");
-	if (!facts->privileged && p->isolate != SPEC_ISOLATE_USER && facts->initial_user_ns)
+	if (!facts->privileged && !(p->clone_flags & CLONE_NEWUSER) && facts->initial_user_ns)
 		return hint(err,
 			    fail(err, KENNEL_E_PERM, "isolation %s needs root",
 				 spec_isolate_name(p->isolate)),
@@ -91,7 +95,7 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 	}
 	p->new_net = p->net != SPEC_NET_HOST && p->net != SPEC_NET_NS && p->net != SPEC_NET_CONTAINER;
 	/* A sysfs shows the network devices of a namespace and can only be mounted by that one's owner. */
-	p->new_sys = p->new_net || p->isolate != SPEC_ISOLATE_USER;
+	p->new_sys = p->new_net || !(p->clone_flags & CLONE_NEWUSER);
 	return 0;
 }
 
@@ -103,6 +107,8 @@ static void plan_caps(struct plan *p, const struct spec *spec, const struct plan
 	if (spec->boot)
 		base &= ~(UINT64_C(1) << CAP_SYS_RAWIO);
 	p->caps = caps_combine(base, spec->cap_add & facts->all_caps, spec->cap_drop);
+	if (p->vm)
+		p->caps = vm_caps();
 	p->set_caps = p->caps != facts->all_caps;
 }
 

@@ -48,6 +48,7 @@ struct plan {
 	bool new_net, new_sys;
 	bool tty;
 	unsigned n_ttys; /* further ones, of a container in the background */
+	bool vm; /* a kernel of its own: run/vm.h */
 	bool view;                      /* an ordinary user's: one overlay over a view of all mounts */
 	struct strv view_without;       /* what the view does not show: empty directories there */
 

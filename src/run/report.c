@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "run/child.h"
 #include "run/init.h"
+#include "run/vm.h"
+#include "vm/blob.h"
 
 #define COMMAND_SHOWN_MAX 4096u         /* the words of one command may take megabytes */
 
@@ -71,6 +73,8 @@ static const char *what(const struct launch *l, const struct child_report *r)
 	if ((r->step == CHILD_STEP_OVERLAY || r->step == CHILD_STEP_TARGET || r->step == CHILD_STEP_ATTACH ||
 	     r->step == CHILD_STEP_STAGE) && (size_t)r->index < p->n_overlays)
 		return p->overlays[r->index].target;
+	if (r->step == CHILD_STEP_PLACE && l->vm && (size_t)r->index < l->vm->n_places)
+		return l->vm->places[r->index].source;
 	if (r->step == CHILD_STEP_BIND && (size_t)r->index < l->spec->n_mounts)
 		return l->spec->mounts[r->index].target;
 	return NULL;
@@ -102,7 +106,7 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 	if (r->errnum == ENOSPC)
 		return hint(err, code, "%s", no_space_hint(r->step));
 	l->stack_is_full = (r->step == CHILD_STEP_OVERLAY || r->step == CHILD_STEP_LAYER) &&
-			   r->errnum == EINVAL && l->sb->plan->isolate == SPEC_ISOLATE_USER;
+			   r->errnum == EINVAL && l->sb->mapped;
 	switch (r->step) {
 	case CHILD_STEP_OVERLAY:
 		/* Idmapped layers came with 5.19, overlay in a user namespace with 5.11. */
@@ -167,6 +171,7 @@ int report_read(struct launch *l, struct child_report *ret, struct kennel_error 
 	if (!(fds[0].revents & POLLIN))
 		return hint(err, fail(err, KENNEL_E_IO, "the sandbox ended before its command ran"),
 			    "it was killed, perhaps for lack of memory: see dmesg");
+	*ret = (struct child_report){ .index = -1 };
 	ssize_t n = read(l->report_fd, ret, sizeof(*ret));
 	if (n < (ssize_t)sizeof(struct init_report))
 		return fail(err, KENNEL_E_IO, "the sandbox sent half a report");
@@ -174,8 +179,35 @@ int report_read(struct launch *l, struct child_report *ret, struct kennel_error 
 	return 0;
 }
 
+int report_guest_failed(const struct init_report *r, const char *text, struct kennel_error **err)
+{
+	static const char *const what[] = {
+		[VM_STEP_SETTING - VM_STEP_SETTING] = "set up the guest",
+		[VM_STEP_SUPERVISOR - VM_STEP_SETTING] = "start what watches the guest",
+		[VM_STEP_KERNEL - VM_STEP_SETTING] = "start the guest's kernel",
+		[VM_STEP_GUEST - VM_STEP_SETTING] = "start the guest",
+		[VM_STEP_CONNECT - VM_STEP_SETTING] = "reach the guest",
+	};
+	const size_t i = (size_t)(r->step - VM_STEP_SETTING);
+
+	if (i >= ARRAY_SIZE(what))
+		return fail(err, KENNEL_E_IO, "the process in the sandbox sent rubbish");
+	errno = r->errnum;
+	int code = !*text    ? fail_errno(err, "%s", what[i]) :
+		   r->errnum ? fail_errno(err, "%s: %s", what[i], text) :
+			       fail(err, KENNEL_E_IO, "%s: %s", what[i], text);
+	if (r->step == VM_STEP_GUEST)
+		return hint(err, code,
+			    "more memory may help (--memory), and \"kennel check\" looks at its kernel");
+	return code;
+}
+
 int report_failed(struct launch *l, const struct child_report *r, struct kennel_error **err)
 {
+	/* its text begins where other reports have a number */
+	if (r->step >= VM_STEP_SETTING)
+		return report_guest_failed(&(struct init_report){ r->step, r->errnum },
+					   (const char *)&r->index, err);
 	if (r->step >= INIT_STEP_ARGS)
 		return report_init_failed(l->spec, &(struct init_report){ r->step, r->errnum }, err);
 	return child_failed(l, r, err);

@@ -76,12 +76,14 @@ struct sandbox {
 };
 
 struct unreadable;
+struct vm;
 struct view_plan;
 
 /* A start under way. */
 struct launch {
 	struct sandbox *sb;
 	const struct spec *spec;
+	const struct vm *vm; /* NULL: no kernel of its own */
 	struct child_plan child;
 	struct child_shared *shared;
 	size_t shared_size;             /* with the room for the packed plan */

@@ -25,6 +25,8 @@ const char *child_step_phrase(int step)
 		[CHILD_STEP_DELTA] = "attach the delta",
 		[CHILD_STEP_LAYER] = "prepare a layer",
 		[CHILD_STEP_OVERLAY] = "make the overlay",
+		[CHILD_STEP_TOP] = "make the root around the copy",
+		[CHILD_STEP_PLACE] = "show the guest's kernel a file",
 		[CHILD_STEP_TARGET] = "find the mount point",
 		[CHILD_STEP_ATTACH] = "mount the copy",
 		[CHILD_STEP_TMP] = "mount /tmp and /run",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm/kernel.h - the kernel that runs as a program (User Mode Linux): where it is, which one it is, and what it
- * needs beside it to run where nothing else of the machine is.
+ * vm/kernel.h - the kernel that runs as a program (User Mode Linux): where it is, which one it is, and what
+ * it needs beside it to run where nothing else of the machine is.
  */
 #ifndef KENNEL_VM_KERNEL_H
 #define KENNEL_VM_KERNEL_H
@@ -17,7 +17,7 @@ struct vm_kernel {
 	char *path; /* of the program */
 	char *release; /* "6.1.176" */
 	char *modules_dir; /* its modules, or NULL: there are none installed */
-	char *interpreter; /* the dynamic loader, by the name that the program has for it; NULL: it is static */
+	char *interpreter; /* the dynamic loader, as the program names it; NULL: it is static */
 	struct strv libraries; /* paths; the last part is the name that is looked for */
 	/*
 	 * It knows less of this processor's registers than there are, and would ruin them: remedy.c has to be

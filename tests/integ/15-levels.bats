@@ -72,8 +72,8 @@ DOCKER="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FSETID CAP_FOWNER CAP_MKNOD CAP_NET_RAW C
 	refused yes "fs"
 	run_kennel run --isolate fs --hostname other -- true
 	refused yes "fs"
-	run_kennel run --isolate vm -- true
-	refused yes "vm"
+	run_kennel run --isolate vm --net host -- true
+	refused yes "network of its own"
 	run_kennel run --isolate none -- true
 	refused yes "none"
 }

@@ -334,7 +334,7 @@ static void test_start_refused_tells_why_and_leaves_nothing(void **state)
 		{ { "user", { "user", "kennel-nobody" }, ":" }, KENNEL_E_INVALID, "kennel-nobody" },
 		{ { "workdir", { "workdir", "/nope" }, ":" }, KENNEL_E_INVALID, "/nope" },
 		{ { "device", { "device", "/dev/null:r" }, ":" }, KENNEL_E_INVALID, "/dev/null" },
-		{ { "vm", { "isolate", "vm" }, ":" }, KENNEL_E_UNSUPPORTED, "vm" },
+		{ { "vm", { "isolate", "vm", "net", "host" }, ":" }, KENNEL_E_UNSUPPORTED, "network" },
 		{ { "idmap", { "isolate", "ns", "idmap", "100000" }, ":" }, KENNEL_E_INVALID, "idmap" },
 		{ { "net", { "isolate", "fs" }, ":" }, KENNEL_E_INVALID, "net" },
 		{ { "name", { "isolate", "fs", "net", "host", "hostname", "x" }, ":" },

@@ -40,6 +40,7 @@ static void fine(struct check_facts *f, bool root)
 		.view_path = strdup("/usr/libexec/kennel/kennel-view"),
 		.runtime_dir = strdup("/run/user/1000/kennel"),
 		.cgroup_v2 = true,
+		.vm_release = strdup("6.1.1"),
 		.pasta_version = strdup("pasta 0.1"),
 		.ip_forward = 1,
 		.has_blkid = true,
@@ -345,6 +346,7 @@ static void test_check_judge_packages_and_limits(void **state)
 	fine(&f, false);
 	hint(&f.view_err, fail(&f.view_err, KENNEL_E_MISSING, "no view"), "install it");
 	hint(&f.runtime_err, fail(&f.runtime_err, KENNEL_E_NOTFOUND, "XDG_RUNTIME_DIR is not set"), "log in");
+	hint(&f.vm_err, fail(&f.vm_err, KENNEL_E_MISSING, "there is no kernel"), "user-mode-linux");
 	hint(&f.pasta_err, fail(&f.pasta_err, KENNEL_E_MISSING, "pasta is not installed"), "passt");
 	hint(&f.image_err, fail(&f.image_err, KENNEL_E_MISSING, "no reader"), "build it");
 	f.has_squashfs = f.has_ext2fs = false;
@@ -358,6 +360,7 @@ static void test_check_judge_packages_and_limits(void **state)
 	judge(&f, &c);
 	expect(&c, "kennel-view", CHECK_MISSING, "no view", "install it");
 	expect(&c, "runtime directory", CHECK_MISSING, "not set", "log in");
+	expect(&c, "User Mode Linux", CHECK_WEAKER, "level vm is refused", "user-mode-linux");
 	expect(&c, "pasta", CHECK_WEAKER, "no network", "passt");
 	expect(&c, "kennel-image", CHECK_WEAKER, "no reader", "build it");
 	expect(&c, "libsquashfs", CHECK_WEAKER, "not installed", "libsquashfs1");

@@ -27,7 +27,7 @@
 
 #define ROOT "/root"
 #define DISK "/disk"
-#define MODULES "/modules.all"
+#define MODULES NET_MODULES
 #define UPPER DISK "/delta/0/upper"
 #define WORK DISK "/delta/0/work"
 #define HIDDEN_FS MS_NOSUID | MS_NOEXEC | MS_NODEV
@@ -300,6 +300,8 @@ void guest_make_root(struct guest *g, char *config, size_t len)
 	for (char *p = config; p < config + len; p += strlen(p) + 1)
 		if (!strncmp(p, "share=", 6))
 			mount_share(g, p + 6, (unsigned)(p - config));
+		else if (net_configure(p) < 0)
+			guest_fail(g, errno, p);
 	enter_root(g);
 }
 

@@ -49,7 +49,7 @@ static _Noreturn void become(char **argv, char **env, int line_fd, int console_f
 pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 {
 	char memory[64];
-	char *argv[] = {
+	char *argv[16 + NET_CARDS_MAX] = {
 		(char *)"kennel-guest", /* no program: one that reboots would execute this again */
 		memory,
 		(char *)"initrd=/initrd",
@@ -61,9 +61,8 @@ pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 		(char *)"quiet",
 		(char *)"pty.legacy_count=0",
 		(char *)"initcall_blacklist=init_zswap",
-		(char *)(set->disk ? "ubd0=/disk" : NULL),
-		NULL,
 	};
+	size_t n = 0;
 	char *env[] = {
 		(char *)"PATH=/bin",
 		(char *)"HOME=/tmp",
@@ -74,6 +73,12 @@ pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 	};
 	int failed[2], errnum = 0;
 
+	while (argv[n])
+		n++;
+	if (set->disk)
+		argv[n++] = (char *)"ubd0=/disk";
+	for (unsigned i = 0; i < set->cards.n; i++)
+		argv[n++] = (char *)set->cards.args[i];
 	snprintf(memory, sizeof(memory), "mem=%lluK", (unsigned long long)(set->memory_bytes >> 10));
 	if (pipe2(failed, O_CLOEXEC) < 0)
 		return -errno;

@@ -12,6 +12,7 @@
 #include "run/init.h"
 #include "vm/blob.h"
 #include "vm/program/channel.h"
+#include "vm/program/net.h"
 
 #define AGENT_SOCKET "/run/agent"
 #define EXIT_FAILED 125
@@ -28,6 +29,7 @@ struct call {
 struct settings {
 	uint64_t memory_bytes;
 	bool disk, shares, boot;
+	struct net_cards cards;
 	struct queue config; /* "key=value\0..." for the guest */
 };
 

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/macro.h"
+#include "vm/program/net.h"
 #include "vm/program/program.h"
 
 #define TAIL 4096 /* of the guest's console */
@@ -534,6 +535,8 @@ int supervisor_main(const struct call *call, struct settings *set)
 	if (s->signal_fd < 0)
 		refuse(s, "signals can't be taken");
 	setsid();
+	if (net_take_over(&set->cards, &set->config) < 0)
+		refuse(s, "the network can't be given to the guest");
 	listen_for_clients(s);
 	start_kernel(s);
 	if (!(call->flags & INIT_IDLE))
