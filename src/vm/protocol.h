@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vm/protocol.h - what the supervisor of a guest and the agent inside tell each other over a serial line, and
+ * vm/protocol.h - what the supervisor of a guest and the agent inside tell each other over a line, and
  * a client and its supervisor over a socket: frames with a session, a stream and a length. Pure: bytes in,
  * frames out.
  *

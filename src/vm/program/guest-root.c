@@ -44,6 +44,16 @@ static void must_mount(struct guest *g, const char *what, const char *at, const 
 	guest_fail(g, errno, text);
 }
 
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)!write(fd, text, strlen(text));
+		close(fd);
+	}
+}
+
 /* In the order in which the initramfs has them; what the kernel has by itself is no failure. */
 static void load_modules(struct guest *g)
 {
@@ -65,6 +75,7 @@ static void load_modules(struct guest *g)
 void guest_prepare(struct guest *g)
 {
 	must_mount(g, "proc", "/proc", "proc", HIDDEN_FS, NULL);
+	write_file("/proc/sys/kernel/hotplug", "\n"); /* for each device it would execute that */
 	load_modules(g);
 	must_mount(g, "tree", "/tree", "hostfs", MS_RDONLY, "/tree");
 }
@@ -146,16 +157,6 @@ static void mount_changes(struct guest *g, bool disk, const char *size)
 	}
 }
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		(void)!write(fd, text, strlen(text));
-		close(fd);
-	}
-}
-
 static void loopback_up(void)
 {
 	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
@@ -189,7 +190,7 @@ static void furnish_dev(void)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(links); i++)
 		(void)!symlink(links[i][0], links[i][1]);
-	(void)!unlink("/dev/ttyS0"); /* the line is nobody's business */
+	(void)!unlink(GUEST_LINE); /* the line is nobody's business */
 	(void)!mkdir("/dev/pts", 0755);
 	(void)!mkdir("/dev/shm", 01777);
 	(void)!mkdir("/dev/mqueue", 0755);

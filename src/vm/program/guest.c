@@ -19,7 +19,6 @@
 #include "sys/sys.h"
 #include "vm/program/program.h"
 
-#define LINE_PATH "/dev/ttyS0"
 #define CONFIG_TIME_MS 60000
 
 _Noreturn void guest_fail(struct guest *g, int errnum, const char *what)
@@ -42,13 +41,13 @@ static void open_line(struct guest *g)
 {
 	struct termios t;
 
-	g->line.fd = open(LINE_PATH, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	g->line.fd = open(GUEST_LINE, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (g->line.fd < 0 || tcgetattr(g->line.fd, &t) < 0)
-		guest_fail(g, errno, "open " LINE_PATH);
+		guest_fail(g, errno, "open " GUEST_LINE);
 	cfmakeraw(&t);
 	t.c_cflag |= CLOCAL;
 	if (tcsetattr(g->line.fd, TCSANOW, &t) < 0)
-		guest_fail(g, errno, "set " LINE_PATH " to raw mode");
+		guest_fail(g, errno, "set " GUEST_LINE " to raw mode");
 	channel_send_number(&g->line, VM_HELLO, 0, 0, VM_VERSION);
 	channel_write(&g->line);
 }

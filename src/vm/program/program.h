@@ -14,6 +14,7 @@
 #include "vm/program/channel.h"
 #include "vm/program/net.h"
 
+#define GUEST_LINE "/dev/tty15"
 #define AGENT_SOCKET "/run/agent"
 #define EXIT_FAILED 125
 
