@@ -22,13 +22,21 @@
 #define VM_VERSION 1
 #define VM_HEADER 8
 #define VM_PAYLOAD 4096 /* at most, of one frame */
-#define VM_WINDOW (64 << 10) /* bytes of a stream that may be under way */
+#define VM_WINDOW (128 << 10) /* bytes of a stream that may be under way */
 #define VM_GRANT (VM_WINDOW / 4) /* what was consumed is told in pieces of this */
 /*
  * Bytes to the guest that may lie in its terminal: 4096 have room there, and where less than 128 of them are
  * left the driver is told to wait, which UML's (6.1) never gets over.
  */
 #define VM_LINE_ROOM 3584
+/*
+ * UML reads a line with one call for each byte. So what is longer than a keystroke lies in a file that the
+ * guest sees over hostfs, in slots that are used in turn: more of them than frames fit on the line and in a
+ * decoder.
+ */
+#define VM_SLOTS 1024
+#define VM_SLOT VM_PAYLOAD
+#define VM_SLOT_FROM 256 /* bytes, for shorter ones it is not worth it */
 #define VM_SESSIONS 64 /* their numbers are below it */
 #define VM_WORDS_MAX (4u << 20) /* arguments and environment of one command */
 #define VM_CONFIG_MAX (64u << 10)
@@ -44,6 +52,7 @@ enum vm_type {
 	VM_FAILED, /* agent: number, an errno; text: what it did. It switches off. */
 	VM_POWER_OFF, /* end all, write all back, switch off */
 	VM_TAKEN, /* agent: number, bytes that it has read from the line since it last said so */
+	VM_DATA_AT, /* supervisor, of a session: two numbers, a slot and a length: VM_DATA that lies there */
 
 	/* of a session, from its client */
 	VM_OPEN, /* struct vm_open */

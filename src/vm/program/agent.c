@@ -108,13 +108,35 @@ static void on_open(struct agent *a, const struct vm_frame *f)
 
 static _Noreturn void switch_off(struct agent *a);
 
+/* The guest keeps what it has read: each half of the slots is forgotten when the other half is begun. */
+static void on_data_at(struct agent *a, struct session *s, const struct vm_frame *f)
+{
+	const off_t half = (off_t)VM_SLOTS / 2 * VM_SLOT;
+	unsigned char data[VM_SLOT];
+	struct vm_frame there = *f;
+	uint32_t slot, len;
+
+	if (!vm_get_number(f, 0, &slot) || !vm_get_number(f, 1, &len) || slot >= VM_SLOTS || len > VM_SLOT)
+		return;
+	if (slot % (VM_SLOTS / 2) == 0)
+		(void)posix_fadvise(a->g->slots_fd, slot ? 0 : half, half, POSIX_FADV_DONTNEED);
+	if (!s || pread(a->g->slots_fd, data, len, (off_t)slot * VM_SLOT) != (ssize_t)len)
+		return;
+	there.type = VM_DATA;
+	there.data = data;
+	there.len = len;
+	session_take_frame(s, &there, a->line);
+}
+
 static void on_frame(struct agent *a, const struct vm_frame *f)
 {
 	struct session *s = a->sessions[f->session];
 
 	if (f->type == VM_POWER_OFF && !f->session)
 		switch_off(a);
-	if (f->type == VM_OPEN)
+	if (f->type == VM_DATA_AT)
+		on_data_at(a, s, f);
+	else if (f->type == VM_OPEN)
 		on_open(a, f);
 	else if (s && f->type == VM_WORDS)
 		on_words(a, s, f);

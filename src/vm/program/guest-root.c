@@ -78,6 +78,11 @@ void guest_prepare(struct guest *g)
 	write_file("/proc/sys/kernel/hotplug", "\n"); /* for each device it would execute that */
 	load_modules(g);
 	must_mount(g, "tree", "/tree", "hostfs", MS_RDONLY, "/tree");
+	must_mount(g, "slots", "/slots", "hostfs", MS_RDONLY, "/run");
+	g->slots_fd = open("/slots/" SLOTS_NAME, O_RDONLY | O_CLOEXEC);
+	/* without reading ahead, for what is not there yet would be seen as it was */
+	if (g->slots_fd < 0 || posix_fadvise(g->slots_fd, 0, 0, POSIX_FADV_RANDOM) != 0)
+		guest_fail(g, errno, "open the slots");
 }
 
 /* Where the modules go below the root; NULL: the tree has no place for them. */

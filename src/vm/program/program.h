@@ -16,6 +16,8 @@
 
 #define GUEST_LINE "/dev/tty15"
 #define AGENT_SOCKET "/run/agent"
+#define SLOTS_NAME "slots"
+#define SLOTS_PATH "/run/" SLOTS_NAME
 #define EXIT_FAILED 125
 
 /* How it was called (run/init.h). */
@@ -64,6 +66,7 @@ _Noreturn void guest_main(char **argv);
 struct guest {
 	struct channel line;
 	int init_fd; /* kennel-init */
+	int slots_fd;
 	int disk_fd; /* the root of its file system, or -1 */
 	bool boot; /* the first command becomes pid 1 */
 	char *name; /* argv[0] */

@@ -55,7 +55,8 @@ struct supervisor {
 	struct settings *set;
 	struct channel line;
 	struct connection connections[VM_SESSIONS]; /* by session; the first is not used */
-	int listen_fd, console_fd, signal_fd;
+	int listen_fd, console_fd, signal_fd, slots_fd;
+	unsigned next_slot;
 	pid_t kernel, first; /* 0: has ended, or never was */
 	bool said_hello, ready, over; /* over: nothing is to be had from the guest any more */
 	bool stopping;
@@ -218,6 +219,23 @@ static void release(struct supervisor *s, struct connection *c)
 							   .session = (unsigned)(c - s->connections) });
 }
 
+static void send_data(struct supervisor *s, struct vm_frame *f)
+{
+	const unsigned slot = s->next_slot;
+	unsigned char at[8];
+
+	if (f->len >= VM_SLOT_FROM &&
+	    pwrite(s->slots_fd, f->data, f->len, (off_t)slot * VM_SLOT) == (ssize_t)f->len) {
+		s->next_slot = (slot + 1) % VM_SLOTS;
+		vm_put_number(at, slot);
+		vm_put_number(at + 4, (uint32_t)f->len);
+		f->type = VM_DATA_AT;
+		f->data = at;
+		f->len = sizeof(at);
+	}
+	channel_send(&s->line, f);
+}
+
 static void from_client(struct supervisor *s, struct connection *c)
 {
 	struct vm_frame f;
@@ -229,7 +247,10 @@ static void from_client(struct supervisor *s, struct connection *c)
 		}
 		c->opened = true;
 		f.session = (unsigned)(c - s->connections);
-		channel_send(&s->line, &f);
+		if (f.type == VM_DATA)
+			send_data(s, &f);
+		else
+			channel_send(&s->line, &f);
 	}
 }
 
@@ -457,6 +478,13 @@ static void listen_for_clients(struct supervisor *s)
 	umask(mask);
 }
 
+static void make_slots(struct supervisor *s)
+{
+	s->slots_fd = open(SLOTS_PATH, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (s->slots_fd < 0 || ftruncate(s->slots_fd, (off_t)VM_SLOTS * VM_SLOT) < 0)
+		refuse(s, SLOTS_PATH " can't be made");
+}
+
 static void start_kernel(struct supervisor *s)
 {
 	int line[2], console[2], size = 16 << 10;
@@ -538,6 +566,7 @@ int supervisor_main(const struct call *call, struct settings *set)
 	if (net_take_over(&set->cards, &set->config) < 0)
 		refuse(s, "the network can't be given to the guest");
 	listen_for_clients(s);
+	make_slots(s);
 	start_kernel(s);
 	if (!(call->flags & INIT_IDLE))
 		start_first(s);
