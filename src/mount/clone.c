@@ -3,12 +3,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "mount/mount.h"
 #include "sys/sys.h"
+
+/*
+ * What was attached once can't be again when the mount namespace is gone. So mount_fd, and whoever uses it
+ * next, gets an equal mount in its place, which never was.
+ */
+static void replace_with_clone(int mount_fd)
+{
+	int fd = sys_open_tree(mount_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+
+	if (fd < 0)
+		return;
+	(void)!dup3(fd, mount_fd, O_CLOEXEC);
+	(void)!close(fd);
+}
 
 /* In a process that shares our table of descriptors but has its own mounts: attaches it, and clones. */
 static _Noreturn void clone_attached(int mount_fd, const char *dir, int say_fd)
@@ -18,13 +33,18 @@ static _Noreturn void clone_attached(int mount_fd, const char *dir, int say_fd)
 	int answer[2] = { -1, ENOENT };
 
 	if (sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) == 0)
-		for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-			if (sys_move_mount(mount_fd, "", AT_FDCWD, places[i], SYS_MOVE_MOUNT_F_EMPTY_PATH) ==
-			    0) {
+		for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+			bool attached = sys_move_mount(mount_fd, "", AT_FDCWD, places[i],
+						       SYS_MOVE_MOUNT_F_EMPTY_PATH) == 0;
+
+			if (attached)
 				answer[0] = sys_open_tree(mount_fd, dir, SYS_OPEN_TREE_CLONE);
+			answer[1] = errno;
+			if (attached) {
+				replace_with_clone(mount_fd);
 				break;
 			}
-	answer[1] = answer[0] < 0 ? errno : 0;
+		}
 	(void)!write(say_fd, answer, sizeof(answer));
 	_exit(0);
 }

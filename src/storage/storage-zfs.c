@@ -3,8 +3,8 @@
  * storage/storage-zfs.c - a dataset "ROOT/kennel-ID", with a mount point that only mount(2) knows.
  *
  * A snapshot is a clone of "ROOT/kennel-ID@kennel-NEW", which keeps the origin there; promoting the clone
- * turns that round. Written after zfs(8) and zfsprops(7) of OpenZFS 2.1; overlays can be written over a
- * dataset from 2.2 on, which is tried, not guessed.
+ * turns that round. Overlays can be written over a dataset from OpenZFS 2.2 on, which is tried, not guessed.
+ * script/test-zfs runs all of it.
  */
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -15,12 +15,12 @@ teardown() {
 	stores_teardown
 }
 
-# brief KIND: what a guest, where a command of LVM takes half a second, has time for.
+# brief KIND BASE...: what a guest, where a command of LVM takes half a second, has time for.
 brief() {
 	store_up "$1"
 	mkdir -p "$T/base/bin" "$T/base/etc"
 	cp /bin/busybox "$T/base/bin/sh"
-	run_kennel create "${O[@]}" --base "$T/base" --net none one
+	run_kennel create "${O[@]}" "${@:2}" --net none one
 	is_status 0
 	background "$KENNEL" run -P "$S" -k one --isolate ns -- sh -c 'echo hi >/etc/new; sync; echo up; exec sleep 300'
 	wait_for 30 says "$T/out.$LIB_STARTED" up
@@ -39,7 +39,14 @@ brief() {
 	is_status 0
 	run_kennel run -P "$S" -k two --isolate ns -- sh -c 'read line </etc/new; echo $line; echo two >/etc/new'
 	is_equal "$stdout" hi
-	go one two
+	run_kennel snapshot -P "$S" one
+	is_status 0
+	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'echo three >/etc/new'
+	run_kennel restore -P "$S" one snap0
+	is_status 0
+	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'read line </etc/new; echo $line'
+	is_equal "$stdout" hi
+	go -s one two
 }
 
 go() {
@@ -53,7 +60,7 @@ not_running() {
 }
 
 @test "stores in the bed: LVM, thin and classic" {
-	brief thin
+	brief thin --base "$T/base"
 	store_up lvm
 	run_kennel create "${O[@]}" --base "$T/base" --net none one
 	is_status 0
@@ -61,7 +68,11 @@ not_running() {
 	is_status 0
 	run_kennel diff -P "$S" one
 	has "A /etc/new"
-	go one
+	run_kennel snapshot -P "$S" one
+	is_status 0
+	run_kennel restore -P "$S" one snap0
+	refused yes "snapshots stand on it"
+	go -s one
 }
 
-@test "stores in the bed: nbd" { brief nbd; }
+@test "stores in the bed: nbd" { brief nbd --template "dir:$T/base"; }

@@ -17,15 +17,19 @@ teardown() {
 @test "stores: classic LVM: life" { life lvm; }
 @test "stores: thin LVM: life" { life thin; }
 @test "stores: nbd: life" { life nbd; }
+@test "stores: zfs: life" { life zfs; }
 
 @test "stores: btrfs: killed" { killed btrfs; }
 @test "stores: loop: killed" { killed loop; }
+@test "stores: zfs: killed" { killed zfs; }
 
 @test "stores: btrfs: a base of its own" { own btrfs; }
 @test "stores: loop: a base of its own" { own loop; }
+@test "stores: zfs: a base of its own" { own zfs; }
 
 @test "stores: btrfs: no room left" { full btrfs; }
 @test "stores: loop: no room left" { full loop; }
+@test "stores: zfs: no room left" { full zfs; }
 
 @test "stores: loop: in the background, and let go when it is stopped" {
 	store_up loop
@@ -145,7 +149,7 @@ teardown() {
 
 @test "stores: btrfs: a store that is full says so, and nothing is left" {
 	store_up btrfs
-	dd if=/dev/zero of="$T/disk/big" bs=1M count=300 2>/dev/null || :
+	dd if=/dev/zero of="$T/disk/big" bs=8M count=40 2>/dev/null || :
 	run_kennel create "${O[@]}" --template "dir:/usr/share/common-licenses" one
 	[ "$status" -ne 0 ] || run_kennel rm -P "$S" one
 	rm "$T/disk/big"

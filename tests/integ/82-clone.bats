@@ -6,6 +6,7 @@
 # shares blocks; and full copies from each to each. An ordinary user has plain directories.
 
 load lib
+load stores
 
 setup() {
 	need_sandbox
@@ -163,6 +164,20 @@ while_it_runs() {
 	file_system btrfs
 	all_of_it
 	while_it_runs
+}
+
+@test "clone: zfs" {
+	store_need_zfs
+	zfs create -o mountpoint=legacy "$POOL/store"
+	mkdir -p "$T/fs/zfs"
+	mount -t zfs "$POOL/store" "$T/fs/zfs"
+	at_end umount "$T/fs/zfs"
+	at_end remove_all
+	S=$T/fs/zfs/store
+	all_of_it
+	while_it_runs
+	k rm -s --promote box new full
+	is_equal "$(zfs list -H -o name -t all -r "$POOL" | tr '\n' ' ')" "$POOL $POOL/store "
 }
 
 @test "clone: a volume on a file system that shares blocks" {

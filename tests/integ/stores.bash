@@ -3,7 +3,7 @@
 #
 # integ/stores.bash - backing stores for tests. "store_up KIND" makes one: S is a directory for containers, O the options that make one on
 # it, STORE_SAYS what "kennel info" tells. KIND: dir overlay btrfs loop loop-xfs loop-btrfs
-# lvm thin nbd. What the machine lacks is a skip that names it. Below are cases that hold on each of them.
+# lvm thin nbd zfs. What the machine lacks is a skip that names it. Below are cases that hold on each of them.
 
 store_up() {
 	STORE_KIND=$1 S=$T/store
@@ -19,7 +19,7 @@ store_up() {
 		grep -qw btrfs /proc/filesystems || modprobe btrfs 2>/dev/null || skip "kernel without btrfs"
 		if ! mountpoint -q "$T/disk"; then
 			mkdir -p "$T/disk"
-			make_loop_fs btrfs 256M "$T/disk"
+			make_loop_fs btrfs 128M "$T/disk"
 		fi
 		S=$T/disk/store
 		[ -d "$S" ] || mkdir -m 700 "$S"
@@ -46,6 +46,11 @@ store_up() {
 		[ -e /sys/block/nbd0 ] || modprobe nbd 2>/dev/null || skip "kernel without nbd"
 		O+=(-B nbd --size 64M)
 		STORE_SAYS="store       nbd, ext4 of 64 MiB"
+		;;
+	zfs)
+		store_need_zfs
+		O+=(-B zfs --zfs-root "$POOL" --size 64M)
+		STORE_SAYS="store       zfs, $POOL/kennel-"
 		;;
 	esac
 }
@@ -77,6 +82,17 @@ store_need_lvm() {
 	store_lvm vgcreate -qq "$VG" "$device"
 	at_end store_lvm vgremove -qq -f -y "$VG"
 	store_lvm lvcreate -qq -y --type thin-pool -L 160M -n pool "$VG"
+}
+
+# A pool in a file; POOL is its name. Nothing of it is mounted.
+store_need_zfs() {
+	[ -e /dev/zfs ] || modprobe zfs 2>/dev/null || skip "kernel without zfs"
+	need_commands zpool zfs
+	[ -z "${POOL-}" ] || return 0
+	POOL=kennel-test-$$
+	truncate -s 600M "$T/vdev"
+	zpool create -o cachefile=none -O mountpoint=none -O compression=off "$POOL" "$T/vdev"
+	at_end zpool destroy -f "$POOL"
 }
 
 # in_store NAME -- COMMAND: runs it.
@@ -115,6 +131,7 @@ store_is_empty() {
 	is_equal "$(ls -A "$S")" ""
 	case $STORE_KIND in
 	btrfs) is_equal "$(btrfs subvolume list "$T/disk")" "" ;;
+	zfs) is_equal "$(zfs list -H -o name -t all -r "$POOL" | grep -v "^$POOL$")" "" ;;
 	lvm | thin) lacks kennel "$(store_lvm lvs --noheadings -o lv_name "$VG" 2>&1)" ;;
 	esac
 }
@@ -197,8 +214,9 @@ full() {
 	store_up "$1"
 	run_kennel create "${O[@]}" one
 	is_status 0
-	in_store one -- sh -c 'echo hi >/etc/new; sync; dd if=/dev/zero of=/opt/big bs=1M count=4000 2>&1; echo "$?"'
-	has "No space left"
+	in_store one -- sh -c 'echo hi >/etc/new; sync; dd if=/dev/zero of=/opt/big bs=4M count=1000 2>&1; echo "$?"'
+	# a dataset's bound is a quota
+	[[ $stdout == *"Disk quota exceeded"* && $1 == zfs ]] || has "No space left"
 	in_store one -- sh -c 'cat /etc/new; rm /opt/big'
 	is_equal "$stdout" hi
 	run_kennel rm -P "$S" one
