@@ -29,12 +29,7 @@ brief() {
 	has "A /etc/new"
 	kill -KILL $!
 	wait_for 30 not_running one
-	run_kennel set -P "$S" one --size 100M
-	is_status 0
-	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'read line </etc/new; echo $line; df -m / | tail -n 1'
-	has hi
-	[ "$(awk 'END { print $2 }' <<<"$stdout")" -gt 70 ]
-	not_in_use one
+	grows
 	run_kennel clone -P "$S" -s one two
 	is_status 0
 	run_kennel run -P "$S" -k two --isolate ns -- sh -c 'read line </etc/new; echo $line; echo two >/etc/new'
@@ -49,6 +44,17 @@ brief() {
 	go -s one two
 }
 
+# Of the thin ones, for which there is no time, LVM knows no other way.
+grows() {
+	[ "$STORE_KIND" != thin ] || return 0
+	run_kennel set -P "$S" one --size 100M
+	is_status 0
+	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'read line </etc/new; echo $line; df -m / | tail -n 1'
+	has hi
+	[ "$(awk 'END { print $2 }' <<<"$stdout")" -gt 70 ]
+	not_in_use one
+}
+
 go() {
 	run_kennel rm -P "$S" "$@"
 	is_status 0
@@ -59,8 +65,11 @@ not_running() {
 	"$KENNEL" info -P "$S" "$1" | grep -q '^state  *stopped'
 }
 
-@test "stores in the bed: LVM, thin and classic" {
-	brief thin --base "$T/base"
+@test "stores in the bed: thin LVM" { brief thin --base "$T/base"; }
+
+@test "stores in the bed: classic LVM" {
+	mkdir -p "$T/base/bin" "$T/base/etc"
+	cp /bin/busybox "$T/base/bin/sh"
 	store_up lvm
 	run_kennel create "${O[@]}" --base "$T/base" --net none one
 	is_status 0
@@ -68,6 +77,7 @@ not_running() {
 	is_status 0
 	run_kennel diff -P "$S" one
 	has "A /etc/new"
+	grows
 	run_kennel snapshot -P "$S" one
 	is_status 0
 	run_kennel restore -P "$S" one snap0
