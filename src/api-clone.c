@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <kennel/kennel.h>
 
@@ -37,6 +38,8 @@ struct cloning {
 	struct store to;
 	struct storage_wish wish, in_memory;
 	bool whole, runs, shares, stacks;
+	bool far; /* in another store than its origin */
+	int far_hold_fd; /* of that one's layers */
 	char origin[ORIGIN_ID_SIZE]; /* "": they have nothing in common */
 	bool no_keys, announced;
 };
@@ -57,6 +60,23 @@ static bool is_system(const struct buf *config)
 	return is_set(config, "base", "own") || is_set(config, "boot", "yes");
 }
 
+/* Those of the new one. */
+static int open_layers(struct cloning *c, struct delta_layers *ret, struct kennel_error **err)
+{
+	struct container there = c->s.c;
+	_cleanup_free_ char *path = NULL;
+
+	if (!c->far)
+		return changes_open_layers(&there, &c->s.manifest, ret, err);
+	if (asprintf(&path, "%s/%s", c->to.path, c->new_name) < 0) {
+		path = NULL;
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
+	}
+	there.path = path;
+	there.store_fd = c->to.fd;
+	return changes_open_layers(&there, &c->s.manifest, ret, err);
+}
+
 static int renew_identity(struct cloning *c, const struct container_room *room, struct buf *config,
 			  struct kennel_error **err)
 {
@@ -69,7 +89,7 @@ static int renew_identity(struct cloning *c, const struct container_room *room, 
 	int r = identity_renew_config(config, c->new_name, err);
 	if (r < 0 || !c->s.manifest.base) /* the base is not ours: it is the origin's, or the system */
 		return r;
-	r = changes_open_layers(&c->s.c, &c->s.manifest, &layers, err);
+	r = open_layers(c, &layers, err);
 	delta_fd = r < 0 ? r : openat(room->data_fd, "delta", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (r == 0)
 		base_fd = openat(room->data_fd, "base", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -98,6 +118,7 @@ static int fill_shared(struct cloning *c, const struct container_room *room, str
 	const struct storage_at from = clone_place(&c->s.c);
 	struct storage_at to = from;
 
+	to.store_fd = c->to.fd;
 	to.dir_fd = room->dir_fd;
 	to.shown = c->to.path;
 	int r = storage_snapshot(&from, &to, err);
@@ -140,6 +161,17 @@ static int fill(void *data, const struct container_room *room, struct buf *confi
 	return r < 0 || !c->origin[0] ? r : origin_write(room->dir_fd, c->origin, c->to.path, err);
 }
 
+/* Blocks, or layers whose files get one more name: on one file system. A base would be copied. */
+static bool can_be_far(const struct cloning *c, unsigned caps)
+{
+	struct stat here, there;
+
+	if (caps & (STORAGE_SHARES | STORAGE_VOLUME))
+		return caps & STORAGE_FAR;
+	return !is_set(&c->s.config, "base", "own") && fstat(c->s.store.fd, &here) == 0 &&
+	       fstat(c->to.fd, &there) == 0 && here.st_dev == there.st_dev;
+}
+
 /* How it is done. */
 static int choose(struct cloning *c, struct kennel_error **err)
 {
@@ -149,10 +181,11 @@ static int choose(struct cloning *c, struct kennel_error **err)
 	int r = storage_load(&at, &s, err);
 	if (r < 0 || !(c->o->flags & KENNEL_CLONE_SNAPSHOT))
 		return r;
-	if (strcmp(c->to.path, c->s.store.path) != 0)
+	c->far = strcmp(c->to.path, c->s.store.path) != 0;
+	if (c->far && !can_be_far(c, storage_caps(&s)))
 		return hint(err,
-			    fail(err, KENNEL_E_UNSUPPORTED,
-				 "containers of two stores can't share their files"),
+			    fail(err, KENNEL_E_UNSUPPORTED, "what is in \"%s\" can't share with \"%s\"",
+				 c->to.path, c->s.c.name),
 			    "leave --snapshot out for a full copy");
 	if (c->wish.store && strcmp(c->wish.store, storage_name(&s)) != 0 &&
 	    strcmp(c->wish.store, "best") != 0 &&
@@ -178,6 +211,8 @@ static int choose(struct cloning *c, struct kennel_error **err)
 				 storage_name(&s)),
 			    "leave --snapshot out for a full copy");
 	/* Only what needs its origin is told of it. */
+	if (c->far)
+		return 0;
 	return c->stacks || (storage_caps(&s) & STORAGE_PINS) ?
 		       MIN(origin_id(&c->s.c, true, c->origin, err), 0) :
 		       0;
@@ -206,6 +241,8 @@ static int make(struct cloning *c, const char *holder, struct kennel_error **err
 		r = layers_hold(&c->s.store, &c->s.hold_fd, err);
 	if (r == 0 && c->runs && !c->whole)
 		r = standstill_begin(holder, &still, err);
+	if (r == 0 && c->far)
+		r = clone_carry(&c->s, &c->to, &c->far_hold_fd, err);
 	if (r == 0) {
 		buf_add(&config, buf_str(&c->s.config), c->s.config.len);
 		r = buf_check(&config, err);
@@ -249,6 +286,7 @@ static int try_clone(const char *name, const char *new_name, const struct kennel
 		.o = o,
 		.new_name = new_name,
 		.s = CLONE_SOURCE_NONE,
+		.far_hold_fd = -EBADF,
 		.in_memory = { .store = "tmpfs", .passing = true },
 		.to = STORE_NONE,
 	};
@@ -258,7 +296,12 @@ static int try_clone(const char *name, const char *new_name, const struct kennel
 		*o->ret_no_keys = c.no_keys;
 	if (r == 0)
 		layers_made(&c.s.hold_fd);
-	else if ((o->flags & KENNEL_CLONE_EPHEMERAL) && c.announced)
+	if (r == 0)
+		layers_made(&c.far_hold_fd);
+	close_fd(c.far_hold_fd);
+	if (r < 0 && c.far)
+		layers_tidy(&c.to, keep_wipe);
+	if (r < 0 && c.announced)
 		passing_forget(&c.to, new_name);
 	clone_source_done(&c.s);
 	store_done(&c.to);

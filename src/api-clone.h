@@ -47,6 +47,10 @@ int clone_freeze(struct clone_source *s, const struct clone_moment *moment, stru
  */
 int clone_flatten(struct clone_source *s, int *ret_hold, struct kennel_error **err) MUST_CHECK;
 
+/* The same with all of them, into another store on the same file system. */
+int clone_carry(struct clone_source *s, const struct store *to, int *ret_hold, struct kennel_error **err)
+	MUST_CHECK;
+
 /* The files of a snapshot into a directory. */
 int clone_put_moment(const struct clone_source *s, int dir_fd, const struct clone_moment *moment,
 		     struct kennel_error **err) MUST_CHECK;

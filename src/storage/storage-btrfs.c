@@ -126,7 +126,7 @@ static int snapshot(const struct storage *from, struct storage *to, const struct
 
 const struct storage_driver storage_btrfs = {
 	.name = "btrfs",
-	.caps = STORAGE_SHARES,
+	.caps = STORAGE_SHARES | STORAGE_FAR,
 	.detect = detect,
 	.probe = probe,
 	.create = create,

@@ -204,7 +204,7 @@ static int resize(struct storage *s, uint64_t size_bytes, struct kennel_error **
 
 const struct storage_driver storage_loop = {
 	.name = "loop",
-	.caps = STORAGE_SHARES | STORAGE_VOLUME | STORAGE_ROOT,
+	.caps = STORAGE_SHARES | STORAGE_VOLUME | STORAGE_ROOT | STORAGE_FAR,
 	.probe = probe,
 	.create = create,
 	.open = open_volume,

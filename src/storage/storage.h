@@ -35,6 +35,7 @@ enum storage_caps {
 	STORAGE_ROOT = 1 << 2, /* for root alone */
 	STORAGE_PINS = 1 << 3, /* a snapshot may need its origin: storage_dependants(), storage_promote() */
 	STORAGE_TURNS = 1 << 4, /* and then origin and snapshot can change places, at once */
+	STORAGE_FAR = 1 << 6, /* what shares may be in another directory of containers */
 	STORAGE_MEMORY = 1 << 5, /* elsewhere than in the directory, and gone with the machine's end */
 };
 

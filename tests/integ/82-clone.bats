@@ -150,14 +150,42 @@ while_it_runs() {
 	grep -Eqx 'clone of +box' <<<"$stdout"
 	k clone --to-path "$T/elsewhere" box far
 	is_status 0
+	# what it stands on comes along, and nothing in one store needs the other
+	inside box 'echo two >>/f'
+	k clone -s --fresh-identity --to-path "$T/elsewhere" box near
+	is_status 0
+	[ "$EUID" -ne 0 ] || is_equal "$(find "$S" "$T/elsewhere" -path '*/upper/f' -size +0 -links 2 | wc -l)" 2
 	k rm -s --promote box
 	k rm new
+	is_equal "$(ls -A "$S")" ""
 	S=$T/elsewhere
+	inside near 'cat /f; echo three >>/f'
+	is_equal "$stdout" "$(printf 'one\ntwo')"
+	k clone -s near nearer
+	inside nearer 'cat /f'
+	is_equal "$stdout" "$(printf 'one\ntwo\nthree')"
 	inside far 'cat /f'
 	is_equal "$stdout" one
 	k info far
 	! grep -q "clone of" <<<"$stdout" || false
-	k rm far
+	k rm far nearer
+	k rm --promote near
+	is_equal "$(ls -A "$S")" ""
+}
+
+@test "clone: into another store, blocks and all" {
+	file_system btrfs
+	k run -k box --base "$T/tree" --net none -- /bin/sh -c 'echo one >/f'
+	k clone -s --to-path "$T/fs/btrfs/other" box near
+	is_status 0
+	k rm box
+	S=$T/fs/btrfs/other
+	inside near 'cat /f'
+	is_equal "$stdout" one
+	run_kennel clone -s -P "$S" --to-path "$T/elsewhere" near far
+	refused no ""
+	k rm near
+	is_equal "$(ls -A "$S")" ""
 }
 
 @test "clone: btrfs" {
@@ -209,7 +237,7 @@ while_it_runs() {
 	inside new 'cat /f'
 	is_equal "$stdout" one
 	run_kennel clone -s -P "$S" --to-path "$T/elsewhere" box other
-	refused yes "containers of two stores can't share their files"
+	refused yes "can't share the blocks"
 }
 
 @test "clone: from each store to each" {
