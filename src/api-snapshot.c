@@ -80,12 +80,15 @@ static int publish(struct clone_source *s, const struct clone_moment *moment, bo
 		r = clone_put_moment(s, fd, moment, err);
 	if (r == 0)
 		r = container_sync(fd, s->c.path, err);
-	if (r == 0 &&
-	    (sys_renameat2(dir_fd, temp, dir_fd, moment->name, RENAME_NOREPLACE) < 0 || fsync(dir_fd) < 0))
+	if (r == 0 && sys_renameat2(dir_fd, temp, dir_fd, moment->name, RENAME_NOREPLACE) < 0)
 		r = fail_errno(err, "name the snapshot");
-	if (r < 0 && keep_wipe(NULL, fd, s->c.path, NULL) == 0)
-		(void)!unlinkat(dir_fd, temp, AT_REMOVEDIR);
-	return r;
+	if (r < 0) {
+		if (keep_wipe(NULL, fd, s->c.path, NULL) == 0)
+			(void)!unlinkat(dir_fd, temp, AT_REMOVEDIR);
+		return r;
+	}
+	/* It is there in any case; on a disk that fails now it may be gone after a crash. */
+	return fsync(dir_fd) < 0 ? fail_errno(err, "name the snapshot") : 0;
 }
 
 static int unplant(void *data, struct buf *out, struct kennel_error **err)

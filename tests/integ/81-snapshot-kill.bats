@@ -16,6 +16,7 @@ setup() {
 	: "${KENNEL_TEST_POINTS:=4}"
 	SCENE=(S)
 	SCENE_END=empty
+	O=()
 	T_BASE=$T/base
 	mkdir -p "$T_BASE/bin"
 	cp "$(command -v busybox)" "$T_BASE/bin/busybox"
@@ -34,7 +35,8 @@ empty() {
 # One container that has a snapshot, and changes since.
 scene() {
 	empty || return 1
-	"$KENNEL" run -P "$S" -k box --base "$T_BASE" --net none -- sh -c 'echo one >/f; echo gone >/g' || return 1
+	"$KENNEL" create -P "$S" "${O[@]}" --base "$T_BASE" --net none box || return 1
+	"$KENNEL" run -P "$S" -k box -- sh -c 'echo one >/f; echo gone >/g' || return 1
 	"$KENNEL" snapshot -q -P "$S" box || return 1
 	"$KENNEL" run -P "$S" -k box -- sh -c 'echo two >/f; rm /g'
 }
@@ -159,6 +161,80 @@ goes_on() {
 	fail_points "ENOSPC EIO" scene restored_and_said "$KENNEL" restore -P "$S" box snap0
 }
 
+# on_store TYPE [OPTION]...: on a file system of its own, which is in one place only, so there is one scene. STORE_POINTS=all takes all points, and more commands.
+on_store() {
+	need_root "an ordinary user can't mount one"
+	need_commands "mkfs.$1"
+	make_loop_fs "$1" "$([ "$1" = btrfs ] && echo 128M || echo 400M)" "$T/fs"
+	at_end empty
+	S=$T/fs/store SCENE=() O=("${@:2}")
+	KENNEL_TEST_POINTS=${STORE_POINTS:-2}
+}
+
+# The store's own part of it.
+whole_story() {
+	kill_points scene taken_or_not "$KENNEL" snapshot -P "$S" box
+	kill_points scene restored_or_not "$KENNEL" restore -P "$S" box snap0
+	fail_points ENOSPC scene restored_and_said "$KENNEL" restore -P "$S" box snap0
+	[ -z "${STORE_POINTS-}" ] || {
+		kill_points scene cloned_or_not "$KENNEL" clone -s -P "$S" box new
+		fail_points ENOSPC scene taken_and_said "$KENNEL" snapshot -P "$S" box
+	}
+}
+
+@test "snapshot kill: on btrfs" {
+	on_store btrfs
+	whole_story
+}
+
+@test "snapshot kill: of a volume whose blocks are shared" {
+	on_store xfs -B loop --size 32M
+	whole_story
+}
+
+# A stack as deep as one may be, made of one layer: what each of them has is its own number. Made once, and copied from then on.
+deep_scene() {
+	local deep=${T%/other}/deep i id
+	empty || return 1
+	if [ ! -d "$deep" ]; then
+		"$KENNEL" create -P "$deep" --base "$T_BASE" --net none box &&
+			"$KENNEL" run -P "$deep" -k box -- sh -c 'echo one >/f' && "$KENNEL" snapshot -q -P "$deep" box &&
+			"$KENNEL" run -P "$deep" -k box -- sh -c 'echo two >/f' || return 1
+		id=$(ls "$deep/.layers")
+		for i in $(seq 2 64); do
+			cp -a "$deep/.layers/$id" "$deep/.layers/$(printf '%016x' "$i")" || return 1
+			echo "$i" >"$deep/.layers/$(printf '%016x' "$i")/delta/0/upper/f$i"
+		done
+		awk '{ print } /^below/ { for (i = 2; i <= 64; i++) printf "below\t%016x\n", i }' "$deep/box/manifest" >"$T/manifest" &&
+			cat "$T/manifest" >"$deep/box/manifest"
+	fi
+	rm -rf "$S" && cp -a "$deep" "$S"
+}
+
+is_deep() {
+	is_equal "$("$KENNEL" run -P "$S" -k box -- sh -c 'cat /f /f2 /f33 /f64')" "$(printf 'two\n2\n33\n64')"
+}
+
+flat_or_not() {
+	is_deep || return 1
+	case $("$KENNEL" snapshot -P "$S" -lq box | tr '\n' ' ') in
+	'snap0 ') ;;
+	'snap0 snap1 ')
+		[ "$(grep -c ^below "$S/box/manifest")" -lt 4 ] && "$KENNEL" restore -P "$S" box snap1 && is_deep || return 1
+		;;
+	*) return 1 ;;
+	esac
+	"$KENNEL" restore -P "$S" box snap0 && is_equal "$("$KENNEL" run -P "$S" -k box -- cat /f)" one && tidy
+}
+
+@test "snapshot kill: when many layers become one" {
+	need_root "an ordinary user's is no other way"
+	KENNEL_TEST_POINTS=${STORE_POINTS:-2}
+	kill_points deep_scene flat_or_not "$KENNEL" snapshot -P "$S" box
+	POINT_FOLLOW=yes fail_points ENOSPC deep_scene flat_and_said "$KENNEL" snapshot -P "$S" box
+}
+
+flat_and_said() { as_said && flat_or_not; }
 taken_and_said() { as_said && taken_or_not; }
 cloned_and_said() { as_said && cloned_or_not; }
 restored_and_said() { as_said && restored_or_not; }
