@@ -29,11 +29,8 @@ brief() {
 	has "A /etc/new"
 	kill -KILL $!
 	wait_for 30 not_running one
-	grows
-	run_kennel clone -P "$S" -s one two
-	is_status 0
-	run_kennel run -P "$S" -k two --isolate ns -- sh -c 'read line </etc/new; echo $line; echo two >/etc/new'
-	is_equal "$stdout" hi
+	# there is no time for all of it on thin volumes, where LVM knows no other way of growing, and going back makes a clone, too
+	[ "$1" = thin ] || { grows && cloned; }
 	run_kennel snapshot -P "$S" one
 	is_status 0
 	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'echo three >/etc/new'
@@ -41,12 +38,19 @@ brief() {
 	is_status 0
 	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'read line </etc/new; echo $line'
 	is_equal "$stdout" hi
-	go -s one two
+	run_kennel list -P "$S" -kq
+	# shellcheck disable=SC2086 # names
+	go -s $stdout
 }
 
-# Of the thin ones, for which there is no time, LVM knows no other way.
+cloned() {
+	run_kennel clone -P "$S" -s one two
+	is_status 0
+	run_kennel run -P "$S" -k two --isolate ns -- sh -c 'read line </etc/new; echo $line; echo two >/etc/new'
+	is_equal "$stdout" hi
+}
+
 grows() {
-	[ "$STORE_KIND" != thin ] || return 0
 	run_kennel set -P "$S" one --size 100M
 	is_status 0
 	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'read line </etc/new; echo $line; df -m / | tail -n 1'
