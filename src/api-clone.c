@@ -262,6 +262,8 @@ static int clone_it(struct cloning *c, const char *name, struct kennel_error **e
 	int r = storage_wish_of(o->storage, &c->wish, err);
 	if (r == 0)
 		r = store_open(o->to_store ? o->to_store : o->store, true, &c->to, err);
+	if (r > 0 && o->to_store)
+		store_tidy(&c->to, keep_wipe);
 	if (r >= 0)
 		r = store_check_file_system(&c->to, err);
 	if (r < 0)
