@@ -16,7 +16,7 @@
 #define VM_DISK_NEW ".vm-disk-new"
 
 /* Aside, so that what has the name is whole. */
-static int make(const struct container *c, uint64_t size_bytes, int *ret_fd, struct kennel_error **err)
+static int make(const struct container *c, uint64_t size_bytes, struct kennel_error **err)
 {
 	if (unlinkat(c->dir_fd, VM_DISK_NEW, 0) < 0 && errno != ENOENT)
 		return fail_errno(err, "remove \"%s/" VM_DISK_NEW "\"", c->path);
@@ -31,12 +31,10 @@ static int make(const struct container *c, uint64_t size_bytes, int *ret_fd, str
 		r = fail_errno(err, "name \"%s/" VM_DISK "\"", c->path);
 	if (r < 0)
 		unlinkat(c->dir_fd, VM_DISK_NEW, 0);
-	else
-		*ret_fd = take_fd(&fd);
 	return r;
 }
 
-int vm_disk_prepare(const struct keep *k, uint64_t size_bytes, int *ret_fd, struct kennel_error **err)
+static int prepare(const struct keep *k, uint64_t size_bytes, struct kennel_error **err)
 {
 	const uint64_t size = size_bytes ? MAX(size_bytes, VM_DISK_SIZE_MIN) : VM_DISK_SIZE_DEFAULT;
 
@@ -46,17 +44,15 @@ int vm_disk_prepare(const struct keep *k, uint64_t size_bytes, int *ret_fd, stru
 			    fail(err, KENNEL_E_UNSUPPORTED, "the changes of \"%s\" are marked in trusted.*",
 				 k->c.name),
 			    "\"kennel clone %s NEW\" makes one that a guest can have", k->c.name);
-	int r = make(&k->c, size, ret_fd, err);
+	int r = make(&k->c, size, err);
 	return r < 0 ? wrap(err, r, "make a disk for the guest's changes") : 0;
 }
 
 int vm_disk_find(struct keep *k, uint64_t size_bytes, char **ret, struct kennel_error **err)
 {
-	_cleanup_close_ int fd = -EBADF;
-
 	if (k->box)
 		return vm_file_prepare(k, ret, err);
-	int r = vm_disk_prepare(k, size_bytes, &fd, err);
+	int r = prepare(k, size_bytes, err);
 	if (r < 0 || asprintf(ret, "%s/" VM_DISK, k->c.path) >= 0)
 		return r;
 	*ret = NULL;

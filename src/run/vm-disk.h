@@ -26,15 +26,9 @@ struct keep;
 #define VM_DISK_SIZE_MIN (64ull << 20)
 
 /*
- * Makes it, empty, for a start; k is locked and has nothing that is to be settled. size_bytes: 0 for the
- * default. *ret_fd: open for reading and writing, the caller's.
- */
-int vm_disk_prepare(const struct keep *k, uint64_t size_bytes, int *ret_fd, struct kennel_error **err)
-	MUST_CHECK;
-
-/*
- * The disk of this start: that one, or the file that the container is in (vm-file.h). *ret: its path, the
- * caller's.
+ * The disk for a start of a guest: makes it, empty; or the file that the container is in (vm-file.h), of
+ * which k has nothing any more then. k is locked and has nothing that is to be settled. size_bytes: 0 for
+ * the default. *ret: the disk's path, the caller's.
  */
 int vm_disk_find(struct keep *k, uint64_t size_bytes, char **ret, struct kennel_error **err) MUST_CHECK;
 

@@ -142,22 +142,7 @@ static int add_words(struct vm *vm, const struct spec *spec, uint64_t memory, st
 	return r;
 }
 
-static int find_disk(struct vm *vm, const struct keep *keep, struct kennel_error **err)
-{
-	int fd = -EBADF;
-
-	if (!keep)
-		return 0;
-	int r = vm_disk_prepare(keep, vm->spec.size_bytes, &fd, err);
-	close_fd(fd);
-	if (r == 0 && asprintf(&vm->disk, "%s/" VM_DISK, keep->c.path) < 0) {
-		vm->disk = NULL;
-		r = fail(err, KENNEL_E_NOMEM, "out of memory");
-	}
-	return r;
-}
-
-int vm_equip(const struct spec *spec, const struct keep *keep, struct vm *ret, struct kennel_error **err)
+int vm_equip(const struct spec *spec, struct keep *keep, struct vm *ret, struct kennel_error **err)
 {
 	const uint64_t memory = spec->memory_bytes ? spec->memory_bytes : VM_MEMORY_DEFAULT;
 
@@ -168,7 +153,7 @@ int vm_equip(const struct spec *spec, const struct keep *keep, struct vm *ret, s
 			    "leave out --memory for 256M");
 	int r = find_files(ret, err);
 	if (r == 0)
-		r = find_disk(ret, keep, err);
+		r = keep ? vm_disk_find(keep, spec->size_bytes, &ret->disk, err) : 0;
 	if (r == 0)
 		r = find_places(ret, err);
 	if (r == 0)

@@ -38,7 +38,7 @@ struct vm {
  * are on a disk of the guest's; NULL: they are in its memory. Return: 0, or MISSING, UNSUPPORTED, ... with a
  * hint; then *ret is empty.
  */
-int vm_equip(const struct spec *spec, const struct keep *keep, struct vm *ret, struct kennel_error **err)
+int vm_equip(const struct spec *spec, struct keep *keep, struct vm *ret, struct kennel_error **err)
 	MUST_CHECK;
 void vm_done(struct vm *vm);
 

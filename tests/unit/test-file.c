@@ -275,7 +275,7 @@ static void test_trust_is_needed_for_what_opens_the_host(void **state)
 		assert_false(trust_is_needed(harmless[i][0], harmless[i][1]));
 }
 
-static void test_vm_disk_prepare_new_is_whole_and_sparse(void **state)
+static void test_vm_disk_find_new_is_whole_and_sparse(void **state)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
 	_cleanup_free_ char *tool = NULL;
@@ -289,8 +289,10 @@ static void test_vm_disk_prepare_new_is_whole_and_sparse(void **state)
 	k.c.path = top;
 	k.c.dir_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	close(open(at(".vm-disk-new", left), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-	_cleanup_close_ int fd = -EBADF;
-	assert_int_equal(vm_disk_prepare(&k, 1u << 30, &fd, &err), 0);
+	_cleanup_free_ char *found = NULL;
+	assert_int_equal(vm_disk_find(&k, 1u << 30, &found, &err), 0);
+	assert_string_equal(found, at(VM_DISK, path));
+	_cleanup_close_ int fd = open(found, O_RDWR | O_CLOEXEC);
 	assert_int_equal(stat(at(VM_DISK, path), &st), 0);
 	assert_int_equal(st.st_size, 1 << 30);
 	assert_true(st.st_blocks < 32768); /* 16 MB */
@@ -313,8 +315,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_file_open_under_a_loop_device_is_refused, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_file_open_after_a_kill, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_vm_disk_prepare_new_is_whole_and_sparse, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(test_vm_disk_find_new_is_whole_and_sparse, setup, teardown),
 		cmocka_unit_test(test_trust_is_needed_for_what_opens_the_host),
 	};
 

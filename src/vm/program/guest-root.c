@@ -3,8 +3,8 @@
  * vm/program/guest-root.c - the root that commands in the guest see: the tree of the machine, read-only over
  * hostfs, under an overlay whose changes are in memory or on the guest's disk.
  *
- * The kernel's modules are mounted over a directory that a layer below the tree brings, so that a tree which
- * has none of them gets no change. Nothing is mounted where the tree has no directory for it.
+ * The kernel's modules, /dev and its like are mounted over directories that a layer below the tree brings, so
+ * that a tree which has none of them gets no change. Nothing is mounted where the tree has something else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -112,6 +112,7 @@ static void make_dirs(const char *path)
 /* On a disk with the attributes that all may read and write, for who takes the changes from there. */
 static void mount_overlay(struct guest *g, bool disk, char *ret_modules, size_t size)
 {
+	static const char *const places[] = { "dev", "proc", "run", "sys", "tmp" };
 	const char *parent = modules_parent();
 	char at[160], from[160], options[256];
 	struct utsname u;
@@ -126,6 +127,10 @@ static void mount_overlay(struct guest *g, bool disk, char *ret_modules, size_t 
 		snprintf(ret_modules, size, ROOT "/%s/modules/%s", parent, u.release);
 	}
 	(void)!mkdir("/below", 0755);
+	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(at, sizeof(at), "/below/%s", places[i]);
+		(void)!mkdir(at, 0755);
+	}
 	snprintf(options, sizeof(options),
 		 "lowerdir=/tree:/below,upperdir=" UPPER ",workdir=" WORK ",xino=off,index=off%s",
 		 disk ? ",userxattr" : "");
