@@ -26,7 +26,7 @@ static int copy_words(const char *source, const char *target, struct kennel_erro
 	if (!from && !to)
 		return hint(err, fail(err, KENNEL_E_INVALID, "neither is in a sandbox"),
 			    "one of the two is ID:PATH; \"kennel list\" shows the ids");
-	int r = running_open(from ? source_id : target_id, &sb, &pidfd, &root_fd, NULL, err);
+	int r = running_open_files(from ? source_id : target_id, &sb, &pidfd, &root_fd, err);
 	if (r == -KENNEL_E_NOTFOUND && err && *err && !kennel_error_hint(*err))
 		hint(err, r, "\"kennel list\" shows those that are running");
 	if (r < 0)

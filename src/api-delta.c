@@ -219,8 +219,7 @@ static int open_entry(const struct kennel_list *list, const struct copy_sandbox 
 
 	if (dir_fd < 0)
 		return dir_fd;
-	const char *level = kennel_list_value(list, 0, "isolate");
-	if (level && strcmp(level, spec_isolate_name(SPEC_ISOLATE_VM)) == 0)
+	if (running_is_guest(list))
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED,
 				 "the changes of this sandbox are inside of its guest as long as that runs"),

@@ -6,9 +6,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "conf/spec.h"
 #include "run/registry.h"
 
 static int parse_pid(const char *text, pid_t *ret, struct kennel_error **err)
@@ -65,6 +67,31 @@ int running_open(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *r
 		*ret_list = list;
 	else
 		kennel_list_free(list);
+	return r;
+}
+
+bool running_is_guest(const struct kennel_list *list)
+{
+	const char *level = kennel_list_value(list, 0, "isolate");
+
+	return level && strcmp(level, spec_isolate_name(SPEC_ISOLATE_VM)) == 0;
+}
+
+int running_open_files(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *ret_root_fd,
+		       struct kennel_error **err)
+{
+	struct kennel_list *list = NULL;
+
+	int r = running_open(id, sb, ret_pidfd, ret_root_fd, &list, err);
+	if (r < 0)
+		return r;
+	if (running_is_guest(list))
+		r = hint(err,
+			 fail(err, KENNEL_E_UNSUPPORTED,
+			      "the files of this sandbox are seen by its own kernel alone as long as that runs"),
+			 "share a directory with it (--share), or stop it, or: kennel exec %s -- tar -cf - PATH",
+			 kennel_list_value(list, 0, "id"));
+	kennel_list_free(list);
 	return r;
 }
 

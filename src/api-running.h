@@ -21,6 +21,13 @@ int running_read(const char *id, struct copy_sandbox *sb, struct kennel_list **r
 int running_open(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *ret_root_fd,
 		 struct kennel_list **ret_list, struct kennel_error **err) MUST_CHECK;
 
+/* Has it a kernel of its own, which alone sees its files as they are? */
+bool running_is_guest(const struct kennel_list *list);
+
+/* As running_open(), for who wants its files; UNSUPPORTED where those are a guest's. */
+int running_open_files(const char *id, struct copy_sandbox *sb, int *ret_pidfd, int *ret_root_fd,
+		       struct kennel_error **err) MUST_CHECK;
+
 /*
  * The control groups of its first process as /proc has them, read while pidfd says that it still is that
  * one.

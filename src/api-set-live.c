@@ -245,9 +245,13 @@ void set_live(const char *id, const struct buf *before, const struct buf *after,
 	    running_open(id, &sb, &pidfd, &root_fd, &running, NULL) == 0 &&
 	    running_cgroup(&sb, pidfd, &c.cgroups, NULL) == 0) {
 		c.graft.init_pidfd = pidfd;
-		change_mounts(&c);
-		change_devices(&c);
-		change_interfaces(&c, running);
+		if (running_is_guest(running)) {
+			log_warn(log, "it has a kernel of its own, which takes changes at its next start");
+		} else {
+			change_mounts(&c);
+			change_devices(&c);
+			change_interfaces(&c, running);
+		}
 	}
 	kennel_list_free(running);
 	buf_done(&c.cgroups);

@@ -95,7 +95,7 @@ static int open_running_root(const char *id, struct ship_root *ret, struct kenne
 	_cleanup_close_ int pidfd = -EBADF;
 	struct copy_sandbox sb;
 
-	int r = running_open(id, &sb, &pidfd, &ret->root_fd, NULL, err);
+	int r = running_open_files(id, &sb, &pidfd, &ret->root_fd, err);
 	if (r < 0)
 		return r;
 	if (sb.mapped && geteuid() == 0) { /* another user's process becomes root of these ids instead */

@@ -1,0 +1,59 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# runs-as: root user
+#
+# --isolate vm from outside: what there is around the guest's kernel, that its registers are sound, its network.
+
+load lib
+
+setup() {
+	kennel_setup
+	need_sandbox
+	[ "$(uname -m)" = x86_64 ] || skip "User Mode Linux is for x86-64"
+	need_commands linux.uml
+}
+
+# guest ARG...: one in the background that answers when it is up; $id is its id.
+guest() {
+	mkfifo "$T/fifo"
+	background "$KENNEL" run --isolate vm "$@" -- sh -c 'echo up; exec sleep 600'
+	wait_for 60 grep -q up "$T/out.$LIB_STARTED"
+	id=$("$KENNEL" list -q)
+}
+
+@test "vm walls: around the guest there is its kernel, the copy, and no right over this machine" {
+	guest --net none
+	init=$("$KENNEL" info --json "$id" | sed -n 's/.*"init": \([0-9]*\).*/\1/p')
+	# of an ordinary user nobody but root may look there
+	if [ "$(id -u)" -eq 0 ]; then
+		is_equal "$(ls -C -w 200 "/proc/$init/root" | tr -s ' \n' ' ')" "dev disk initrd lib lib64 linux modules proc remedy.so run tmp tree " ||
+			is_equal "$(ls -C -w 200 "/proc/$init/root" | tr -s ' \n' ' ')" "dev initrd lib lib64 linux modules proc remedy.so run tmp tree "
+		run touch "/proc/$init/root/file"
+		is_status 1
+	fi
+	for pid in $(pgrep --ns "$init" --nslist pid . 2>/dev/null); do
+		# CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_NET_RAW
+		is_equal "$(sed -n 's/^CapBnd:\t*//p' "/proc/$pid/status")" 0000000000003006
+		is_equal "$(sed -n 's/^Seccomp:\t*//p' "/proc/$pid/status")" 2
+	done
+	run_kennel cp "$id:/etc/hostname" "$T/copied"
+	refused yes "its own kernel"
+	run_kennel diff "$id"
+	refused yes "guest"
+	run_kennel exec "$id" -- sh -c 'cat /proc/sys/kernel/hostname; exit 9'
+	is_status 9
+	has "kennel-$id" "$stdout"
+}
+
+@test "vm walls: vector registers are what they were, and 50 runs of a program that uses them say the same" {
+	cc -std=gnu17 -O1 -static -o "$T/vectors" "$KENNEL_STAGE/tests/harness/vectors.c"
+	# shellcheck disable=SC2016
+	run_kennel run --isolate vm --net none --share "$T:ro" -- sh -c '
+		"$0/vectors" 40 3 || exit 1
+		dpkg-query -W >/tmp/first || exit 2
+		for i in $(seq 49); do dpkg-query -W | cmp - /tmp/first || exit 3; done
+		[ "$(wc -l </tmp/first)" -gt 50 ] && echo all the same' "$T"
+	is_status 0
+	has sound "$stdout"
+	has "all the same" "$stdout"
+}
