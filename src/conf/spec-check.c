@@ -24,11 +24,13 @@ static int check_vm(const struct spec *s, struct kennel_error **err)
 			    fail(err, KENNEL_E_UNSUPPORTED,
 				 "capabilities are not chosen where root inside has a kernel of its own"),
 			    "leave out --cap-add and --cap-drop: nothing of this machine is in their reach");
-	if (s->net == SPEC_NET_HOST)
+	/* It takes over what is there: addresses of others must not be. */
+	if (s->net == SPEC_NET_HOST || s->net == SPEC_NET_NS || s->net == SPEC_NET_CONTAINER)
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED,
-				 "a kernel of its own has a network of its own, not the machine's"),
-			    "take --net nat, or --isolate user");
+				 "a kernel of its own has a network of its own, not that of others (%s)",
+				 spec_net_name(s->net)),
+			    "take --net nat or an interface, or --isolate user");
 	return 0;
 }
 

@@ -173,6 +173,9 @@ int vm_tell(const struct vm *vm, struct plan *p, struct kennel_error **err)
 {
 	int r = p->hostname ? strv_addf(&p->env, err, "KENNEL_VM:hostname=%s", p->hostname) : 0;
 
+	if (r == 0 && p->new_net)
+		r = strv_add(&p->env, "KENNEL_VM:net=1", err);
+
 	for (size_t i = 0; i < vm->words.n && r == 0; i++)
 		r = strv_add(&p->env, vm->words.items[i], err);
 	return r;

@@ -177,10 +177,27 @@ static int add_card(int nl_fd, const struct if_nameindex *card, struct net_cards
 	return queue_add(config, text, (size_t)n + 1) ? 0 : -1;
 }
 
+/* Every number is its own in there: the machine itself, whose addresses nobody may take. */
+static bool is_initial_user_ns(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	unsigned inside, outside, count;
+	char text[128];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	text[MAX(n, (ssize_t)0)] = '\0';
+	return sscanf(text, "%u %u %u", &inside, &outside, &count) != 3 || count == UINT32_MAX;
+}
+
 int net_take_over(struct net_cards *ret, struct queue *config)
 {
 	struct seen seen = { .n = 0 };
 	_cleanup_close_ int nl_fd = netlink_open(NETLINK_ROUTE);
+
+	if (is_initial_user_ns()) {
+		errno = EPERM;
+		return -1;
+	}
 	struct if_nameindex *list = nl_fd < 0 ? NULL : if_nameindex();
 	int r = list ? look(nl_fd, &seen) : -1;
 

@@ -32,6 +32,7 @@ struct call {
 struct settings {
 	uint64_t memory_bytes;
 	bool disk, shares, boot;
+	bool net;
 	struct net_cards cards;
 	struct queue config; /* "key=value\0..." for the guest */
 };

@@ -6,6 +6,7 @@
  *   memory=BYTES     of the guest
  *   hostname=NAME
  *   share=/PATH      what is there in the tree is the machine's own, not a copy; any number of them
+ *   net=1            the interfaces of the network namespace become the guest's
  *   disk=1           changes go to /disk; without it to the guest's memory
  *   size=BYTES       of the changes in memory
  *   boot=1           the command becomes the guest's pid 1
@@ -43,8 +44,8 @@ static bool take(struct settings *s, const char *key, size_t key_len, const char
 		s->memory_bytes = MAX(n, MEMORY_MIN);
 		return is_number;
 	}
-	if (IS("disk") || IS("boot")) {
-		*(IS("disk") ? &s->disk : &s->boot) = n == 1;
+	if (IS("disk") || IS("boot") || IS("net")) {
+		*(IS("disk") ? &s->disk : IS("boot") ? &s->boot : &s->net) = n == 1;
 		return is_number && n <= 1;
 	}
 	if (IS("size") || IS("pids"))

@@ -563,7 +563,7 @@ int supervisor_main(const struct call *call, struct settings *set)
 	if (s->signal_fd < 0)
 		refuse(s, "signals can't be taken");
 	setsid();
-	if (net_take_over(&set->cards, &set->config) < 0)
+	if (set->net && net_take_over(&set->cards, &set->config) < 0)
 		refuse(s, "the network can't be given to the guest");
 	listen_for_clients(s);
 	make_slots(s);
