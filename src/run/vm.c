@@ -40,12 +40,13 @@ void vm_done(struct vm *vm)
 
 /*
  * Files of other owners are read for the guest, whose root may do that; a socket reads and writes the frames
- * of its network.
+ * of its network, and published ports may be any.
  */
 uint64_t vm_caps(void)
 {
 #define BIT(cap) (UINT64_C(1) << (cap))
-	return BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_NET_RAW) | BIT(CAP_NET_ADMIN);
+	return BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_NET_RAW) | BIT(CAP_NET_ADMIN) |
+	       BIT(CAP_NET_BIND_SERVICE);
 #undef BIT
 }
 
@@ -176,6 +177,10 @@ int vm_tell(const struct vm *vm, struct plan *p, struct kennel_error **err)
 	if (r == 0 && p->new_net)
 		r = strv_add(&p->env, "KENNEL_VM:net=1", err);
 
+	/* what the machine sends itself comes over the loopback, of TCP at least */
+	for (size_t i = 0; p->net == SPEC_NET_NAT && i < vm->spec.n_ports && r == 0; i++)
+		if (!vm->spec.ports[i].udp)
+			r = strv_addf(&p->env, err, "KENNEL_VM:port=%u", vm->spec.ports[i].inside);
 	for (size_t i = 0; i < vm->words.n && r == 0; i++)
 		r = strv_add(&p->env, vm->words.items[i], err);
 	return r;

@@ -32,8 +32,8 @@ guest() {
 		is_status 1
 	fi
 	for pid in $(pgrep --ns "$init" --nslist pid . 2>/dev/null); do
-		# CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_ADMIN, CAP_NET_RAW
-		is_equal "$(sed -n 's/^CapBnd:\t*//p' "/proc/$pid/status")" 0000000000003006
+		# CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW
+		is_equal "$(sed -n 's/^CapBnd:\t*//p' "/proc/$pid/status")" 0000000000003406
 		is_equal "$(sed -n 's/^Seccomp:\t*//p' "/proc/$pid/status")" 2
 	done
 	run_kennel cp "$id:/etc/hostname" "$T/copied"

@@ -19,6 +19,7 @@
 #define SLOTS_NAME "slots"
 #define SLOTS_PATH "/run/" SLOTS_NAME
 #define EXIT_FAILED 125
+#define PORTS_MAX 64
 
 /* How it was called (run/init.h). */
 struct call {
@@ -33,6 +34,8 @@ struct settings {
 	uint64_t memory_bytes;
 	bool disk, shares, boot;
 	bool net;
+	const char *ports[PORTS_MAX];
+	unsigned n_ports;
 	struct net_cards cards;
 	struct queue config; /* "key=value\0..." for the guest */
 };
@@ -56,6 +59,10 @@ int client_main(const struct call *call);
 
 /* kernel.c: starts linux.uml. Return: its pid, or -errno. */
 pid_t kernel_start(const struct settings *set, int line_fd, int console_fd);
+
+/* forward.c: beside the guest, somebody who listens; -1 and errno. In the guest: one connection. */
+int forward_start(const char *port);
+_Noreturn void forward_main(const char *port, int in_fd, int out_fd, int report_fd);
 
 /* supervisor.c */
 int supervisor_main(const struct call *call, struct settings *set);

@@ -169,6 +169,15 @@ static pid_t start_init(const struct session *s, const struct start *t)
 	return pid < 0 ? -errno : 1;
 }
 
+static pid_t start_forward(const struct start *t)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		forward_main(t->argv[INIT_ARG_COMMAND], t->fds[0], t->fds[1], t->report_fd);
+	return pid < 0 ? -errno : pid;
+}
+
 static int start_command(struct session *s, struct start *t)
 {
 	char flags[24], report[24];
@@ -189,7 +198,8 @@ static int start_command(struct session *s, struct start *t)
 	t->env[-1] = NULL;
 	snprintf(report, sizeof(report), "%d", t->report_fd);
 	snprintf(flags, sizeof(flags), "%u", s->open.init_flags | INIT_BECOME);
-	const pid_t pid = t->boots ? start_init(s, t) : run_init(t);
+	const bool forwards = (s->open.flags & VM_OPEN_CONNECT) && s->open.n_args == 3 && !s->tty;
+	const pid_t pid = forwards ? start_forward(t) : t->boots ? start_init(s, t) : run_init(t);
 	if (pid > 0)
 		s->pid = pid;
 	return pid > 0 ? 0 : pid;

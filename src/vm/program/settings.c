@@ -7,6 +7,7 @@
  *   hostname=NAME
  *   share=/PATH      what is there in the tree is the machine's own, not a copy; any number of them
  *   net=1            the interfaces of the network namespace become the guest's
+ *   port=N           of the sandbox's loopback leads to the guest's; any number of them up to 64
  *   disk=1           changes go to /disk; without it to the guest's memory
  *   size=BYTES       of the changes in memory
  *   boot=1           the command becomes the guest's pid 1
@@ -50,6 +51,12 @@ static bool take(struct settings *s, const char *key, size_t key_len, const char
 	}
 	if (IS("size") || IS("pids"))
 		return is_number;
+	if (IS("port")) {
+		if (s->n_ports == ARRAY_SIZE(s->ports))
+			return false;
+		s->ports[s->n_ports++] = value;
+		return is_number && n && n <= 65535;
+	}
 	if (IS("share")) {
 		s->shares = true;
 		return value[0] == '/';

@@ -567,6 +567,9 @@ int supervisor_main(const struct call *call, struct settings *set)
 		refuse(s, "the network can't be given to the guest");
 	listen_for_clients(s);
 	make_slots(s);
+	for (unsigned i = 0; i < set->n_ports; i++)
+		if (forward_start(set->ports[i]) < 0)
+			refuse(s, "a published port can't be listened at");
 	start_kernel(s);
 	if (!(call->flags & INIT_IDLE))
 		start_first(s);
