@@ -38,6 +38,17 @@ static struct call read_call(int argc, char **argv, char **env)
 	return call;
 }
 
+/* Whatever would run here without a command: a guest that boots runs its own init. */
+static void take_init(struct call *call)
+{
+	enum { WORKDIR = INIT_ARG_WORKDIR - INIT_ARG_USER, COMMAND = INIT_ARG_COMMAND - INIT_ARG_USER };
+
+	call->flags &= ~(uint32_t)(INIT_IDLE | INIT_LOGIN_SHELL);
+	call->args[WORKDIR] = (char *)"/";
+	if (!call->args[COMMAND] || !call->args[COMMAND][0])
+		call->args[COMMAND] = (char *)"/sbin/init";
+}
+
 int main(int argc, char **argv, char **env)
 {
 	char text[VM_REPORT_TEXT];
@@ -45,10 +56,12 @@ int main(int argc, char **argv, char **env)
 
 	if (!strcmp(argv[0], "/init"))
 		guest_main(argv);
-	const struct call call = read_call(argc, argv, env);
+	struct call call = read_call(argc, argv, env);
 	(void)!prctl(PR_SET_NAME, argv[INIT_ARG_NAME], 0, 0, 0); /* else it is named after a descriptor */
 	if (!settings_take(env, &set, text, sizeof(text)))
 		report_die(&call, VM_STEP_SETTING, EINVAL, text);
+	if (set.boot)
+		take_init(&call);
 	/* a pid 1 that is to become an init has the guest's become it */
 	return (call.flags & INIT_BECOME) && getpid() != 1 ? client_main(&call) :
 							     supervisor_main(&call, &set);

@@ -290,7 +290,7 @@ static void send_signal(const struct session *s, int sig)
 	if (s->pid <= 0 || s->ended || sig <= 0 || sig >= NSIG)
 		return;
 	if (s->pid == 1)
-		(void)!kill(1, sig == SIGPWR ? power_off_signal() : sig);
+		(void)!kill(1, sig == SIGPWR || sig == SIGTERM ? power_off_signal() : sig);
 	else
 		(void)!kill(sig == SIGINT || sig == SIGQUIT ? -s->pid : s->pid, sig);
 }
