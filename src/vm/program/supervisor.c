@@ -32,6 +32,7 @@
 #define LINE_WAITS (32 << 10) /* bytes for the guest, before no client is heard any more */
 #define CLIENT_WAITS (2 * VM_STREAMS * VM_WINDOW) /* for a client: more is no keeping of credit */
 #define POWER_OFF_S 90
+#define TOLD_S 3
 #define FLUSH_MS 500 /* for a client that takes nothing, before it is left alone */
 #define POWER_OFF_SIGNAL 37 /* the SIGRTMIN+3 of libc, as for kennel-init */
 #define ENDED_AGAIN (128 + SIGHUP) /* as the first process of a pid namespace ends by a reboot */
@@ -47,6 +48,7 @@ enum use {
 struct connection {
 	enum use use;
 	bool opened; /* the guest knows of it */
+	bool told; /* that the guest is gone: it says so, and goes itself */
 	struct channel channel;
 };
 
@@ -62,12 +64,21 @@ struct supervisor {
 	bool stopping;
 	int code; /* of ours */
 	time_t deadline; /* of a stop; 0: none */
+	time_t told_until; /* clients that were told of the end have time until then; 0: it is not over */
 	char failed[VM_REPORT_TEXT]; /* what the guest said went wrong */
 	size_t tail_len;
 	char tail[TAIL];
 };
 
 /* --- the end of the guest --- */
+
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
 
 /* The line of the console that says most: why the kernel panicked, or the last one; as far as it is text. */
 static void telling_line(const struct supervisor *s, char *ret, size_t size)
@@ -117,10 +128,12 @@ static void guest_is_over(struct supervisor *s, const char *text)
 			channel_send_text(&c->channel, VM_GONE, 0, 0, text);
 			channel_flush(&c->channel, FLUSH_MS);
 			c->use = CLOSING;
+			c->told = true;
 		} else if (c->use == ABANDONED) {
 			c->use = UNUSED_SLOT;
 		}
 	}
+	s->told_until = now() + TOLD_S;
 	if (!s->first && !s->stopping)
 		s->code = EXIT_FAILED;
 }
@@ -174,14 +187,6 @@ static void read_console(struct supervisor *s)
 	s->tail_len = keep + (size_t)n;
 }
 
-static time_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 /* Whether something would be lost if the guest was killed. */
 static bool has_to_be_kept(const struct supervisor *s)
 {
@@ -201,8 +206,19 @@ static void stop(struct supervisor *s, int code)
 		s->deadline = 0;
 }
 
+/* With us all processes here end: who has to say why waits for the last word. */
+static bool is_telling(const struct supervisor *s)
+{
+	for (unsigned i = 1; i < VM_SESSIONS && now() < s->told_until; i++)
+		if (s->connections[i].use == CLOSING && s->connections[i].told)
+			return true;
+	return false;
+}
+
 static bool is_done(const struct supervisor *s)
 {
+	if (is_telling(s))
+		return false;
 	if (s->stopping)
 		return !has_to_be_kept(s) || now() >= s->deadline;
 	return s->over && !s->first;
@@ -406,7 +422,7 @@ static void serve_client(struct supervisor *s, struct connection *c, short event
 	}
 	if (c->use == CONNECTED || c->use == CLOSING)
 		channel_write(&c->channel);
-	if (c->use == CLOSING && (c->channel.failed || !queue_used(&c->channel.out))) {
+	if (c->use == CLOSING && !c->told && (c->channel.failed || !queue_used(&c->channel.out))) {
 		channel_close(&c->channel);
 		c->use = UNUSED_SLOT;
 	}
@@ -441,7 +457,7 @@ static void run(struct supervisor *s)
 				from_client(s, &s->connections[i]);
 		prepare_poll(s, p);
 		p[CLIENTS].fd = -1;
-		if (poll(p, ARRAY_SIZE(p), s->deadline ? 1000 : -1) < 0 && errno != EINTR)
+		if (poll(p, ARRAY_SIZE(p), s->deadline || s->told_until ? 1000 : -1) < 0 && errno != EINTR)
 			return;
 		if (p[LINE].fd >= 0 && p[LINE].revents)
 			read_line_of_guest(s);
