@@ -19,7 +19,7 @@ setup() {
 	run_kennel run --isolate vm --net none -- sh -c '
 		uname -r; id -u; cat /proc/1/comm; stat -c "%u:%g %a" /etc/shadow; stat -c %u /usr/bin/env
 		useradd -m guest-user && su guest-user -c "touch ~/x && chmod 600 ~/x && stat -c %U ~/x"
-		echo changed >>/etc/hostname; rm -rf /usr/share/doc; ls -d /usr/share/doc
+		echo changed >>/etc/hostname; rm -rf /usr/share/common-licenses; ls -d /usr/share/common-licenses
 		mount -t tmpfs tmp /mnt && mknod /mnt/null c 1 3 && echo >/mnt/null && echo a node
 		setcap cap_net_raw+ep "$(command -v ls)" && getcap "$(command -v ls)" | grep -o cap_net_raw
 		exit 7'
@@ -30,17 +30,18 @@ setup() {
 	has guest-user "$stdout"
 	has "a node" "$stdout"
 	has cap_net_raw "$stdout"
-	has "cannot access '/usr/share/doc'" "$stderr"
-	[ -d /usr/share/doc ]
+	has "cannot access '/usr/share/common-licenses'" "$stderr"
+	[ -d /usr/share/common-licenses ]
 	[ -z "$(getent passwd guest-user)" ]
 }
 
 @test "vm: exit codes, streams, directory, user, environment" {
 	cd /usr/lib
-	run_kennel run --isolate vm --net none --user daemon --env A=b -- sh -c 'pwd; id -un; echo "$A"; cat; echo to-stderr >&2' <<<"what came in"
-	is_status 0
-	is_equal "$stdout" $'/usr/lib\ndaemon\nb\nwhat came in'
-	has to-stderr "$stderr"
+	# shellcheck disable=SC2016
+	"$KENNEL" run --isolate vm --net none --user daemon --env A=b -- sh -c 'pwd; id -un; echo "$A"; cat; echo to-stderr >&2; exit 4' \
+		<<<"what came in" >"$T/out" 2>"$T/err" && false
+	is_equal "$? $(cat "$T/out")" $'4 /usr/lib\ndaemon\nb\nwhat came in'
+	is_equal "$(cat "$T/err")" to-stderr
 	run_kennel run --isolate vm --net none -- no-such-command
 	is_status 127
 	has no-such-command
