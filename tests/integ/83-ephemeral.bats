@@ -166,7 +166,7 @@ gone_with_next() {
 		wait_for 20 gone_with_next || return 1
 		only_box && is_equal "$("$KENNEL" run -P "$S" -k box -- /bin/cat /f)" one
 	}
-	KENNEL_TEST_POINTS=${KENNEL_TEST_POINTS:-8} kill_points nothing goes "$KENNEL" clone -e -P "$S" box new -- /bin/sleep 300
+	KENNEL_TEST_POINTS=${KENNEL_TEST_POINTS:-5} kill_points nothing goes "$KENNEL" clone -e -P "$S" box new -- /bin/sleep 300
 }
 
 @test "ephemeral: words that don't go together" {
