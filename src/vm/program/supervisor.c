@@ -402,8 +402,13 @@ static void take_client(struct supervisor *s)
 		*c = (struct connection){ .use = CONNECTED, .channel = { .fd = fd } };
 		return;
 	}
-	if (fd >= 0)
-		close(fd); /* its client says that nobody answers */
+	if (fd >= 0) {
+		struct channel c = { .fd = fd };
+
+		channel_send_text(&c, VM_GONE, 0, EAGAIN, "too many commands run in the guest at once");
+		channel_flush(&c, 0);
+		channel_close(&c);
+	}
 }
 
 static void serve_client(struct supervisor *s, struct connection *c, short events)
