@@ -292,7 +292,7 @@ static int failed(const struct enter *e, const struct init_report *r, struct ken
 		[ENTER_STEP_EXEC] = "start kennel's own program in the sandbox",
 	};
 
-	if (r->step >= VM_STEP_SETTING)
+	if (report_is_of_guest(r->step))
 		return guest_failed(e, r, err);
 	if (r->step >= INIT_STEP_ARGS)
 		return report_init_failed(e->q->spec, r, err);

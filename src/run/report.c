@@ -171,12 +171,17 @@ int report_read(struct launch *l, struct child_report *ret, struct kennel_error 
 	if (!(fds[0].revents & POLLIN))
 		return hint(err, fail(err, KENNEL_E_IO, "the sandbox ended before its command ran"),
 			    "it was killed, perhaps for lack of memory: see dmesg");
-	*ret = (struct child_report){ .index = -1 };
+	*ret = (struct child_report){ 0 }; /* text may be shorter, or not there */
 	ssize_t n = read(l->report_fd, ret, sizeof(*ret));
 	if (n < (ssize_t)sizeof(struct init_report))
 		return fail(err, KENNEL_E_IO, "the sandbox sent half a report");
 	ret->text[sizeof(ret->text) - 1] = '\0';
 	return 0;
+}
+
+bool report_is_of_guest(int step)
+{
+	return step >= VM_STEP_SETTING && step <= VM_STEP_CONNECT;
 }
 
 int report_guest_failed(const struct init_report *r, const char *text, struct kennel_error **err)
@@ -190,8 +195,6 @@ int report_guest_failed(const struct init_report *r, const char *text, struct ke
 	};
 	const size_t i = (size_t)(r->step - VM_STEP_SETTING);
 
-	if (i >= ARRAY_SIZE(what))
-		return fail(err, KENNEL_E_IO, "the process in the sandbox sent rubbish");
 	errno = r->errnum;
 	int code = !*text    ? fail_errno(err, "%s", what[i]) :
 		   r->errnum ? fail_errno(err, "%s: %s", what[i], text) :
@@ -205,7 +208,7 @@ int report_guest_failed(const struct init_report *r, const char *text, struct ke
 int report_failed(struct launch *l, const struct child_report *r, struct kennel_error **err)
 {
 	/* its text begins where other reports have a number */
-	if (r->step >= VM_STEP_SETTING)
+	if (report_is_of_guest(r->step))
 		return report_guest_failed(&(struct init_report){ r->step, r->errnum },
 					   (const char *)&r->index, err);
 	if (r->step >= INIT_STEP_ARGS)

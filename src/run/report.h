@@ -25,7 +25,8 @@ int report_failed(struct launch *l, const struct child_report *r, struct kennel_
 struct init_report;
 int report_init_failed(const struct spec *spec, const struct init_report *r, struct kennel_error **err)
 	MUST_CHECK;
-/* That of kennel-vm (vm/blob.h), with the text behind it. */
+/* That of kennel-vm (vm/blob.h), with the text behind it: is it one, and what it says. */
+bool report_is_of_guest(int step);
 int report_guest_failed(const struct init_report *r, const char *text, struct kennel_error **err) MUST_CHECK;
 
 /* A step failed with r: if that is because the child did, says so instead. Returns the code. */

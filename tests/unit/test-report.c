@@ -13,6 +13,7 @@
 #include "run/init.h"
 #include "run/report.h"
 #include "sys/sys.h"
+#include "vm/blob.h"
 
 static struct plan_overlay overlays[] = { { "/", "ext4", true }, { "/boot", "vfat", true } };
 static struct spec_mount mounts[] = { { (char *)"/src", (char *)"/mnt/dst", false } };
@@ -182,6 +183,35 @@ static void test_report_wait_init_steps(void **state)
 	}
 }
 
+/* What kennel-vm says has text behind it, where other reports have a number. */
+static void test_report_wait_guest_steps(void **state)
+{
+	static const struct {
+		struct init_report report;
+		char text[40];
+	} rows[] = {
+		{ { VM_STEP_GUEST, 0 }, "the guest has ended" },
+		{ { VM_STEP_KERNEL, ENOEXEC }, "linux.uml can't be executed" },
+		{ { VM_STEP_CONNECT, ECONNREFUSED }, "" },
+	};
+	static const char *const messages[] = {
+		"start the guest: the guest has ended",
+		"start the guest's kernel: linux.uml can't be executed: Exec format error",
+		"reach the guest: Connection refused",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_error_ struct kennel_error *err = NULL;
+		struct spec spec = { 0 };
+		bool refused;
+
+		int r = wait_for(&rows[i], sizeof(rows[i].report) + strlen(rows[i].text), &spec, &refused,
+				 &err);
+		assert_true(r < 0);
+		assert_string_equal(kennel_error_message(err), messages[i]);
+	}
+}
+
 static void test_report_wait_success_half_a_word_and_silence(void **state)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
@@ -264,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_report_wait_child_steps),
 		cmocka_unit_test(test_report_wait_text_without_an_end),
 		cmocka_unit_test(test_report_wait_init_steps),
+		cmocka_unit_test(test_report_wait_guest_steps),
 		cmocka_unit_test(test_report_wait_success_half_a_word_and_silence),
 		cmocka_unit_test(test_child_step_phrase_every_step_has_its_own),
 		cmocka_unit_test(test_report_quote_command_as_a_shell_takes_it),
