@@ -164,6 +164,8 @@ int vm_equip(const struct spec *spec, struct keep *keep, struct vm *ret, struct 
 		return r;
 	}
 	/* These are the guest's, which its kernel keeps to; around it there is room for all of its memory. */
+	ret->boots = spec->boot;
+	ret->room_bytes = spec->size_bytes ? spec->size_bytes : ret->disk ? VM_DISK_SIZE_DEFAULT : memory / 2;
 	ret->spec.memory_bytes = ret->spec.pids = 0;
 	ret->spec.size_bytes = memory + ROOM_AROUND;
 	ret->spec.boot = ret->spec.nest = false;

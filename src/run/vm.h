@@ -29,6 +29,8 @@ struct vm {
 	char *initrd, *remedy, *disk; /* paths; NULL: no remedy is needed, no disk there */
 	struct child_place places[CHILD_MAX_PLACES];
 	unsigned n_places;
+	bool boots; /* the guest's init is the command */
+	uint64_t room_bytes; /* for its changes, in its memory or on its disk */
 	struct strv names; /* of places, that were made */
 	struct strv words; /* for kennel-vm, in its environment: src/vm/program */
 };

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # runs-as: root user
 #
-# --isolate vm from outside: what there is around the guest's kernel, and that its registers are sound. KENNEL_TEST_REPEAT=49: how often
-# a program is asked for the same, which takes a second each time.
+# --isolate vm from outside: what there is around the guest's kernel, and that its registers are sound. KENNEL_TEST_SOAK=100 (with
+# BATS_TEST_TIMEOUT=3000): so often a program in it is asked for the same, and so many guests come and go.
 
 load lib
 
@@ -14,9 +14,16 @@ setup() {
 	need_commands linux.uml
 }
 
+init_of() {
+	"$KENNEL" info --json "$1" | sed -n 's/.*"init": \([0-9]*\).*/\1/p'
+}
+
+not_listed() {
+	! "$KENNEL" list -q | grep -qx "$1"
+}
+
 # guest ARG...: one in the background that answers when it is up; $id is its id.
 guest() {
-	mkfifo "$T/fifo"
 	background "$KENNEL" run --isolate vm "$@" -- sh -c 'echo up; exec sleep 600'
 	wait_for 60 grep -q up "$T/out.$LIB_STARTED"
 	id=$("$KENNEL" list -q)
@@ -24,7 +31,7 @@ guest() {
 
 @test "vm walls: around the guest there is its kernel, the copy, and no right over this machine" {
 	guest --net none
-	init=$("$KENNEL" info --json "$id" | sed -n 's/.*"init": \([0-9]*\).*/\1/p')
+	init=$(init_of "$id")
 	# of an ordinary user nobody but root may look there
 	if [ "$(id -u)" -eq 0 ]; then
 		is_equal "$(printf '%s ' "/proc/$init/root/"* | sed "s|/proc/$init/root/||g; s|remedy.so ||")" \
@@ -53,8 +60,23 @@ guest() {
 		"$0/vectors" 10 3 || exit 1
 		dpkg-query -W >/tmp/first || exit 2
 		for i in $(seq "$1"); do dpkg-query -W | cmp - /tmp/first || exit 3; done
-		[ "$(wc -l </tmp/first)" -gt 50 ] && echo all the same' "$T" "${KENNEL_TEST_REPEAT:-3}"
+		[ "$(wc -l </tmp/first)" -gt 50 ] && echo all the same' "$T" "${KENNEL_TEST_SOAK:-3}"
 	is_status 0
 	has sound "$stdout"
 	has "all the same" "$stdout"
+}
+
+@test "vm walls: guests that end, and guests whose kernel or monitor is killed, leave nothing" {
+	for _ in $(seq "${KENNEL_TEST_SOAK:-1}"); do
+		"$KENNEL" run --isolate vm --net none -- true
+		for victim in kernel monitor; do
+			guest --net none
+			monitor=$!
+			[ "$victim" = monitor ] || victim=$(pgrep -P "$(init_of "$id")" | head -n 1)
+			[ "$victim" != monitor ] || victim=$monitor
+			kill -KILL "$victim"
+			wait "$monitor" && return 1
+			wait_for 20 not_listed "$id"
+		done
+	done
 }
