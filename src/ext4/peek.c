@@ -2,10 +2,8 @@
 /* ext4/peek.c - see peek.h. */
 #include "ext4/peek.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
@@ -19,37 +17,15 @@ struct peek {
 	char record[EXT4_RECORD_MAX];
 };
 
-static int corrupt(struct kennel_error **err, const char *what)
-{
-	return fail(err, KENNEL_E_CORRUPT, "the image is damaged: %s", what);
-}
-
-static int read_all(int fd, void *data, size_t len, struct kennel_error **err)
-{
-	for (char *p = data; len;) {
-		ssize_t n = read(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail_errno(err, "read from %s", EXT4_PROGRAM);
-		if (n == 0)
-			return fail(err, KENNEL_E_CORRUPT, "%s ended without a word", EXT4_PROGRAM);
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int take_entry(struct peek *p, size_t len, struct kennel_error **err)
 {
 	static const char zeros[4096];
 
 	if (p->has_entry || len < sizeof(p->entry))
-		return corrupt(err, "more than was asked for");
+		return stream_corrupt(err, "more than was asked for");
 	memcpy(&p->entry, p->record, sizeof(p->entry));
 	if (!S_ISREG(p->entry.mode) || p->entry.again || p->entry.size > p->max)
-		return corrupt(err, "a file of kennel's own is none, or too long");
+		return stream_corrupt(err, "a file of kennel's own is none, or too long");
 	p->has_entry = true;
 	for (size_t left = p->entry.size; left; left -= MIN(left, sizeof(zeros)))
 		buf_add(p->content, zeros, MIN(left, sizeof(zeros)));
@@ -61,11 +37,11 @@ static int take_data(struct peek *p, size_t len, struct kennel_error **err)
 	struct ext4_data d;
 
 	if (!p->has_entry || len < sizeof(d))
-		return corrupt(err, "data without a file");
+		return stream_corrupt(err, "data without a file");
 	memcpy(&d, p->record, sizeof(d));
 	len -= sizeof(d);
 	if (d.offset > p->entry.size || len > p->entry.size - d.offset)
-		return corrupt(err, "data behind the end of a file");
+		return stream_corrupt(err, "data behind the end of a file");
 	memcpy(p->content->data + p->content->len - p->entry.size + d.offset, p->record + sizeof(d), len);
 	return 0;
 }
@@ -73,7 +49,6 @@ static int take_data(struct peek *p, size_t len, struct kennel_error **err)
 /* Return: 1 goes on, 0 the end, or a code. */
 static int take(struct peek *p, uint32_t kind, size_t len, struct kennel_error **err)
 {
-	_cleanup_buf_ struct buf words = { 0 };
 	int r;
 
 	switch (kind) {
@@ -89,11 +64,9 @@ static int take(struct peek *p, uint32_t kind, size_t len, struct kennel_error *
 	case EXT4_END:
 		return 0;
 	case EXT4_FAILED:
-		p->record[MIN(len, sizeof(p->record) - 1)] = '\0';
-		buf_safe(&words, p->record);
-		return corrupt(err, buf_str(&words));
+		return stream_failed(p->record, len, err);
 	default:
-		return corrupt(err, "an unknown record");
+		return stream_corrupt(err, "an unknown record");
 	}
 	return r < 0 ? r : 1;
 }
@@ -109,11 +82,7 @@ int ext4_peek(int stream_fd, size_t max, struct buf *ret, struct kennel_error **
 	p->max = max;
 	p->content = ret;
 	while (r > 0) {
-		r = read_all(stream_fd, &record, sizeof(record), err);
-		if (r == 0 && record.len > sizeof(p->record))
-			r = corrupt(err, "a record that is too long");
-		if (r == 0)
-			r = read_all(stream_fd, p->record, record.len, err);
+		r = stream_next(stream_fd, &record, p->record, err);
 		if (r == 0)
 			r = take(p, record.kind, record.len, err);
 	}

@@ -15,7 +15,10 @@
 #ifndef KENNEL_EXT4_STREAM_H
 #define KENNEL_EXT4_STREAM_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/error.h"
 
 #define EXT4_PROGRAM "kennel-ext4"
 #define EXT4_FILL "/fill" /* no name of an entry */
@@ -49,5 +52,12 @@ struct ext4_xattr { /* then name and value */
 
 #define EXT4_DATA_MAX 65536u /* bytes of one EXT4_DATA */
 #define EXT4_RECORD_MAX (EXT4_DATA_MAX + 4096u)
+
+/* For who reads one and believes nothing. All but the first return 0 or a code. */
+int stream_corrupt(struct kennel_error **err, const char *what); /* the code */
+/* data: room for EXT4_RECORD_MAX bytes. */
+int stream_next(int fd, struct ext4_record *ret, char *data, struct kennel_error **err) MUST_CHECK;
+/* What a record EXT4_FAILED says. */
+int stream_failed(char *data, size_t len, struct kennel_error **err) MUST_CHECK;
 
 #endif

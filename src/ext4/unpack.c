@@ -43,11 +43,6 @@ struct unpack {
 	char record[EXT4_RECORD_MAX];
 };
 
-static int corrupt(struct kennel_error **err, const char *what)
-{
-	return fail(err, KENNEL_E_CORRUPT, "the image is damaged: %s", what);
-}
-
 /* The name of what is being made, for a message. */
 static int fail_at(struct unpack *u, const char *what, struct kennel_error **err)
 {
@@ -57,23 +52,6 @@ static int fail_at(struct unpack *u, const char *what, struct kennel_error **err
 	buf_safe(&name, u->name);
 	errno = saved;
 	return fail_errno(err, "%s \"%s\"", what, buf_str(&name));
-}
-
-static int read_all(int fd, void *data, size_t len, struct kennel_error **err)
-{
-	for (char *p = data; len;) {
-		ssize_t n = read(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail_errno(err, "read from %s", EXT4_PROGRAM);
-		if (n == 0)
-			return fail(err, KENNEL_E_CORRUPT, "%s ended without a word", EXT4_PROGRAM);
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 /* Return: it may be. */
@@ -164,7 +142,7 @@ static int make_node(struct unpack *u, struct kennel_error **err)
 static int enter(struct unpack *u, struct kennel_error **err)
 {
 	if (u->n >= DEPTH_MAX)
-		return corrupt(err, "its directories are nested too deeply");
+		return stream_corrupt(err, "its directories are nested too deeply");
 	if (u->n == u->room) {
 		size_t room = u->room ? u->room * 2 : 64;
 		struct level *levels = reallocarray(u->levels, room, sizeof(*levels));
@@ -187,7 +165,7 @@ static int enter(struct unpack *u, struct kennel_error **err)
 static int leave(struct unpack *u, struct kennel_error **err)
 {
 	if (u->n <= 1)
-		return corrupt(err, "it leaves its root");
+		return stream_corrupt(err, "it leaves its root");
 	struct level *l = &u->levels[--u->n];
 	const struct timespec times[2] = {
 		{ l->e.atime_s, MIN(l->e.atime_ns, 999999999u) },
@@ -237,7 +215,7 @@ static int make_entry(struct unpack *u, struct kennel_error **err)
 		r = make_node(u, err);
 		break;
 	default:
-		return corrupt(err, "a file of an unknown kind");
+		return stream_corrupt(err, "a file of an unknown kind");
 	}
 	if (r < 0 || u->is_lost)
 		return r;
@@ -255,7 +233,7 @@ static int make_entry(struct unpack *u, struct kennel_error **err)
 static int take_top(struct unpack *u, const struct ext4_entry *e, struct kennel_error **err)
 {
 	if (!u->where->with_top || u->has_top || u->n != 1 || !S_ISDIR(e->mode) || e->target_len)
-		return corrupt(err, "a file without a name");
+		return stream_corrupt(err, "a file without a name");
 	u->has_top = true;
 	u->top = *e;
 	if (fchown(u->dir_fd, e->uid, e->gid) < 0 && errno != EINVAL && errno != EPERM)
@@ -286,19 +264,19 @@ static int take_entry(struct unpack *u, size_t len, struct kennel_error **err)
 		return r;
 	u->is_lost = false;
 	if (len < sizeof(e))
-		return corrupt(err, "half a record");
+		return stream_corrupt(err, "half a record");
 	memcpy(&e, u->record, sizeof(e));
 	if (!e.name_len && len == sizeof(e))
 		return take_top(u, &e, err);
 	const char *name = u->record + sizeof(e), *target = name + e.name_len;
 	if (!e.name_len || e.name_len >= sizeof(u->name) || e.target_len >= sizeof(u->target) ||
 	    len != sizeof(e) + e.name_len + e.target_len)
-		return corrupt(err, "a name of an impossible length");
+		return stream_corrupt(err, "a name of an impossible length");
 	if (memchr(name, '\0', e.name_len) || memchr(name, '/', e.name_len) ||
 	    (e.name_len == 1 && name[0] == '.') || (e.name_len == 2 && name[0] == '.' && name[1] == '.'))
-		return corrupt(err, "an impossible name");
+		return stream_corrupt(err, "an impossible name");
 	if (memchr(target, '\0', e.target_len) || (S_ISLNK(e.mode) && !e.again && !e.target_len))
-		return corrupt(err, "a link that leads nowhere");
+		return stream_corrupt(err, "a link that leads nowhere");
 	memcpy(u->name, name, e.name_len);
 	u->name[e.name_len] = '\0';
 	memcpy(u->target, target, e.target_len);
@@ -312,12 +290,12 @@ static int take_data(struct unpack *u, size_t len, struct kennel_error **err)
 	struct ext4_data d;
 
 	if (u->entry_fd < 0 || len < sizeof(d))
-		return corrupt(err, "data without a file");
+		return stream_corrupt(err, "data without a file");
 	memcpy(&d, u->record, sizeof(d));
 	const char *data = u->record + sizeof(d);
 	size_t left = len - sizeof(d);
 	if (d.offset > u->entry.size || left > u->entry.size - d.offset)
-		return corrupt(err, "data behind the end of a file");
+		return stream_corrupt(err, "data behind the end of a file");
 	for (off_t at = (off_t)d.offset; left;) {
 		ssize_t n = pwrite(u->entry_fd, data, left, at);
 
@@ -349,14 +327,14 @@ static int take_xattr(struct unpack *u, size_t len, struct kennel_error **err)
 	int r;
 
 	if (len < sizeof(x))
-		return corrupt(err, "half a record");
+		return stream_corrupt(err, "half a record");
 	memcpy(&x, u->record, sizeof(x));
 	if (!x.name_len || x.name_len >= sizeof(name) || x.name_len > len - sizeof(x))
-		return corrupt(err, "an extended attribute of an impossible length");
+		return stream_corrupt(err, "an extended attribute of an impossible length");
 	memcpy(name, u->record + sizeof(x), x.name_len);
 	name[x.name_len] = '\0';
 	if (strlen(name) != x.name_len || (!u->has_entry && u->n <= 1 && !u->has_top))
-		return corrupt(err, "an extended attribute of nothing");
+		return stream_corrupt(err, "an extended attribute of nothing");
 	if (is_label(name) || u->is_lost)
 		return 0;
 	const char *value = u->record + sizeof(x) + x.name_len;
@@ -383,7 +361,6 @@ static int take_xattr(struct unpack *u, size_t len, struct kennel_error **err)
 /* Return: 1 goes on, 0 the end, or a code. */
 static int take(struct unpack *u, uint32_t kind, size_t len, struct kennel_error **err)
 {
-	_cleanup_buf_ struct buf words = { 0 };
 	int r;
 
 	switch (kind) {
@@ -404,15 +381,12 @@ static int take(struct unpack *u, uint32_t kind, size_t len, struct kennel_error
 	case EXT4_END:
 		r = finish_entry(u, err);
 		if (r == 0 && u->n != 1)
-			r = corrupt(err, "it ends in the middle");
+			r = stream_corrupt(err, "it ends in the middle");
 		return r == 0 ? finish_top(u, err) : r;
 	case EXT4_FAILED:
-		u->record[MIN(len, sizeof(u->record) - 1)] = '\0';
-		buf_safe(&words, u->record);
-		return hint(err, corrupt(err, buf_str(&words)),
-			    "make a copy of it, then look with: e2fsck -f");
+		return stream_failed(u->record, len, err);
 	default:
-		return corrupt(err, "an unknown record");
+		return stream_corrupt(err, "an unknown record");
 	}
 	return r < 0 ? r : 1;
 }
@@ -449,11 +423,7 @@ int ext4_unpack(int stream_fd, const struct unpack_where *where, struct kennel_e
 	else if (u->dir_fd < 0)
 		r = fail_errno(err, "duplicate a descriptor");
 	while (r > 0) {
-		r = read_all(stream_fd, &record, sizeof(record), err);
-		if (r == 0 && record.len > sizeof(u->record))
-			r = corrupt(err, "a record that is too long");
-		if (r == 0)
-			r = read_all(stream_fd, u->record, record.len, err);
+		r = stream_next(stream_fd, &record, u->record, err);
 		if (r == 0)
 			r = take(u, record.kind, record.len, err);
 	}

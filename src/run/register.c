@@ -53,8 +53,7 @@ static void put_entry(struct launch *l, struct buf *b)
 	} else {
 		registry_put(b, "idmap", "no");
 	}
-	snprintf(text, sizeof(text), "%llu",
-		 (unsigned long long)(l->vm ? l->vm->room_bytes : p->size_bytes));
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)(l->vm ? l->vm->room_bytes : p->size_bytes));
 	registry_put(b, "size", text);
 	_cleanup_buf_ struct buf command = { 0 };
 	const bool boots = l->spec->boot || (l->vm && l->vm->boots);
