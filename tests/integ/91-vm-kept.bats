@@ -210,11 +210,6 @@ settled_or_not() {
 	fail_points "ENOSPC EIO" scene settled_or_not "$KENNEL" diff -P "$S" box
 }
 
-need_guest() {
-	[ "$(uname -m)" = x86_64 ] || skip "User Mode Linux is for x86-64"
-	need_commands linux.uml
-}
-
 # guest NAME SCRIPT: the same as inside, with a kernel of its own.
 guest() {
 	"$KENNEL" run -q -P "$S" -k "$1" --isolate vm --net none --base "$T_BASE" -- sh -c "$2"

@@ -9,9 +9,7 @@ load lib
 
 setup() {
 	kennel_setup
-	need_sandbox
-	[ "$(uname -m)" = x86_64 ] || skip "User Mode Linux is for x86-64"
-	need_commands linux.uml
+	need_guest
 }
 
 init_of() {

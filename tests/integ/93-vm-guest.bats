@@ -10,9 +10,8 @@ load screen
 
 setup() {
 	kennel_setup
-	need_sandbox
-	need_commands linux.uml tmux busybox
-	[ "$(uname -m)" = x86_64 ] || skip "User Mode Linux is for x86-64"
+	need_guest
+	need_commands tmux busybox
 	SOCKET=$T/tmux
 	at_end remove_all
 	mkdir -p "$T/base/bin" "$T/base/sbin" "$T/base/etc"

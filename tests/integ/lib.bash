@@ -182,6 +182,13 @@ need_sandbox() {
 	: >"$BATS_FILE_TMPDIR/namespaces"
 }
 
+# For --isolate vm.
+need_guest() {
+	need_sandbox
+	[ "$(uname -m)" = x86_64 ] || skip "User Mode Linux is for x86-64"
+	need_commands linux.uml
+}
+
 need_commands() {
 	local name
 	for name in "$@"; do
