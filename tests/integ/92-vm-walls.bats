@@ -78,3 +78,33 @@ guest() {
 		done
 	done
 }
+
+@test "vm walls: the network is the guest's: its name, its address, a published port, two of them side by side" {
+	cat >"$T/serve.py" <<'PY'
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"from the guest")
+server = http.server.HTTPServer(("", 8000), Handler)
+print("listens", flush=True)
+server.serve_forever()
+PY
+	net=(--publish 127.0.0.1:18473:8000)
+	[ "$(id -u)" -ne 0 ] || net=(--net bridge)
+	background "$KENNEL" run -q --isolate vm --hostname server --share "$T:ro" "${net[@]}" -- python3 "$T/serve.py"
+	wait_for 60 grep -q listens "$T/out.$LIB_STARTED"
+	id=$("$KENNEL" list -q)
+	run_kennel exec "$id" -- sh -c 'hostname; ip -4 -o address show eth0'
+	is_status 0
+	has server "$stdout"
+	address=$(sed -n 's|.*inet \([0-9.]*\)/.*|\1|p' <<<"$stdout")
+	if [ "$(id -u)" -ne 0 ]; then
+		is_equal "$(curl -s -m 30 http://127.0.0.1:18473/)" "from the guest"
+		return
+	fi
+	is_equal "$(curl -s -m 30 "http://$address:8000/")" "from the guest"
+	run_kennel run -q --isolate vm --net bridge -- curl -s -m 30 "http://$address:8000/"
+	is_equal "$stdout" "from the guest"
+}
