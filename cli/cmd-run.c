@@ -21,6 +21,7 @@ struct run_args {
 	bool ask;
 	bool quiet;
 	unsigned verbose;
+	const char *session;
 };
 
 #define ARG(m) offsetof(struct run_args, m)
@@ -36,6 +37,9 @@ static const struct opt run_opts[] = {
 	  "ext4 btrfs" },
 	{ 0, "force", NULL, OPT_SETTING, 0, "open a file over another base than its own, too", NULL },
 	{ 0, "trust", NULL, OPT_SETTING, 0, "accept what a file's configuration asks of this machine", NULL },
+	{ 0, "session", "DIR", OPT_STRING, ARG(session),
+	  "a kernel of its own with a config and a save file in DIR, made if it is not there",
+	  OPT_WORDS_PATH },
 	SPEC_OPT_ROWS,
 	{ 't', "tty", NULL, OPT_FLAG, ARG(tty), "give it a terminal of its own (default: if you are on one)",
 	  NULL },
@@ -49,17 +53,37 @@ static const struct opt run_opts[] = {
 };
 
 static const struct opt_rule run_rules[] = {
-	{ "tty", OPT_EXCLUDES, "no-tty" }, { "quiet", OPT_EXCLUDES, "verbose" },
-	{ "path", OPT_NEEDS, "keep" },	   { "file", OPT_EXCLUDES, "keep" },
-	{ "format", OPT_NEEDS, "file" },   { "force", OPT_NEEDS, "file" },
-	{ "trust", OPT_NEEDS, "file" },	   { .name = NULL },
+	{ "tty", OPT_EXCLUDES, "no-tty" },   { "quiet", OPT_EXCLUDES, "verbose" },
+	{ "path", OPT_NEEDS, "keep" },	     { "file", OPT_EXCLUDES, "keep" },
+	{ "format", OPT_NEEDS, "file" },     { "force", OPT_NEEDS, "file" },
+	{ "trust", OPT_NEEDS, "file" },	     { "session", OPT_EXCLUDES, "keep" },
+	{ "session", OPT_EXCLUDES, "file" }, { .name = NULL },
 };
+
+/* Before the options, which overrule it; its words in front of the command are its own. */
+static int add_session(struct kennel_spec *spec, const char *path, const char *const **command,
+		       struct kennel_error **err)
+{
+	_cleanup_buf_ struct buf dir = { 0 };
+	size_t taken = 0;
+
+	int r = spec_opt_absolute(path, &dir, err);
+	if (r == 0)
+		r = kennel_spec_add_session(spec, buf_str(&dir), *command, &taken, err);
+	*command += taken;
+	return r;
+}
 
 static int fill_spec(struct kennel_spec *spec, const struct run_args *args, const struct opt_input *in,
 		     struct kennel_error **err)
 {
-	int r = spec_opt_fill(spec, in, args->tty, args->no_tty, in->operands, err);
+	const char *const *command = in->operands;
+	int r = args->session ? add_session(spec, args->session, &command, err) : 0;
 
+	/* A session may have a command of its own. */
+	if (r == 0)
+		r = spec_opt_fill(spec, in, args->tty, args->no_tty,
+				  args->session && !*command ? NULL : command, err);
 	return r == 0 && args->quiet ? kennel_spec_set(spec, "quiet", "yes", err) : r;
 }
 

@@ -13,8 +13,8 @@
 static const struct host_path {
 	const char *name;
 	const char *escape; /* the first ends the path */
-} host_paths[] = { { "base", "" },     { "layer", "" }, { "share", ":\\" },
-		   { "mount", ":\\" }, { "path", "" },	{ "file", "" } };
+} host_paths[] = { { "base", "" }, { "layer", "" }, { "share", ":\\" }, { "mount", ":\\" },
+		   { "path", "" }, { "file", "" },  { "drive", ":\\" } };
 
 static const struct host_path *find_host_path(const char *name)
 {
@@ -139,5 +139,5 @@ int spec_opt_fill(struct kennel_spec *spec, const struct opt_input *in, bool tty
 		r = spec_opt_set(spec, &in->settings[i], err);
 	if (r == 0 && (tty || no_tty))
 		r = kennel_spec_set(spec, "tty", tty ? "yes" : "no", err);
-	return r == 0 ? kennel_spec_set_command(spec, command, err) : r;
+	return r == 0 && command ? kennel_spec_set_command(spec, command, err) : r;
 }

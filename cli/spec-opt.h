@@ -55,6 +55,9 @@
 	{ 0, "device", "PATH[:rwm]", OPT_SETTING, 0, \
 	  "allow a device: read, write, make (default: all three)", \
 	  OPT_WORDS_PATH }, \
+	{ 0, "drive", "FILE[:ro]", OPT_SETTING, 0, \
+	  "at vm: a further disk, /dev/ubdb and so on; may be repeated", \
+	  OPT_WORDS_PATH }, \
 	{ 'n', "net", "KIND", OPT_SETTING, 0, \
 	  "nat (default), none, host, or an interface: private, bridge[:NAME], veth:NAME, macvlan:DEVICE", \
 	  "nat none host private bridge bridge: veth: macvlan: ns: container:" }, \

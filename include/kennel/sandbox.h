@@ -64,6 +64,24 @@ KENNEL_PUBLIC int kennel_spec_set_command(struct kennel_spec *spec, const char *
 					  struct kennel_error **err);
 
 /**
+ * kennel_spec_add_session() - a session directory, as Fatdog64's User Mode Linux sessions have it
+ * @spec:      spec to change; borrowed. What is set afterwards overrules what the session says
+ * @dir:       its full path; made, with a "config" that explains itself, where it is not there
+ * @words:     NULL-terminated words of a command line, or NULL: those at its beginning that a session has
+ *             ("ubd1rc=/FILE", "START_CMD=...") overrule the configuration
+ * @ret_taken: how many of @words these are, or NULL
+ * @err:       error out, owned by the caller, or NULL
+ *
+ * Sets isolation "vm", memory, network, host name, drives, the command if there is one, and @dir/savefile as
+ * the file that keeps all changes, of 128M if it has to be made and nothing else is said.
+ *
+ * Return: 0, -KENNEL_E_CORRUPT for a configuration that makes no sense (the sentence has the line),
+ * -KENNEL_E_INVALID for words, -KENNEL_E_TYPE, a code of what can't be made or read. Since 0.1.
+ */
+KENNEL_PUBLIC int kennel_spec_add_session(struct kennel_spec *spec, const char *dir, const char *const *words,
+					  size_t *ret_taken, struct kennel_error **err);
+
+/**
  * kennel_spec_set_log() - who hears the library's remarks
  * @spec:  spec to change; borrowed
  * @write: called with one line of text without a newline, from the thread that calls the library; NULL for

@@ -55,6 +55,11 @@ static int check_isolate(const struct spec *s, struct kennel_error **err)
 			"only there is root of the inside allowed to make namespaces and mounts of its own");
 	if (s->isolate == SPEC_ISOLATE_VM)
 		return check_vm(s, err);
+	if (s->n_drives)
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID, "the drive \"%s\" is for a kernel of its own",
+				 s->drives[0].path),
+			    "add --isolate vm, or mount it: --base and --layer take images at each level");
 	if (s->isolate != SPEC_ISOLATE_FS)
 		return 0;
 	if (s->boot)

@@ -37,6 +37,8 @@ int spec_add_mount(struct spec *s, const struct spec_key *k, const char *value, 
 	MUST_CHECK;
 int spec_add_share(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 	MUST_CHECK;
+int spec_add_drive(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+	MUST_CHECK;
 int spec_add_device(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
 	MUST_CHECK;
 int spec_set_idmap(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)

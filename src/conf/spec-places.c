@@ -257,6 +257,70 @@ int spec_add_device(struct spec *s, const struct spec_key *k, const char *value,
 	return 0;
 }
 
+/* "ubd2=" in front of the file. Return: behind it; *ret 0 where it is not said. */
+static const char *take_drive_number(const char *value, unsigned *ret)
+{
+	unsigned number = 0;
+	const char *p = value + 3;
+
+	*ret = 0;
+	if (strncmp(value, "ubd", 3) != 0)
+		return value;
+	for (; *p >= '0' && *p <= '9' && number < 100; p++)
+		number = number * 10 + (unsigned)(*p - '0');
+	if (p == value + 3 || *p != '=')
+		return value;
+	*ret = number ? number : SPEC_DRIVES_MAX + 1;
+	return p + 1;
+}
+
+static struct spec_drive *find_drive(struct spec *s, unsigned number)
+{
+	for (size_t i = 0; i < s->n_drives; i++)
+		if (s->drives[i].number == number)
+			return &s->drives[i];
+	return NULL;
+}
+
+/* Without a number it is the next one; with one that is there it takes that one's place. */
+int spec_add_drive(struct spec *s, const struct spec_key *k, const char *value, struct kennel_error **err)
+{
+	_cleanup_strv_ struct strv fields = { 0 };
+	struct spec_drive drive = { 0 };
+	_cleanup_free_ char *path = NULL;
+
+	int r = spec_split_fields(take_drive_number(value, &drive.number), ':', &fields, err);
+	if (r < 0)
+		return r;
+	if (fields.n > 2)
+		return fail(err, KENNEL_E_INVALID, "\"%s\" has too many colons", value);
+	drive.read_only = fields.n == 2 && strcmp(fields.items[1], "ro") == 0;
+	if (fields.n == 2 && !drive.read_only && strcmp(fields.items[1], "rw") != 0)
+		return fail(err, KENNEL_E_INVALID, "\"%s\" after the colon is neither ro nor rw",
+			    fields.items[1]);
+	r = clean_target(fields.items[0], &path, err);
+	if (r < 0)
+		return r;
+	struct spec_drive *old = drive.number ? find_drive(s, drive.number) : NULL;
+	if (!drive.number)
+		for (drive.number = 1; find_drive(s, drive.number);)
+			drive.number++;
+	if (drive.number > SPEC_DRIVES_MAX)
+		return fail(err, KENNEL_E_INVALID, "a guest has the drives ubd1 to ubd%u", SPEC_DRIVES_MAX);
+	if (!old) {
+		struct spec_drive *drives = reallocarray(s->drives, s->n_drives + 1, sizeof(*drives));
+		if (!drives)
+			return fail(err, KENNEL_E_NOMEM, "out of memory");
+		s->drives = drives;
+		old = &drives[s->n_drives++];
+		*old = (struct spec_drive){ 0 };
+	}
+	free(old->path);
+	drive.path = take_ptr(&path);
+	*old = drive;
+	return 0;
+}
+
 /* Words of letters, digits, _ and -, at least two, dots between them; not a client's own (":1.5"). */
 static bool is_bus_name(const char *name, size_t len)
 {

@@ -70,6 +70,9 @@ struct spec *spec_free(struct spec *s)
 		free(s->devices[i].path);
 	free(s->mounts);
 	free(s->devices);
+	for (size_t i = 0; i < s->n_drives; i++)
+		free(s->drives[i].path);
+	free(s->drives);
 	limits_done(&s->limits);
 	free(s->net_where);
 	free(s->interfaces);
@@ -260,6 +263,9 @@ static const struct spec_key keys[] = {
 	{ "dbus-own", spec_add_bus_name, AT(dbus_own), NULL, BUS_HINT },
 	{ "device", spec_add_device, 0, NULL,
 	  "it is PATH or PATH:ACCESS, such as /dev/kvm:rw; write a colon of the path itself as \\:" },
+	{ "drive", spec_add_drive, 0, NULL,
+	  "it is FILE or FILE:ro, with ubdN= in front where its number matters; write a colon of the path "
+	  "itself as \\:" },
 	{ "idmap", spec_set_idmap, 0, NULL, "it is auto, no, BASE or BASE:COUNT, such as 100000:65536" },
 	{ "size", set_size, AT(size_bytes), NULL, "it is a number of bytes, such as 512M or 2G" },
 	{ "cap-add", spec_add_caps, AT(cap_add), NULL,
@@ -326,9 +332,9 @@ enum spec_use spec_key_use(const char *name)
 {
 	static int (*const lists[])(struct spec *, const struct spec_key *, const char *,
 				    struct kennel_error **) = {
-		spec_add_path,	 spec_add_target, spec_add_share, spec_add_mount,
-		spec_add_device, spec_add_caps,	  add_env,	  add_port,
-		add_socket,	 spec_add_name,	  spec_add_hook,  spec_add_bus_name,
+		spec_add_path, spec_add_target,	  spec_add_share, spec_add_mount, spec_add_device,
+		spec_add_caps, add_env,		  add_port,	  add_socket,	  spec_add_name,
+		spec_add_hook, spec_add_bus_name, spec_add_drive,
 	};
 	const struct spec_key *k = find_key(name);
 

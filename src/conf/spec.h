@@ -34,6 +34,14 @@ struct spec_device {            /* --device PATH[:rwm] */
 	bool read, write, make;
 };
 
+struct spec_drive { /* --drive [ubdN=]FILE[:ro] */
+	char *path; /* absolute, clean, on the host */
+	unsigned number; /* 1: /dev/ubdb, and so on; no two have the same */
+	bool read_only;
+};
+
+#define SPEC_DRIVES_MAX 15u
+
 /* Programs of the machine that a container of the store has run around its life, as command lines. */
 enum spec_hook { SPEC_HOOK_PRE_START, SPEC_HOOK_START_HOST, SPEC_HOOK_POST_STOP, SPEC_HOOKS };
 
@@ -50,6 +58,8 @@ struct spec {
 	struct strv dbus_talk, dbus_own; /* of its bus: names, "NAME.*" with all below */
 	struct spec_device *devices;
 	size_t n_devices;
+	struct spec_drive *drives; /* further disks of a guest */
+	size_t n_drives;
 	enum spec_idmap idmap;
 	uint32_t idmap_base, idmap_count;       /* iff SPEC_IDMAP_RANGE */
 	uint64_t size_bytes;            /* of the delta in memory; 0: half of the memory */

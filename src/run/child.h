@@ -101,7 +101,7 @@ struct child_bind {
 };
 
 #define CHILD_MAX_FDS 1000
-#define CHILD_MAX_PLACES 24u
+#define CHILD_MAX_PLACES 40u
 
 struct child_place { /* a file or directory of the machine beside the tree, see run/vm.h */
 	const char *name; /* below the root */

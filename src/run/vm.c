@@ -6,6 +6,8 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "run/program.h"
@@ -26,6 +28,7 @@
 #define NAME_MODULES "modules"
 #define NAME_DISK "disk"
 #define NAME_LIBRARIES "lib"
+#define NAME_DRIVES "drives"
 
 void vm_done(struct vm *vm)
 {
@@ -70,6 +73,35 @@ static int add_library(struct vm *vm, const char *path, struct kennel_error **er
 	int r = strv_addf(&vm->names, err, NAME_LIBRARIES "/%s", strrchr(path, '/') + 1);
 
 	return r < 0 ? r : add_place(vm, vm->names.items[vm->names.n - 1], path, false, false, err);
+}
+
+/* Opened by their names in there, as the guest's kernel is told. */
+static int add_drives(struct vm *vm, const struct spec *spec, struct kennel_error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < spec->n_drives && r == 0; i++) {
+		const struct spec_drive *d = &spec->drives[i];
+		struct stat st;
+
+		if (stat(d->path, &st) < 0)
+			return hint(err, fail_errno(err, "use the drive \"%s\"", d->path),
+				    "it names a file of the machine");
+		if (!S_ISREG(st.st_mode))
+			return hint(err, fail(err, KENNEL_E_TYPE, "\"%s\" is not a file", d->path),
+				    "a drive is an image; use --share for directories");
+		if (access(d->path, d->read_only ? R_OK : R_OK | W_OK) < 0)
+			return hint(err, fail_errno(err, "use the drive \"%s\"", d->path),
+				    "for one that is not to be written add :ro");
+		r = strv_addf(&vm->names, err, NAME_DRIVES "/%u", d->number);
+		if (r == 0)
+			r = add_place(vm, vm->names.items[vm->names.n - 1], d->path, false, !d->read_only,
+				      err);
+		if (r == 0)
+			r = strv_addf(&vm->words, err, "KENNEL_VM:drive=%u%s", d->number,
+				      d->read_only ? "r" : "");
+	}
+	return r;
 }
 
 static int find_places(struct vm *vm, struct kennel_error **err)
@@ -159,6 +191,8 @@ int vm_equip(const struct spec *spec, struct keep *keep, struct vm *ret, struct 
 		r = find_places(ret, err);
 	if (r == 0)
 		r = add_words(ret, spec, memory, err);
+	if (r == 0)
+		r = add_drives(ret, spec, err);
 	if (r < 0) {
 		vm_done(ret);
 		return r;

@@ -51,7 +51,8 @@ static _Noreturn void become(char **argv, char **env, int line_fd, int console_f
 pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 {
 	char memory[64];
-	char *argv[16 + NET_CARDS_MAX] = {
+	char drives[DRIVES_MAX][32];
+	char *argv[20 + NET_CARDS_MAX + DRIVES_MAX] = {
 		(char *)"kennel-guest", /* no program: one that reboots would execute this again */
 		memory,
 		(char *)"initrd=/initrd",
@@ -78,6 +79,14 @@ pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 		n++;
 	if (set->disk)
 		argv[n++] = (char *)"ubd0=/disk";
+	for (unsigned i = 0; i < set->n_drives; i++) {
+		const int digits = (int)strspn(set->drives[i], "0123456789");
+
+		/* c: nobody is kept away from what is only read */
+		snprintf(drives[i], sizeof(drives[i]), "ubd%.*s%s=/drives/%.*s", digits, set->drives[i],
+			 set->drives[i][digits] ? "rc" : "", digits, set->drives[i]);
+		argv[n++] = drives[i];
+	}
 	for (unsigned i = 0; i < set->cards.n; i++)
 		argv[n++] = (char *)set->cards.args[i];
 	snprintf(memory, sizeof(memory), "mem=%lluK", (unsigned long long)(set->memory_bytes >> 10));

@@ -20,6 +20,7 @@
 #define SLOTS_PATH "/run/" SLOTS_NAME
 #define EXIT_FAILED 125
 #define PORTS_MAX 64
+#define DRIVES_MAX 15
 
 /* How it was called (run/init.h). */
 struct call {
@@ -34,6 +35,8 @@ struct settings {
 	uint64_t memory_bytes;
 	bool disk, shares, boot;
 	bool net;
+	const char *drives[DRIVES_MAX];
+	unsigned n_drives;
 	const char *ports[PORTS_MAX];
 	unsigned n_ports;
 	struct net_cards cards;

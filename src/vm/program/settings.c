@@ -9,6 +9,7 @@
  *   net=1            the interfaces of the network namespace become the guest's
  *   port=N           of the sandbox's loopback leads to the guest's; any number of them up to 64
  *   disk=1           changes go to /disk; without it to the guest's memory
+ *   drive=N[r]       a further disk, /drives/N: ubdN of the guest; r: not to be written
  *   size=BYTES       of the changes in memory
  *   boot=1           the command becomes the guest's pid 1
  *   pids=N           processes in the guest
@@ -56,6 +57,15 @@ static bool take(struct settings *s, const char *key, size_t key_len, const char
 			return false;
 		s->ports[s->n_ports++] = value;
 		return is_number && n && n <= 65535;
+	}
+	if (IS("drive")) {
+		const size_t digits = strspn(value, "0123456789");
+
+		if (s->n_drives == ARRAY_SIZE(s->drives) || !digits || digits > 2 ||
+		    (value[digits] && strcmp(value + digits, "r") != 0))
+			return false;
+		s->drives[s->n_drives++] = value;
+		return true;
 	}
 	if (IS("share")) {
 		s->shares = true;
