@@ -36,6 +36,12 @@ static _Noreturn void become(char **argv, char **env, int line_fd, int console_f
 	signals_give_back();
 	setsid();
 	umask(0); /* what is made in a share: the guest has applied its own */
+	/* hostfs holds each file open that the guest has read, for as long as the guest remembers it */
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)!setrlimit(RLIMIT_NOFILE, &files);
+	}
 	(void)!setrlimit(RLIMIT_CORE, &none); /* a kernel that panics aborts: no image of its memory */
 	/* Where the heap begins by chance, the kernel keeps tables for all that is below it. */
 	(void)!personality(ADDR_NO_RANDOMIZE);
