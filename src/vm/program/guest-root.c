@@ -20,8 +20,10 @@
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/macro.h"
 #include "vm/program/program.h"
 
@@ -262,6 +264,34 @@ static void enter_root(struct guest *g)
 		guest_fail(g, errno, "enter the root");
 }
 
+/*
+ * hostfs holds a file of the machine open for each one that this kernel remembers, so it must not remember
+ * more of them than linux.uml may open: a process of its own has it forget what is not in use.
+ */
+static void watch_inodes(const char *limit)
+{
+	const unsigned long most = limit ? strtoul(limit, NULL, 10) / 3 : 0;
+	const int nr_fd = open("/proc/sys/fs/inode-nr", O_RDONLY | O_CLOEXEC);
+	const int drop_fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	const struct timespec pause = { .tv_nsec = 300000000 };
+	char text[64];
+
+	if (!most || nr_fd < 0 || drop_fd < 0 || fork() != 0) {
+		close_fd(nr_fd);
+		close_fd(drop_fd);
+		return;
+	}
+	for (;;) {
+		const ssize_t n = pread(nr_fd, text, sizeof(text) - 1, 0);
+
+		text[MAX(n, (ssize_t)0)] = '\0';
+		/* those of the overlay hold those of hostfs, which go in the second turn */
+		for (unsigned i = 0; i < 2 && strtoul(text, NULL, 10) > most; i++)
+			(void)!write(drop_fd, "2", 1);
+		(void)!nanosleep(&pause, NULL);
+	}
+}
+
 static const char *value_of(char *config, size_t len, const char *key)
 {
 	const size_t n = strlen(key);
@@ -295,6 +325,7 @@ void guest_make_root(struct guest *g, char *config, size_t len)
 	if (hostname)
 		(void)!sethostname(hostname, strlen(hostname));
 	g->boot = value_of(config, len, "boot");
+	watch_inodes(value_of(config, len, "files"));
 	set_limits(value_of(config, len, "pids"));
 	loopback_up();
 	const bool disk = value_of(config, len, "disk");

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -487,6 +488,18 @@ static void refuse(const struct supervisor *s, const char *what)
 	report_die(s->call, VM_STEP_SUPERVISOR, errno, what);
 }
 
+/* How many the guest's kernel may open. */
+static void tell_files(struct settings *set)
+{
+	struct rlimit files;
+	char text[40];
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	int n = snprintf(text, sizeof(text), "files=%llu", (unsigned long long)files.rlim_max);
+	(void)!queue_add(&set->config, text, (size_t)n + 1);
+}
+
 static void listen_for_clients(struct supervisor *s)
 {
 	const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
@@ -586,6 +599,7 @@ int supervisor_main(const struct call *call, struct settings *set)
 	setsid();
 	if (set->net && net_take_over(&set->cards, &set->config) < 0)
 		refuse(s, "the network can't be given to the guest");
+	tell_files(set);
 	listen_for_clients(s);
 	make_slots(s);
 	for (unsigned i = 0; i < set->n_ports; i++)
