@@ -92,23 +92,27 @@ kernel() {
 	keys 'stty size; tty' Enter
 	expect '^30 90'
 	expect '^/dev/pts/0'
+	wait_for 20 prompts
+	keys 'while :; do stty size; sleep 0.2; done' Enter
 	tmux -S "$SOCKET" resize-window -x 70 -y 20
-	wait_for 20 size_is '20 70'
-	keys clear Enter
+	expect '^20 70'
+	keys C-c
+	wait_for 20 prompts
 	keys 'trap "echo interrupted" INT; echo waits; cat' Enter
 	expect '^waits'
 	keys C-c
+	wait_for 20 prompts
 	keys 'echo "code was $?"' Enter
 	expect '^code was 130'
+	wait_for 20 prompts
 	keys 'exit 5' Enter
 	expect '^code 5'
 	expect ' icanon'
 }
 
-# size_is SIZE: it says so when it is asked again.
-size_is() {
-	keys 'stty size' Enter
-	shows "^$1"
+# The shell waits for keys: what is typed before that may get lost.
+prompts() {
+	[ "$(tmux -S "$SOCKET" capture-pane -p | grep . | tail -n 1)" = "/ #" ]
 }
 
 @test "vm-guest: what is said when the kernel is killed, or panics, or nobody is left" {
