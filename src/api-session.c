@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <kennel/kennel.h>
@@ -11,7 +12,7 @@
 #include "base/cleanup.h"
 #include "conf/session.h"
 
-/* Aside, and then named; one that somebody else has made meanwhile is as good. */
+/* Aside, and then named. */
 static int make_config(int dir_fd, const char *dir, struct kennel_error **err)
 {
 	static const char new_name[] = "." SESSION_CONFIG "-new";
@@ -40,6 +41,9 @@ static int read_config(const char *dir, struct session *s, struct kennel_error *
 	_cleanup_close_ int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return fail_errno(err, "open the session's directory \"%s\"", dir);
+	/* Two first ones at a time: the second finds what the first has made. */
+	if (flock(dir_fd, LOCK_EX) < 0)
+		return fail_errno(err, "lock the session's directory \"%s\"", dir);
 	if (faccessat(dir_fd, SESSION_CONFIG, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
 		int r = make_config(dir_fd, dir, err);
 		if (r < 0)
@@ -66,6 +70,8 @@ static int apply(struct spec *spec, const char *dir, const struct session *s, st
 {
 	_cleanup_buf_ struct buf save = { 0 };
 
+	const char *size = s->save_size ? s->save_size : SESSION_SAVE_SIZE;
+
 	buf_printf(&save, "%s/" SESSION_SAVE, dir);
 	int r = buf_check(&save, err);
 	if (r == 0)
@@ -76,11 +82,11 @@ static int apply(struct spec *spec, const char *dir, const struct session *s, st
 		r = set(spec, "net", s->net, err);
 	if (r == 0)
 		r = set(spec, "hostname", s->hostname, err);
-	if (r == 0 && s->save_size && *s->save_size) {
+	if (r == 0 && *size) {
 		r = spec_set(spec, "file", buf_str(&save), err);
 		/* The size is that of a file that is made; one that is there keeps its own. */
 		if (r == 0 && access(buf_str(&save), F_OK) < 0)
-			r = spec_set(spec, "size", s->save_size, err);
+			r = spec_set(spec, "size", size, err);
 	}
 	for (size_t i = 0; i < s->drives.n && r == 0; i++)
 		r = spec_set(spec, "drive", s->drives.items[i], err);

@@ -23,6 +23,7 @@
 
 #define SESSION_CONFIG "config"
 #define SESSION_SAVE "savefile"
+#define SESSION_SAVE_SIZE "128M" /* where nothing is said */
 #define SESSION_CONFIG_MAX (64u << 10) /* bytes */
 
 struct session {

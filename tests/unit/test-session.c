@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api-spec.h"
 #include "base/cleanup.h"
 #include "conf/session.h"
 #include "conf/spec.h"
@@ -149,7 +150,14 @@ static void test_session_directory(void **state)
 	assert_int_equal(kennel_spec_add_session(spec, dir, words, &taken, NULL), 0);
 	assert_int_equal(taken, 2);
 	assert_int_equal(access(path, R_OK), 0);
+	FILE *config = fopen(path, "w"); /* nothing is said of what is saved */
+	assert_non_null(config);
+	assert_true(fputs("MEM=64M\n", config) >= 0 && fclose(config) == 0);
+	kennel_spec_free(spec);
+	assert_int_equal(kennel_spec_new(&spec, NULL), 0);
 	assert_int_equal(kennel_spec_add_session(spec, dir, NULL, NULL, NULL), 0);
+	assert_int_equal(spec->spec->size_bytes, 128u << 20);
+	assert_string_equal(strrchr(spec->spec->file, '/'), "/" SESSION_SAVE);
 	assert_int_equal(kennel_spec_add_session(spec, "relative", NULL, NULL, &err), -KENNEL_E_INVALID);
 	kennel_spec_free(spec);
 	assert_int_equal(unlink(path), 0);
