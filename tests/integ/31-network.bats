@@ -22,6 +22,19 @@ load machine
 	wait_for 5 only_the_machines
 }
 
+@test "network: guests with kernels of their own are neighbours on a bridge like others" {
+	need_guest
+	serving guest tcp 80 --isolate vm --net bridge
+	local address
+	address=$("${ON[@]}" "$KENNEL" list --json | jq -r '.[] | select(.hostname == "guest").interfaces[0].addresses[] | split("/")[0]' | grep -v : | head -n 1)
+	on run --isolate ns --net bridge -- /usr/bin/python3 "$T/ask" tcp "$address" 80
+	is_status 0
+	has "from " "$stdout"
+	on run --isolate vm --net bridge -- /usr/bin/python3 "$T/ask" tcp "$address" 80
+	is_status 0
+	has "from " "$stdout"
+}
+
 @test "network: a bridge of the machine's, with a name, addresses, a gateway, a MAC address and an MTU; and a second interface" {
 	on run --net bridge:br0,name=lan,ip=10.9.0.5/24,gw=10.9.0.1,ip6=fd09::5/64,mac=02:00:00:00:00:05,mtu=1400 \
 		--net veth:wire,ip=10.8.0.2/30,outer=10.8.0.1/30 -- sh -c 'ip -o addr; ip route; cat /sys/class/net/lan/address /sys/class/net/lan/mtu

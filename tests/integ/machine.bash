@@ -72,7 +72,7 @@ serving() {
 	shift 3
 	background "${ON[@]}" "$KENNEL" run --hostname "$name" "$@" -- /usr/bin/python3 "$T/serve" "$kind" "$port"
 	SERVER=$!
-	wait_for 5 grep -q up "$T/out.$LIB_STARTED"
+	wait_for 60 grep -q up "$T/out.$LIB_STARTED"
 }
 
 links() {

@@ -23,6 +23,7 @@
 #include "vm/program/program.h"
 
 #define PIECE (64u << 10)
+#define REPORT_FD 3 /* the first behind input, output and errors */
 
 /* --- beside the guest --- */
 
@@ -57,8 +58,15 @@ static int listen_at(int family, uint16_t port)
 	return fd < 0 || bind(fd, at, size) < 0 || listen(fd, SOMAXCONN) < 0 ? -1 : take_fd(&fd);
 }
 
-static _Noreturn void wait_for_connections(const char *port, int fd)
+static _Noreturn void wait_for_connections(const char *port, int listen_fd)
 {
+	const int fd = REPORT_FD;
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* what the caller of all this gave belongs to the first command, and ends with it */
+	if (null_fd < 0 || dup2(listen_fd, fd) < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 ||
+	    dup2(null_fd, 2) < 0 || close_range(fd + 1, ~0U, 0) < 0)
+		_exit(EXIT_FAILED);
 	(void)!signal(SIGCHLD, SIG_IGN); /* nobody asks how they ended */
 	for (;;) {
 		int one = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
@@ -128,19 +136,24 @@ static bool hand_on(int from, int to)
 _Noreturn void forward_main(const char *port, int in_fd, int out_fd, int report_fd)
 {
 	struct init_report r = { .step = INIT_STEP_EXEC };
+
+	/* the agent's other ends of these, and what other commands have: held here, they would never end */
+	if (dup2(in_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(report_fd, REPORT_FD) < 0 ||
+	    close_range(REPORT_FD + 1, ~0U, 0) < 0)
+		_exit(EXIT_FAILED);
 	int fd = connect_to((uint16_t)strtoul(port, NULL, 10));
-	struct pollfd fds[2] = { { .fd = in_fd, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+	r.errnum = errno;
+	struct pollfd fds[2] = { { .fd = 0, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
 
 	signals_give_back();
-	r.errnum = errno;
 	if (fd < 0)
-		(void)!write(report_fd, &r, sizeof(r));
-	close(report_fd);
+		(void)!write(REPORT_FD, &r, sizeof(r));
+	close(REPORT_FD);
 	/* What the server has said to its end is all: nobody is left to read what comes behind that. */
 	while (fd >= 0 && (poll(fds, 2, -1) >= 0 || errno == EINTR)) {
-		if (fds[1].revents && !hand_on(fd, out_fd))
+		if (fds[1].revents && !hand_on(fd, 1))
 			break;
-		if (fds[0].revents && !hand_on(in_fd, fd)) {
+		if (fds[0].revents && !hand_on(0, fd)) {
 			(void)!shutdown(fd, SHUT_WR);
 			fds[0].fd = -1;
 		}

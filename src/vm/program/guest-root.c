@@ -264,30 +264,40 @@ static void enter_root(struct guest *g)
 		guest_fail(g, errno, "enter the root");
 }
 
+static unsigned long count_inodes(int fd)
+{
+	char text[64];
+	const ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	text[MAX(n, (ssize_t)0)] = '\0';
+	return strtoul(text, NULL, 10);
+}
+
 /*
  * hostfs holds a file of the machine open for each one that this kernel remembers, so it must not remember
- * more of them than linux.uml may open: a process of its own has it forget what is not in use.
+ * more of them than linux.uml may open: a process of its own has it forget what is not in use, once half of
+ * that were added to those that it has begun with.
  */
 static void watch_inodes(const char *limit)
 {
-	const unsigned long most = limit ? strtoul(limit, NULL, 10) / 3 : 0;
+	const unsigned long room = limit ? strtoul(limit, NULL, 10) / 2 : 0;
 	const int nr_fd = open("/proc/sys/fs/inode-nr", O_RDONLY | O_CLOEXEC);
 	const int drop_fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-	const struct timespec pause = { .tv_nsec = 300000000 };
-	char text[64];
+	const unsigned long most = nr_fd < 0 ? 0 : count_inodes(nr_fd) + room;
 
-	if (!most || nr_fd < 0 || drop_fd < 0 || fork() != 0) {
+	if (!room || nr_fd < 0 || drop_fd < 0 || fork() != 0) {
 		close_fd(nr_fd);
 		close_fd(drop_fd);
 		return;
 	}
 	for (;;) {
-		const ssize_t n = pread(nr_fd, text, sizeof(text) - 1, 0);
+		struct timespec pause = { .tv_nsec = 300000000 };
 
-		text[MAX(n, (ssize_t)0)] = '\0';
 		/* those of the overlay hold those of hostfs, which go in the second turn */
-		for (unsigned i = 0; i < 2 && strtoul(text, NULL, 10) > most; i++)
+		for (unsigned i = 0; i < 2 && count_inodes(nr_fd) > most; i++)
 			(void)!write(drop_fd, "2", 1);
+		if (count_inodes(nr_fd) > most) /* all in use: to try again at once only takes time */
+			pause.tv_sec = 5;
 		(void)!nanosleep(&pause, NULL);
 	}
 }
