@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "cli/cmd.h"
+#include "cli/live.h"
 #include "cli/progress.h"
 #include "cli/spec-opt.h"
 #include "cli/store-opt.h"
@@ -58,21 +59,6 @@ static int make_name(const char *origin, struct buf *ret, struct kennel_error **
 	return buf_check(ret, err);
 }
 
-static int start_spec(struct cli *cli, const struct clone_args *args, const char *store, const char *name,
-		      const char *const *command, struct kennel_spec **ret, struct kennel_error **err)
-{
-	int r = kennel_spec_new(ret, err);
-	if (r == 0 && store)
-		r = kennel_spec_set(*ret, "path", store, err);
-	if (r == 0)
-		r = kennel_spec_set(*ret, "keep", name, err);
-	if (r == 0)
-		r = kennel_spec_set_command(*ret, command, err);
-	if (r == 0 && !args->quiet)
-		kennel_spec_set_log(*ret, spec_opt_warn, cli);
-	return r;
-}
-
 /* Runs it; from then on it is its monitor's to remove it. Return: an exit code. */
 static int start_ephemeral(struct cli *cli, const struct clone_args *args, const char *store,
 			   const char *name, const char *const *command)
@@ -83,7 +69,7 @@ static int start_ephemeral(struct cli *cli, const struct clone_args *args, const
 	char id[KENNEL_ID_SIZE];
 	int status = 0;
 
-	int r = start_spec(cli, args, store, name, command, &spec, &err);
+	int r = live_start_spec(cli, args->quiet, store, name, command, &spec, &err);
 	if (r == 0)
 		r = args->foreground ? kennel_start_here(spec, &status, &err) : kennel_start(spec, id, &err);
 	kennel_spec_free(spec);

@@ -24,18 +24,8 @@ static int start_spec(struct cli *cli, const struct start_args *args, const char
 	_cleanup_buf_ struct buf b = { 0 };
 	const char *store = NULL;
 
-	int r = kennel_spec_new(ret, err);
-	if (r == 0)
-		r = spec_opt_store(args->path, &b, &store, err);
-	if (r == 0 && store)
-		r = kennel_spec_set(*ret, "path", store, err);
-	if (r == 0)
-		r = kennel_spec_set(*ret, "keep", name, err);
-	if (r == 0)
-		r = kennel_spec_set_command(*ret, command, err);
-	if (r == 0 && !args->quiet)
-		kennel_spec_set_log(*ret, spec_opt_warn, cli);
-	return r;
+	int r = spec_opt_store(args->path, &b, &store, err);
+	return r < 0 ? r : live_start_spec(cli, args->quiet, store, name, command, ret, err);
 }
 
 static int start_one(struct cli *cli, const struct start_args *args, const char *name,

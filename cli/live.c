@@ -93,3 +93,19 @@ int live_find(const char *path, const char *name, enum kennel_state *ret, struct
 		r = kennel_wait(store, name, KENNEL_STATE_STOPPED, 0, ret, err);
 	return r < 0 ? r : 0;
 }
+
+int live_start_spec(struct cli *cli, bool quiet, const char *store, const char *name,
+		    const char *const *command, struct kennel_spec **ret, struct kennel_error **err)
+{
+	int r = kennel_spec_new(ret, err);
+
+	if (r == 0 && store)
+		r = kennel_spec_set(*ret, "path", store, err);
+	if (r == 0)
+		r = kennel_spec_set(*ret, "keep", name, err);
+	if (r == 0)
+		r = kennel_spec_set_command(*ret, command, err);
+	if (r == 0 && !quiet)
+		kennel_spec_set_log(*ret, spec_opt_warn, cli);
+	return r;
+}

@@ -24,6 +24,13 @@ int live_parse_time(const char *key, const char *text, int *ret_ms, struct kenne
 int live_check(const struct live_wish *wish, struct kennel_error **err) MUST_CHECK;
 int live_stop(struct cli *cli, const char *id, const struct live_wish *wish, bool quiet,
 	      struct kennel_error **err) MUST_CHECK;
+/*
+ * What kennel_start() takes for a container: of the store at that full path, or the own one; command as for
+ * kennel_spec_set_command(). *ret is the caller's, also after a failure.
+ */
+int live_start_spec(struct cli *cli, bool quiet, const char *store, const char *name,
+		    const char *const *command, struct kennel_spec **ret, struct kennel_error **err)
+	MUST_CHECK;
 /* The state of a container; path as the person gave it, or NULL. */
 int live_find(const char *path, const char *name, enum kennel_state *ret, struct kennel_error **err)
 	MUST_CHECK;

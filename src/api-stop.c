@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cgroup/cgroup.h"
+#include "run/power-off.h"
 #include "run/registry.h"
 #include "sys/sys.h"
 
@@ -57,26 +58,14 @@ static void wait_unlisted(const char *id, pid_t monitor)
 	}
 }
 
-/* Inits have their own ideas of what asks them to switch off. */
 static int signal_of_init(pid_t init)
 {
-	static const struct {
-		const char *program;
-		int sig;
-	} inits[] = {
-		{ "systemd", 37 }, /* its SIGRTMIN+3; systemd(1) */
-		{ "busybox", SIGUSR2 },
-	};
 	char path[32], program[256];
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", init);
 	ssize_t n = readlink(path, program, sizeof(program) - 1);
 	program[MAX(n, (ssize_t)0)] = '\0';
-	const char *base = strrchr(program, '/') ? strrchr(program, '/') + 1 : program;
-	for (size_t i = 0; i < ARRAY_SIZE(inits); i++)
-		if (strcmp(base, inits[i].program) == 0)
-			return inits[i].sig;
-	return SIGPWR; /* sysvinit, and what follows it */
+	return power_off_signal(program, POWER_OFF_SYSTEMD_HALT);
 }
 
 static int ask(const struct kennel_list *list, const struct copy_sandbox *sb, int pidfd, int sig,

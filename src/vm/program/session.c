@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "run/power-off.h"
 #include "sys/sys.h"
 
 #define DRAIN_MAX (256 << 10) /* of what was written before the end, more than pipes and terminals hold */
@@ -263,25 +264,14 @@ static void set_size(struct session *s, const struct vm_frame *f)
 	(void)!ioctl(s->in_fd, TIOCSWINSZ, &w);
 }
 
-/* What asks the guest's own init to switch off; they have their own ideas. */
-static int power_off_signal(void)
+/* Of the guest's own init. */
+static int signal_of_init(void)
 {
-	static const struct {
-		const char *program;
-		int sig;
-	} inits[] = {
-		{ "systemd", 38 }, /* its SIGRTMIN+4; systemd(1) */
-		{ "busybox", SIGUSR2 },
-	};
 	char program[256];
 	const ssize_t n = readlink("/proc/1/exe", program, sizeof(program) - 1);
 
 	program[MAX(n, (ssize_t)0)] = '\0';
-	const char *base = strrchr(program, '/') ? strrchr(program, '/') + 1 : program;
-	for (size_t i = 0; i < ARRAY_SIZE(inits); i++)
-		if (strcmp(base, inits[i].program) == 0)
-			return inits[i].sig;
-	return SIGPWR; /* sysvinit, and what follows it */
+	return power_off_signal(program, POWER_OFF_SYSTEMD);
 }
 
 /* As kennel-init forwards them: what comes from a keyboard is for all of the foreground. */
@@ -290,7 +280,7 @@ static void send_signal(const struct session *s, int sig)
 	if (s->pid <= 0 || s->ended || sig <= 0 || sig >= NSIG)
 		return;
 	if (s->pid == 1)
-		(void)!kill(1, sig == SIGPWR || sig == SIGTERM ? power_off_signal() : sig);
+		(void)!kill(1, sig == SIGPWR || sig == SIGTERM ? signal_of_init() : sig);
 	else
 		(void)!kill(sig == SIGINT || sig == SIGQUIT ? -s->pid : s->pid, sig);
 }
