@@ -208,7 +208,8 @@ static int make_argv(struct enter *e, struct kennel_error **err)
 		.report_fd = e->write_fd,
 		.tty = e->plan.tty,
 		/* Where no pid namespace takes the command along, it ends with us. */
-		.flags = INIT_BECOME | (e->q->level == SPEC_ISOLATE_FS ? INIT_SUBREAPER : 0),
+		.flags = INIT_BECOME | (e->q->level == SPEC_ISOLATE_FS ? INIT_SUBREAPER : 0) |
+			 (e->q->errand ? INIT_ERRAND : 0),
 	};
 
 	return plan_make_argv(&e->argv, e->q->spec, &w, err);

@@ -14,6 +14,7 @@ struct enter_request {
 	const char *id;
 	enum spec_isolate level;
 	const struct strv *env; /* what was set for all of the sandbox */
+	bool errand; /* of a guest, in place of a command: vm/program/errand.h. There is no terminal */
 	bool last; /* the caller does nothing else: memory may be shared with it, see enter-child.h */
 	const struct spec *spec; /* user, workdir, env, tty and command; nothing else is looked at */
 };

@@ -42,6 +42,8 @@ enum init_flags {
 	INIT_IDLE = 1 << 5, /* runs nothing: reaps, until a signal that asks to end */
 	/* in the caller's session and directory: a keyboard reaches the command without us */
 	INIT_KEEP_SESSION = 1 << 6,
+	INIT_ERRAND = 1
+		      << 7, /* kennel-vm alone: the command is an errand in the guest (vm/program/errand.h) */
 };
 
 /* Steps that init reports, behind those of the child (run/child.h): what it did when errnum happened. */

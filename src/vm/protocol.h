@@ -113,7 +113,7 @@ enum vm_open_flags {
 	VM_OPEN_MERGED = 1 << 1, /* standard error is the same as standard output */
 	VM_OPEN_MODES = 1 << 2, /* modes is set */
 	VM_OPEN_FIRST = 1 << 3, /* the command that the guest is for */
-	VM_OPEN_CONNECT = 1 << 4, /* no command: a port of the guest's loopback (forward.c) */
+	VM_OPEN_ERRAND = 1 << 4, /* no command, but what the agent does by itself (program/errand.h) */
 };
 
 struct vm_open {

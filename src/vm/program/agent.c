@@ -81,7 +81,7 @@ static void on_words(struct agent *a, struct session *s, const struct vm_frame *
 	if (r > 0) {
 		const bool boots = a->g->boot && (s->open.flags & VM_OPEN_FIRST) && getpid() == 1;
 
-		r = session_start(s, a->g->init_fd, boots);
+		r = session_start(s, a->g, boots);
 		if (boots) /* an init that ends all before it switches off leaves these alone; systemd(1) */
 			a->g->name[0] = '@';
 	}

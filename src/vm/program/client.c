@@ -423,5 +423,5 @@ int client_main(const struct call *call)
 	(void)!fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (!(call->flags & INIT_KEEP_SESSION) && call->tty_fd < 0)
 		setsid();
-	return client_run(fd, call, 0);
+	return client_run(fd, call, call->flags & INIT_ERRAND ? VM_OPEN_ERRAND : 0);
 }

@@ -4,7 +4,7 @@
  *
  * What the machine itself sends to a published port pasta does not send as frames: it connects to the
  * loopback of the namespace, where the guest is not. So somebody listens there for each port, and has each
- * connection made in the guest as if it were a command: its input and output are the connection's.
+ * connection made in the guest by an errand, whose input and output are the connection's.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,17 +20,18 @@
 
 #include "base/cleanup.h"
 #include "base/macro.h"
+#include "vm/program/errand.h"
 #include "vm/program/program.h"
 
 #define PIECE (64u << 10)
-#define REPORT_FD 3 /* the first behind input, output and errors */
+#define LISTEN_FD 3 /* the first behind input, output and errors */
 
 /* --- beside the guest --- */
 
 static _Noreturn void serve(int fd, const char *port)
 {
 	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
-	char *args[] = { (char *)"", (char *)"", (char *)port, NULL }, *env[] = { NULL };
+	char *args[] = { (char *)"", (char *)"", (char *)"connect", (char *)port, NULL }, *env[] = { NULL };
 	const struct call call = { .report_fd = -1, .tty_fd = -1, .args = args, .env = env };
 	int agent_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -40,7 +41,7 @@ static _Noreturn void serve(int fd, const char *port)
 		_exit(EXIT_FAILED);
 	(void)!fcntl(agent_fd, F_SETFL, O_NONBLOCK);
 	close(fd);
-	_exit(client_run(agent_fd, &call, VM_OPEN_CONNECT));
+	_exit(client_run(agent_fd, &call, VM_OPEN_ERRAND));
 }
 
 static int listen_at(int family, uint16_t port)
@@ -60,7 +61,7 @@ static int listen_at(int family, uint16_t port)
 
 static _Noreturn void wait_for_connections(const char *port, int listen_fd)
 {
-	const int fd = REPORT_FD;
+	const int fd = LISTEN_FD;
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	/* what the caller of all this gave belongs to the first command, and ends with it */
@@ -133,24 +134,16 @@ static bool hand_on(int from, int to)
 	return n > 0;
 }
 
-_Noreturn void forward_main(const char *port, int in_fd, int out_fd, int report_fd)
+void errand_connect(char **args)
 {
-	struct init_report r = { .step = INIT_STEP_EXEC };
-
-	/* the agent's other ends of these, and what other commands have: held here, they would never end */
-	if (dup2(in_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(report_fd, REPORT_FD) < 0 ||
-	    close_range(REPORT_FD + 1, ~0U, 0) < 0)
-		_exit(EXIT_FAILED);
-	int fd = connect_to((uint16_t)strtoul(port, NULL, 10));
-	r.errnum = errno;
+	int fd = connect_to((uint16_t)strtoul(args[0], NULL, 10));
 	struct pollfd fds[2] = { { .fd = 0, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
 
-	signals_give_back();
 	if (fd < 0)
-		(void)!write(REPORT_FD, &r, sizeof(r));
-	close(REPORT_FD);
+		errand_refuse(errno);
+	errand_runs();
 	/* What the server has said to its end is all: nobody is left to read what comes behind that. */
-	while (fd >= 0 && (poll(fds, 2, -1) >= 0 || errno == EINTR)) {
+	while (poll(fds, 2, -1) >= 0 || errno == EINTR) {
 		if (fds[1].revents && !hand_on(fd, 1))
 			break;
 		if (fds[0].revents && !hand_on(0, fd)) {
@@ -158,5 +151,4 @@ _Noreturn void forward_main(const char *port, int in_fd, int out_fd, int report_
 			fds[0].fd = -1;
 		}
 	}
-	_exit(fd < 0 ? EXIT_FAILED : 0);
 }

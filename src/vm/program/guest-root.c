@@ -157,8 +157,8 @@ static void mount_changes(struct guest *g, bool disk, const char *size)
 		if (mount("/dev/ubda", DISK, types[i], MS_NOATIME, NULL) == 0)
 			break;
 	}
-	if (disk)
-		g->disk_fd = open(DISK, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	g->disk = disk;
+	g->changes_fd = open(DISK, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* A new root directory is as the tree's own. */
 	const bool is_new = lstat(UPPER, &st) < 0;
 	make_dirs(UPPER);
@@ -362,8 +362,8 @@ _Noreturn void guest_power_off(struct guest *g)
 	char path[40];
 
 	sync();
-	if (g->disk_fd >= 0) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", g->disk_fd);
+	if (g->disk) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", g->changes_fd);
 		(void)!mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 		if (mount(NULL, path, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
 			write_file("/proc/sysrq-trigger", "u");

@@ -99,7 +99,7 @@ static void make_init(struct guest *g)
 
 _Noreturn void guest_main(char **argv)
 {
-	static struct guest g = { .line = { .fd = -EBADF }, .disk_fd = -EBADF };
+	static struct guest g = { .line = { .fd = -EBADF }, .changes_fd = -EBADF };
 	struct queue config = { 0 };
 
 	g.name = argv[0];

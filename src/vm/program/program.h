@@ -63,9 +63,8 @@ int client_main(const struct call *call);
 /* kernel.c: starts linux.uml. Return: its pid, or -errno. */
 pid_t kernel_start(const struct settings *set, int line_fd, int console_fd);
 
-/* forward.c: beside the guest, somebody who listens; -1 and errno. In the guest: one connection. */
+/* forward.c: beside the guest, somebody who listens; -1 and errno. */
 int forward_start(const char *port);
-_Noreturn void forward_main(const char *port, int in_fd, int out_fd, int report_fd);
 
 /* supervisor.c */
 int supervisor_main(const struct call *call, struct settings *set);
@@ -78,7 +77,8 @@ struct guest {
 	struct channel line;
 	int init_fd; /* kennel-init */
 	int slots_fd;
-	int disk_fd; /* the root of its file system, or -1 */
+	int changes_fd; /* the root of the file system that the changes are on */
+	bool disk; /* that is a disk */
 	bool boot; /* the first command becomes pid 1 */
 	char *name; /* argv[0] */
 };

@@ -17,6 +17,7 @@
 #include "base/macro.h"
 #include "run/power-off.h"
 #include "sys/sys.h"
+#include "vm/program/errand.h"
 
 #define DRAIN_MAX (256 << 10) /* of what was written before the end, more than pipes and terminals hold */
 
@@ -67,7 +68,8 @@ int session_add_words(struct session *s, const struct vm_frame *f)
 
 struct start {
 	int fds[3]; /* of the command */
-	int report_fd, init_fd;
+	int report_fd;
+	const struct guest *g;
 	bool boots;
 	char **argv, **env;
 };
@@ -83,7 +85,7 @@ static __attribute__((noinline)) pid_t run_init(const struct start *t)
 		if (dup2(t->fds[i], i) < 0)
 			_exit(EXIT_FAILED);
 	if (fcntl(t->report_fd, F_SETFD, 0) == 0)
-		sys_execveat(t->init_fd, "", t->argv, t->env, AT_EMPTY_PATH);
+		sys_execveat(t->g->init_fd, "", t->argv, t->env, AT_EMPTY_PATH);
 	_exit(EXIT_FAILED);
 }
 
@@ -170,12 +172,12 @@ static pid_t start_init(const struct session *s, const struct start *t)
 	return pid < 0 ? -errno : 1;
 }
 
-static pid_t start_forward(const struct start *t)
+static pid_t start_errand(const struct start *t)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		forward_main(t->argv[INIT_ARG_COMMAND], t->fds[0], t->fds[1], t->report_fd);
+		errand_main(t->g, t->argv + INIT_ARG_COMMAND, t->fds, t->report_fd);
 	return pid < 0 ? -errno : pid;
 }
 
@@ -199,16 +201,18 @@ static int start_command(struct session *s, struct start *t)
 	t->env[-1] = NULL;
 	snprintf(report, sizeof(report), "%d", t->report_fd);
 	snprintf(flags, sizeof(flags), "%u", s->open.init_flags | INIT_BECOME);
-	const bool forwards = (s->open.flags & VM_OPEN_CONNECT) && s->open.n_args == 3 && !s->tty;
-	const pid_t pid = forwards ? start_forward(t) : t->boots ? start_init(s, t) : run_init(t);
+	const bool is_errand = s->open.flags & VM_OPEN_ERRAND;
+	if (is_errand && (s->tty || s->open.n_args <= 2))
+		return -EPROTO;
+	const pid_t pid = is_errand ? start_errand(t) : t->boots ? start_init(s, t) : run_init(t);
 	if (pid > 0)
 		s->pid = pid;
 	return pid > 0 ? 0 : pid;
 }
 
-int session_start(struct session *s, int init_fd, bool boots)
+int session_start(struct session *s, const struct guest *g, bool boots)
 {
-	struct start t = { .fds = { -1, -1, -1 }, .init_fd = init_fd, .boots = boots };
+	struct start t = { .fds = { -1, -1, -1 }, .g = g, .boots = boots };
 	int report[2];
 	int r = s->tty ? open_terminal(s, t.fds) : open_pipes(s, t.fds);
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm/program/errand.c - see errand.h. */
+#include "vm/program/errand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+#include "sys/sys.h"
+#include "vm/program/program.h"
+
+static const struct errand {
+	const char *name;
+	unsigned n_args;
+	void (*run)(char **args);
+} errands[] = {
+	{ "connect", 1, errand_connect },
+};
+
+void errand_runs(void)
+{
+	close(ERRAND_REPORT_FD);
+}
+
+_Noreturn void errand_refuse(int errnum)
+{
+	const struct init_report r = { .step = INIT_STEP_EXEC, .errnum = errnum };
+
+	(void)!write(ERRAND_REPORT_FD, &r, sizeof(r));
+	_exit(EXIT_FAILED);
+}
+
+static const struct errand *find(char **words)
+{
+	unsigned n = 0;
+
+	while (words[n])
+		n++;
+	for (size_t i = 0; i < ARRAY_SIZE(errands); i++)
+		if (n == errands[i].n_args + 1 && !strcmp(words[0], errands[i].name))
+			return &errands[i];
+	return NULL;
+}
+
+/* The agent's other ends of these, and what other commands have: held here, they would never end. */
+static int take_descriptors(const struct guest *g, const int fds[3], int report_fd)
+{
+	int own[] = { fds[0], fds[1], fds[2], report_fd, g->changes_fd };
+
+	/* above those that they become */
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if ((own[i] = fcntl(own[i], F_DUPFD, (int)ARRAY_SIZE(own))) < 0)
+			return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (dup2(own[i], (int)i) < 0)
+			return -1;
+	return close_range(ARRAY_SIZE(own), ~0U, 0);
+}
+
+_Noreturn void errand_main(const struct guest *g, char **words, const int fds[3], int report_fd)
+{
+	const struct errand *e = find(words);
+
+	if (take_descriptors(g, fds, report_fd) < 0)
+		_exit(EXIT_FAILED);
+	signals_give_back();
+	if (!e)
+		errand_refuse(ENOSYS);
+	e->run(words + 1);
+	_exit(0);
+}
