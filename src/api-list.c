@@ -16,9 +16,11 @@
 #include "api-list.h"
 #include "base/cleanup.h"
 #include "cgroup/cgroup.h"
+#include "conf/spec.h"
 #include "layer/layer.h"
 #include "net/clean.h"
 #include "run/errand.h"
+#include "run/vm-freeze.h"
 
 static int list_new(struct kennel_list **ret, struct kennel_error **err)
 {
@@ -64,7 +66,7 @@ enum kennel_state list_state(const struct kennel_list *list, size_t i)
 										     KENNEL_STATE_RUNNING;
 }
 
-/* Only what has a control group can be frozen. */
+/* Only what has a control group can be frozen, and guests. */
 static int put_state(struct registry_entry *e, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -79,6 +81,9 @@ static int put_state(struct registry_entry *e, struct kennel_error **err)
 		frozen = fd >= 0 && buf_read_fd(&text, fd, 1u << 20, NULL) == 0 &&
 			 cgroup_is_frozen(buf_str(&text)) > 0;
 	}
+	const char *level = registry_get(e, "isolate", 0);
+	if (init && level && strcmp(level, spec_isolate_name(SPEC_ISOLATE_VM)) == 0)
+		frozen = frozen || vm_is_frozen((pid_t)strtol(init, NULL, 10));
 	return list_put(e, "state", kennel_state_name(frozen ? KENNEL_STATE_FROZEN : KENNEL_STATE_RUNNING),
 			err);
 }

@@ -19,6 +19,7 @@
 #include "monitor/background.h"
 #include "monitor/peer.h"
 #include "run/registry.h"
+#include "run/vm-freeze.h"
 
 static int must_exist(const struct spec *spec, struct kennel_error **err)
 {
@@ -156,6 +157,15 @@ static void note_change(const char *id)
 		(void)!unlinkat(dir_fd, name, 0);
 }
 
+/* A control group's freezer where there is one; else a guest can be stopped as what it is, processes. */
+static int set_all(const struct kennel_list *list, pid_t init, const char *groups, bool freeze,
+		   struct kennel_error **err)
+{
+	if (!running_is_guest(list) || cgroup_is_frozen(groups) >= 0)
+		return cgroup_freeze(groups, freeze, err);
+	return freeze ? vm_freeze(init, err) : vm_thaw(init, err);
+}
+
 static int set_frozen(const char *id, bool freeze, struct kennel_error **err)
 {
 	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
@@ -167,7 +177,7 @@ static int set_frozen(const char *id, bool freeze, struct kennel_error **err)
 	if (r == 0)
 		r = running_cgroup(&sb, pidfd, &text, err);
 	if (r == 0)
-		r = cgroup_freeze(buf_str(&text), freeze, err);
+		r = set_all(list, sb.init, buf_str(&text), freeze, err);
 	if (r == 0)
 		note_change(kennel_list_value(list, 0, "id"));
 	kennel_list_free(list);

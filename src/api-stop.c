@@ -20,6 +20,7 @@
 #include "cgroup/cgroup.h"
 #include "run/power-off.h"
 #include "run/registry.h"
+#include "run/vm-freeze.h"
 #include "sys/sys.h"
 
 #define KILL_MS 10000 /* for what can't be refused, on a machine that is busy */
@@ -79,12 +80,14 @@ static int ask(const struct kennel_list *list, const struct copy_sandbox *sb, in
 }
 
 /* What is frozen hears no signal, and in v1 is not even killed. */
-static void thaw(const struct copy_sandbox *sb, int pidfd)
+static void thaw(const struct kennel_list *list, const struct copy_sandbox *sb, int pidfd)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 
 	if (running_cgroup(sb, pidfd, &text, NULL) == 0 && cgroup_is_frozen(buf_str(&text)) > 0)
 		(void)!cgroup_freeze(buf_str(&text), false, NULL);
+	if (running_is_guest(list) && vm_is_frozen(sb->init))
+		(void)!vm_thaw(sb->init, NULL);
 }
 
 static int kill_all(const struct kennel_list *list, const struct copy_sandbox *sb, int pidfd,
@@ -117,7 +120,7 @@ int kennel_stop(const char *id, int sig, int timeout_ms, int *ret_killed, struct
 	if (r < 0)
 		return wrap(err, r, "stop \"%s\"", id);
 	close_fd(take_fd(&root_fd)); /* holds its mounts */
-	thaw(&sb, pidfd);
+	thaw(list, &sb, pidfd);
 	if (timeout_ms != 0)
 		r = ask(list, &sb, pidfd, sig, err);
 	if (r == 0 && (timeout_ms == 0 || !ends_in(pidfd, timeout_ms))) {

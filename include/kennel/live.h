@@ -123,8 +123,9 @@ KENNEL_PUBLIC int kennel_log(const char *store, const char *name, unsigned lines
  * @err: error out, owned by the caller, or NULL
  *
  * Once it returns 0 none of them runs, until kennel_thaw(). Frozen already is no error.
- * Return: 0; -KENNEL_E_UNSUPPORTED where it has no control group of its own; -KENNEL_E_BUSY where one of
- * them does not stand still (it will, unless thawed); or another negative code. Since 0.1.
+ * Return: 0; -KENNEL_E_UNSUPPORTED where it has no control group of its own, and is no guest;
+ * -KENNEL_E_BUSY where one of them does not stand still (it will, unless thawed; a guest goes on); or another
+ * negative code. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_freeze(const char *id, struct kennel_error **err);
 

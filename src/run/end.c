@@ -52,7 +52,7 @@ static void end(struct sandbox *sb)
 	(void)!cgroup_destroy(sb->cgroup, NULL);
 	if (sb->work.id)
 		/* a socket, or word of a freeze, has only what has a group or a monitor of its own */
-		registry_remove(sb->registry_fd, sb->id, sb->cgroup || sb->work.beside[0][0]);
+		registry_remove(sb->registry_fd, sb->id, sb->cgroup || sb->work.beside[1][0]);
 	sb->work.id = NULL;
 	if (sb->keep && hooks_has(sb->keep->hooks, SPEC_HOOK_POST_STOP)) {
 		replace_fd(&sb->mount_ns_fd, -EBADF); /* they should not find its mounts */

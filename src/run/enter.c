@@ -28,6 +28,7 @@
 #include "run/plan.h"
 #include "run/program-file.h"
 #include "run/report.h"
+#include "run/vm-freeze.h"
 #include "seccomp/filter.h"
 #include "sys/sys.h"
 #include "vm/blob.h"
@@ -177,7 +178,8 @@ static int find_cgroup(struct enter *e, struct kennel_error **err)
 	_cleanup_buf_ struct buf text = { 0 };
 
 	int r = read_fact(e, "cgroup", 1u << 20, &text, err);
-	if (r == 0 && cgroup_is_frozen(buf_str(&text)) > 0)
+	if (r == 0 && (cgroup_is_frozen(buf_str(&text)) > 0 ||
+		       (e->q->level == SPEC_ISOLATE_VM && vm_is_frozen(e->q->init))))
 		r = hint(err, fail(err, KENNEL_E_BUSY, "the sandbox is frozen"),
 			 "\"kennel thaw\" lets it go on");
 	if (r == 0)

@@ -101,6 +101,8 @@ int register_sandbox(struct launch *l, struct kennel_error **err)
 	int r = put_delta(l, &b, err);
 	if (r < 0)
 		return r;
+	if (sb->plan->isolate == SPEC_ISOLATE_VM) /* who freezes it needs no group: vm-freeze.h */
+		registry_beside(sb->id, REGISTRY_STATE, sb->work.beside[1]);
 	keep_say(sb->keep, sb->id, sb->init_pid);
 	sb->work.id = sb->id;   /* before it is there: killed in between, the janitor would not know of it */
 	sb->entry_fd = registry_add(sb->registry_fd, sb->id, &b, err);

@@ -51,6 +51,30 @@ guest() {
 	has "kennel-$id" "$stdout"
 }
 
+@test "vm walls: a frozen guest stands still, busy as it is, and goes on, or is stopped" {
+	background "$KENNEL" run --isolate vm --net none -- sh -c 'while :; do :; done & while echo go; do sleep 0.05; done'
+	wait_for 60 grep -q go "$T/out.$LIB_STARTED"
+	id=$("$KENNEL" list -q)
+	for _ in 1 2 3; do
+		"$KENNEL" freeze "$id"
+		run_kennel list
+		has frozen "$stdout"
+		sleep 0.2
+		size=$(stat -c %s "$T/out.$LIB_STARTED")
+		sleep 0.3
+		is_equal "$(stat -c %s "$T/out.$LIB_STARTED")" "$size"
+		run_kennel exec "$id" -- true
+		refused yes "frozen"
+		"$KENNEL" thaw "$id"
+		# shellcheck disable=SC2016
+		wait_for 20 sh -c '[ "$(stat -c %s "$0")" -gt "$1" ]' "$T/out.$LIB_STARTED" "$size"
+	done
+	"$KENNEL" freeze "$id"
+	"$KENNEL" stop "$id"
+	not_listed "$id"
+	is_equal "$(find "${XDG_RUNTIME_DIR:-/run}/kennel" -name "$id.*")" ""
+}
+
 @test "vm walls: vector registers are what they were, and a program that uses them says the same each time" {
 	cc -std=gnu17 -O1 -static -o "$T/vectors" "$KENNEL_STAGE/tests/harness/vectors.c"
 	# shellcheck disable=SC2016
