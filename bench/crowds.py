@@ -110,15 +110,33 @@ def wait_sleepers(processes, n):
     raise BenchError(f"only {len(sleepers(processes))} of {n} idle sandboxes came up")
 
 
-def idle_once(argv, n):
+def wait_words(processes, n, word=b"up\n"):
+    """Until each has said so; nothing in it can be found from outside."""
+    deadline = time.monotonic() + 120
+    for p in processes[:n]:
+        said = b""
+        while word not in said.replace(b"\r", b""):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([p.stdout], [], [], left)[0]:
+                raise BenchError("an idle guest did not come up in time")
+            data = os.read(p.stdout.fileno(), 4096)
+            if not data:
+                raise BenchError("an idle guest ended at once")
+            said += data
+    return []
+
+
+def idle_once(argv, n, wait=wait_sleepers):
     """KiB of one idle sandbox, of n: (PSS of its processes, kernel, tmpfs pages that no process maps)."""
     settle()
     before = meminfo()
     null = subprocess.DEVNULL
-    processes = [subprocess.Popen(argv, stdin=null, stdout=null) for _ in range(n)]
+    output = null if wait is wait_sleepers else subprocess.PIPE
+    processes = [subprocess.Popen(argv, stdin=null, stdout=output, stderr=None if output == null else null)
+                 for _ in range(n)]
     payloads = []
     try:
-        payloads = wait_sleepers(processes, n)
+        payloads = wait(processes, n)
         settle()
         after = meminfo()
         user = mapped = 0
@@ -134,7 +152,7 @@ def idle_once(argv, n):
             for p in processes:
                 p.terminate()
         for p in processes:
-            p.wait()
+            p.communicate()
     files = max(0, after["Shmem"] - before["Shmem"] - mapped)
     return user / n, (kernel_kb(after) - kernel_kb(before)) / n, files / n
 

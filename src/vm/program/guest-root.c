@@ -32,6 +32,7 @@
 #define MODULES NET_MODULES
 #define UPPER DISK "/delta/0/upper"
 #define WORK DISK "/delta/0/work"
+#define INODES_A_MS 20 /* no guest reads more new files in a millisecond */
 #define HIDDEN_FS MS_NOSUID | MS_NOEXEC | MS_NODEV
 
 static void must_mount(struct guest *g, const char *what, const char *at, const char *type,
@@ -276,7 +277,7 @@ static unsigned long count_inodes(int fd)
 /*
  * hostfs holds a file of the machine open for each one that this kernel remembers, so it must not remember
  * more of them than linux.uml may open: a process of its own has it forget what is not in use, once half of
- * that were added to those that it has begun with.
+ * that were added to those that it has begun with. It looks again before the rest can have come.
  */
 static void watch_inodes(const char *limit)
 {
@@ -291,13 +292,14 @@ static void watch_inodes(const char *limit)
 		return;
 	}
 	for (;;) {
-		struct timespec pause = { .tv_nsec = 300000000 };
-
 		/* those of the overlay hold those of hostfs, which go in the second turn */
 		for (unsigned i = 0; i < 2 && count_inodes(nr_fd) > most; i++)
 			(void)!write(drop_fd, "2", 1);
-		if (count_inodes(nr_fd) > most) /* all in use: to try again at once only takes time */
-			pause.tv_sec = 5;
+		const unsigned long n = count_inodes(nr_fd);
+		/* all in use: to try again at once only takes time */
+		const unsigned long ms = n > most ? 5000 : (most - n) / INODES_A_MS;
+		const struct timespec pause = { .tv_sec = (time_t)(MIN(ms, 5000UL) / 1000),
+						.tv_nsec = (long)(MAX(ms, 5UL) % 1000 * 1000000) };
 		(void)!nanosleep(&pause, NULL);
 	}
 }
