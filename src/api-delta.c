@@ -289,7 +289,7 @@ static int open_box(const char *what, const struct file_box *box, struct delta_t
 	if (r > 0)
 		r = manifest_parse(buf_str(&text), &m, err);
 	if (box->work_fd >= 0) /* all of it was unpacked */
-		m.copied_ns = manifest_now();
+		m.copied_ns = manifest_made_until_now();
 	int fd = r < 0 ? r : container_open_delta(&c, err);
 	return fd < 0 ? fd : delta_tree_open(&m, fd, box->user_ns_fd, NULL, ret, err);
 }

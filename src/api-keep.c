@@ -148,7 +148,7 @@ static int fill(void *data, const struct container_room *room, struct buf *confi
 			      "%llu files or attributes can't be kept in this store",
 			      (unsigned long long)left_out),
 			 "export the changes to an archive instead, or name a store on another file system");
-	k->manifest.copied_ns = manifest_now();
+	k->manifest.copied_ns = manifest_made_until_now();
 	if (r == 0)
 		r = write_manifest(k, err);
 	if (r == 0 && (syncfs(room->data_fd) < 0 || syncfs(room->dir_fd) < 0))

@@ -93,12 +93,22 @@ void manifest_uuid_text(const uint8_t uuid[16], char ret[static MANIFEST_UUID_SI
 	}
 }
 
-int64_t manifest_now(void)
+static int64_t read_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	clock_gettime(clock, &now);
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+int64_t manifest_now(void)
+{
+	return read_clock(CLOCK_REALTIME_COARSE);
+}
+
+int64_t manifest_made_until_now(void)
+{
+	return read_clock(CLOCK_REALTIME);
 }
 
 void manifest_format(const struct manifest *m, struct buf *b)

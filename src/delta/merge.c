@@ -248,7 +248,7 @@ int delta_merge(const struct merge_options *o, struct manifest *ret, struct kenn
 	for (size_t i = 0; i < o->n; i++)
 		copied |= o->sources[i].live;
 	if (copied) /* births are of now */
-		m.copied_ns = manifest_now();
+		m.copied_ns = manifest_made_until_now();
 	*ret = m;
 	m = (struct manifest){ 0 };
 	return 0;

@@ -156,7 +156,7 @@ int ship_duplicate(const struct ship_duplicate *d, const struct ship_watch *watc
 	if (r < 0 || !d->n)
 		return r;
 	if (copied)
-		m.copied_ns = manifest_now();
+		m.copied_ns = manifest_made_until_now();
 	*ret = m;
 	m = (struct manifest){ 0 };
 	return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "delta/manifest.h"
@@ -181,12 +182,33 @@ static void test_manifest_planted_is_same_until_changed(void **state)
 				 cases[i].same);
 }
 
+/* Where a time was asked for, the next change of the file gets one finer than the clock of files. */
+static void test_manifest_clocks_are_on_both_sides_of_a_file(void **state)
+{
+	(void)state;
+	char name[] = "/tmp/kennel-unit-XXXXXX";
+	_cleanup_close_ int fd = mkstemp(name);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(name), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		const int64_t before = manifest_now();
+		assert_int_equal(fchmod(fd, 0600 + (i & 1) * 4), 0);
+		assert_int_equal(fstat(fd, &st), 0);
+		const int64_t changed = st.st_ctim.tv_sec * 1000000000ll + st.st_ctim.tv_nsec;
+		assert_true(before <= changed);
+		assert_true(changed <= manifest_made_until_now());
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_manifest_all_keys_come_back),
 		cmocka_unit_test(test_manifest_parse_refuses),
 		cmocka_unit_test(test_manifest_parse_newer_format_is_unsupported),
+		cmocka_unit_test(test_manifest_clocks_are_on_both_sides_of_a_file),
 		cmocka_unit_test(test_manifest_plants_below_sees_whole_names),
 		cmocka_unit_test(test_manifest_planted_is_same_until_changed),
 	};
