@@ -24,8 +24,9 @@ power_on() {
 	mount -o loop "$T/disk" "$T/mnt" && mount --bind "$T/mnt/state" /var/lib/kennel
 }
 
+# Somebody else's copy of the whole system may just be looking into it.
 power_off() {
-	! mountpoint -q "$T/mnt" || { umount /var/lib/kennel && umount "$T/mnt"; }
+	! mountpoint -q "$T/mnt" || { { ! mountpoint -q /var/lib/kennel || umount /var/lib/kennel; } && wait_for 10 umount "$T/mnt"; }
 }
 
 power_fails() {

@@ -506,7 +506,8 @@ download() {
 	is_status 0
 	"$KENNEL" rm -P "$STORE" box
 	# a good signature by another key is none
-	rm -r "$GNUPGHOME"
+	gpgconf --kill all
+	export GNUPGHOME=$T/gnupg2
 	mkdir -m 700 "$GNUPGHOME"
 	gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-generate-key other@example.org ed25519 sign 0 2>/dev/null
 	sign "$T/server/meta/1.0/index-system"
