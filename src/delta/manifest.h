@@ -92,7 +92,7 @@ bool manifest_is_layer_id(const char *s);
 #define MANIFEST_UUID_SIZE 37
 void manifest_uuid_text(const uint8_t uuid[16], char ret[static MANIFEST_UUID_SIZE]);
 
-/* The time of day as file systems write it down: no file that is made or changed from now on has an earlier one. */
+/* The time of day as file systems write it down: what is made or changed from now on has none earlier. */
 int64_t manifest_now(void);
 /* And one that no file has which was made or changed until now: Linux 6.13 gives some of them finer times. */
 int64_t manifest_made_until_now(void);

@@ -199,8 +199,8 @@ static int note(const struct container *c, struct manifest *m, struct kennel_err
 {
 	_cleanup_buf_ struct buf text = { 0 };
 
-	m->copied_ns =
-		manifest_made_until_now(); /* files were born just now, but what they replace was seen before */
+	/* files were born just now, but what they replace was seen before */
+	m->copied_ns = manifest_made_until_now();
 	manifest_format(m, &text);
 	int r = buf_check(&text, err);
 	return r < 0 ? r : container_write(c, CONTAINER_MANIFEST, &text, err);
