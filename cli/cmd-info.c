@@ -279,6 +279,9 @@ static void add_container(struct buf *b, const struct facts *f)
 	add_time(b, list, "last used", "used");
 	if (kennel_list_value(list, 0, "status"))
 		add_label(b, "last exit", fact_text(list, 0, "status"));
+	if (kennel_list_value(list, 0, "guest-disk"))
+		add_label(b, "not settled",
+			  "changes wait on the disk of its guest: the next start, or diff, takes them");
 	add_hits(b, list);
 	if (size->known)
 		text_size(&text, size->bytes);
@@ -305,6 +308,8 @@ static void add_json_config(struct buf *b, const struct kennel_list *list, const
 	else
 		buf_puts(b, "null");
 	json_member(b, "store", kennel_list_value(list, 0, "store"), false);
+	json_key(b, "guest-disk");
+	buf_puts(b, kennel_list_value(list, 0, "guest-disk") ? "true" : "false");
 	json_member(b, "damage", kennel_list_detail(list, 0, "damage", 0), false);
 	json_key(b, "config");
 	buf_puts(b, "[");

@@ -27,6 +27,7 @@
 #include "monitor/background.h"
 #include "run/file.h"
 #include "run/keep.h"
+#include "run/vm-disk.h"
 #include "sys/sys.h"
 
 /* Leftovers go on the way. */
@@ -303,6 +304,8 @@ static int put_container(struct registry_entry *e, const struct container *c, st
 	}
 	if (r == 0 && !runs)
 		r = put_last(e, c, err);
+	if (r == 0 && !runs && vm_disk_is_there(c))
+		r = list_put(e, "guest-disk", "yes", err);
 	if (r == 0)
 		r = put_family(e, c, err);
 	return r < 0 ? r : put_config(e, c, err);

@@ -26,6 +26,7 @@
 #include "container/tidy.h"
 #include "run/file.h"
 #include "run/keep.h"
+#include "run/vm-disk.h"
 #include "storage/storage.h"
 #include "sys/sys.h"
 
@@ -198,8 +199,8 @@ int kennel_container_remove(const char *path, const char *name, unsigned flags, 
 	return r < 0 ? wrap(err, r, "remove the container \"%s\"", name) : 0;
 }
 
-/* Files that were being replaced. */
-static const char *const half[] = { ".id-new", ".config-new", ".manifest-new" };
+/* Files that were being replaced, or made. */
+static const char *const half[] = { ".id-new", ".config-new", ".manifest-new", VM_DISK_NEW };
 
 static bool has_leftovers(const struct container *c)
 {

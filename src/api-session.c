@@ -12,19 +12,20 @@
 #include "base/cleanup.h"
 #include "conf/session.h"
 
+#define CONFIG_NEW "." SESSION_CONFIG "-new"
+
 /* Aside, and then named. */
 static int make_config(int dir_fd, const char *dir, struct kennel_error **err)
 {
-	static const char new_name[] = "." SESSION_CONFIG "-new";
 	_cleanup_close_ int fd =
-		openat(dir_fd, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+		openat(dir_fd, CONFIG_NEW, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 
 	const size_t size = strlen(session_default);
 	if (fd < 0 || write(fd, session_default, size) != (ssize_t)size || fsync(fd) < 0 ||
-	    renameat2(dir_fd, new_name, dir_fd, SESSION_CONFIG, RENAME_NOREPLACE) < 0) {
+	    renameat2(dir_fd, CONFIG_NEW, dir_fd, SESSION_CONFIG, RENAME_NOREPLACE) < 0) {
 		int saved = errno;
 
-		unlinkat(dir_fd, new_name, 0);
+		unlinkat(dir_fd, CONFIG_NEW, 0);
 		errno = saved;
 		if (errno != EEXIST)
 			return fail_errno(err, "make \"%s/" SESSION_CONFIG "\"", dir);
@@ -44,6 +45,7 @@ static int read_config(const char *dir, struct session *s, struct kennel_error *
 	/* Two first ones at a time: the second finds what the first has made. */
 	if (flock(dir_fd, LOCK_EX) < 0)
 		return fail_errno(err, "lock the session's directory \"%s\"", dir);
+	(void)!unlinkat(dir_fd, CONFIG_NEW, 0); /* of one that was killed */
 	if (faccessat(dir_fd, SESSION_CONFIG, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
 		int r = make_config(dir_fd, dir, err);
 		if (r < 0)

@@ -13,8 +13,6 @@
 #include "run/keep.h"
 #include "run/vm-file.h"
 
-#define VM_DISK_NEW ".vm-disk-new"
-
 /* Aside, so that what has the name is whole. */
 static int make(const struct container *c, uint64_t size_bytes, struct kennel_error **err)
 {

@@ -22,6 +22,7 @@ struct container;
 struct keep;
 
 #define VM_DISK "vm-disk"
+#define VM_DISK_NEW ".vm-disk-new" /* while it is made */
 #define VM_DISK_SIZE_DEFAULT (16ull << 30) /* of a sparse file */
 #define VM_DISK_SIZE_MIN (64ull << 20)
 

@@ -150,11 +150,6 @@ int vm_file_prepare(struct keep *k, char **ret, struct kennel_error **err)
 	bool changed = false;
 	int r = 0;
 
-	if (k->spec->background)
-		return hint(err,
-			    fail(err, KENNEL_E_UNSUPPORTED,
-				 "a container in a file does not run in the background at vm"),
-			    "import it into a container of a store: kennel import FILE NAME");
 	if (!k->box->for_guest && !is_arranged(&k->manifest)) {
 		changed = k->manifest_text.len;
 		if (changed)

@@ -133,6 +133,31 @@ is_settled() {
 	is_settled
 }
 
+@test "vm kept: info says that changes wait, gc removes half a disk, and root leaves those of others alone" {
+	scene
+	echo half >"$S/box/.vm-disk-new"
+	run_kennel info -P "$S" box
+	has "not settled changes wait on the disk of its guest"
+	run_kennel info --json -P "$S" box
+	has '"guest-disk": true'
+	run_kennel gc -P "$S"
+	has 'removed 1 leftover'
+	[ ! -e "$S/box/.vm-disk-new" ]
+	if [ "$EUID" -eq 0 ]; then
+		disk box "$GUEST"
+		chown 1234 "$S" "$S/box"
+		run_kennel diff -P "$S" box
+		refused yes 'still on the disk of its guest'
+		has 'the next command of user 1234'
+		[ -e "$S/box/vm-disk" ]
+		chown 0 "$S" "$S/box"
+	fi
+	run_kennel diff -P "$S" box
+	is_status 0
+	run_kennel info -P "$S" box
+	lacks 'not settled'
+}
+
 @test "vm kept: removed with its disk, renamed with it" {
 	scene
 	run_kennel rename -P "$S" box other

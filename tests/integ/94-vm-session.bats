@@ -37,6 +37,7 @@ setup() {
 	run_kennel run --session session
 	refused yes 'line 1: "MEMO"'
 	has 'did you mean "MEM"'
+	echo half >session/.config-new
 	rm session/config && ln -s /etc/hostname session/config
 	run_kennel run --session session -- true
 	refused yes 'nothing that a session has'
@@ -51,5 +52,5 @@ setup() {
 	refused yes 'is not a file'
 	run_kennel run --isolate fs --net host --drive /etc/hostname -- true
 	refused yes 'kernel of its own'
-	[ ! -e session/savefile ]
+	[ ! -e session/savefile ] && [ ! -e session/.config-new ]
 }
