@@ -89,16 +89,29 @@ static int set_env(struct kennel_spec *spec, const struct opt_setting *setting, 
 	return kennel_spec_set(spec, setting->name, b.len ? b.data : name, err);
 }
 
+/* The number in front of a drive, "ubd3=", is no part of the path. */
+static size_t prefix_len(const char *name, const char *value)
+{
+	size_t n = strlen("ubd");
+
+	if (strcmp(name, "drive") != 0 || strncmp(value, "ubd", n) != 0)
+		return 0;
+	n += strspn(value + n, "0123456789");
+	return n > strlen("ubd") && value[n] == '=' ? n + 1 : 0;
+}
+
 int spec_opt_set(struct kennel_spec *spec, const struct opt_setting *setting, struct kennel_error **err)
 {
 	const struct host_path *host = find_host_path(setting->name);
 	_cleanup_buf_ struct buf b = { 0 };
 	const char *value = setting->value;
+	const size_t skip = prefix_len(setting->name, value);
 
 	if (strcmp(setting->name, "env") == 0)
 		return set_env(spec, setting, err);
-	if (host && value[0] && value[0] != '/' && !is_system_base(setting->name, value)) {
-		int r = make_absolute(value, host->escape, &b, err);
+	if (host && value[skip] && value[skip] != '/' && !is_system_base(setting->name, value)) {
+		buf_add(&b, value, skip);
+		int r = make_absolute(value + skip, host->escape, &b, err);
 		if (r < 0)
 			return wrap(err, r, "%s", setting->name);
 		value = buf_str(&b);

@@ -28,6 +28,10 @@ setup() {
 		'START_CMD=hostname; mount /dev/ubdb /mnt && echo in >/mnt/file && umount /mnt; blockdev --getro /dev/ubdb /dev/ubdd; ls /dev/ubdc'
 	is_equal "$stdout" $'other\n0\n1'
 	is_equal "$(debugfs -R 'cat file' disk 2>/dev/null)" in
+	# the same by options, from where we are
+	run_kennel run --isolate vm --net none --drive disk:ro --drive ubd15=disk:ro --drive "ubd3=$T/disk" -- \
+		blockdev --getro /dev/ubdb /dev/ubdp /dev/ubdd
+	is_equal "$stdout" $'1\n1\n0'
 }
 
 @test "session: what makes no sense is told, and starts nothing" {
