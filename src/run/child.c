@@ -40,6 +40,7 @@
 #include "sys/sys.h"
 
 #define TOP_TREE "tree"
+#define TOP_UPPER "upper"
 #define TOP_SIZE "1M" /* directories and mount points, nothing else */
 #define TOP_INODES "256"
 #define PTY_MAX "1024"          /* ptys of one sandbox; the machine has 4096 in all (kernel.pty.max) */
@@ -590,12 +591,40 @@ static void take_places(struct child_at *at)
 			.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV |
 				    (o->writable ? 0 : SYS_MOUNT_ATTR_RDONLY),
 		};
+
+		if (o->is_layer && !p->shared->layered)
+			continue;
 		int fd = sys_open_tree(AT_FDCWD, o->source, SYS_OPEN_TREE_CLONE);
 
 		at->report.index = (int)i;
 		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0)
 			die(at, CHILD_STEP_PLACE);
 		p->shared->place_fds[i] = fd;
+	}
+}
+
+/* What lies over images that a guest reads by itself: the delta, and frozen changes below it. */
+static void attach_uppers(struct child_at *at)
+{
+	const struct sys_mount_attr attr = {
+		.attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
+	};
+	const struct child_shared *s = at->p->shared;
+
+	for (unsigned i = 0; s->layered && i <= at->p->overlays[0].n_frozen; i++) {
+		char name[] = TOP_UPPER "/00";
+
+		name[sizeof(name) - 3] = (char)('0' + i / 10);
+		name[sizeof(name) - 2] = (char)('0' + i % 10);
+		at->report.index = (int)i;
+		int target_fd = child_pin_made(at->top_fd, name, true, 0755);
+		int fd = sys_open_tree(i == 0 ? s->upper_fds[0] : s->lower_fds[i - 1], "",
+				       SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+		if (target_fd < 0 || fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0 ||
+		    mount_attach(fd, target_fd) < 0)
+			die(at, CHILD_STEP_PLACE);
+		close(target_fd);
+		close(fd);
 	}
 }
 
@@ -607,6 +636,9 @@ static void attach_places(struct child_at *at)
 
 	for (unsigned i = 0; i < p->n_places; i++) {
 		const struct child_place *o = &p->places[i];
+
+		if (o->is_layer && !p->shared->layered)
+			continue;
 		int target_fd = child_pin_made(at->top_fd, o->name, o->is_dir, 0755);
 
 		at->report.index = (int)i;
@@ -659,6 +691,7 @@ static void build_root(struct child_at *at)
 	make_dev(at, root_fd, first_dev);
 	make_proc_and_sys(at, root_fd, sys_fd);
 	cover(at, root_fd);
+	attach_uppers(at);
 	attach_places(at);
 	if (p->n_nest)
 		bind_nest(at, root_fd);

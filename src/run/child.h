@@ -101,13 +101,14 @@ struct child_bind {
 };
 
 #define CHILD_MAX_FDS 1000
-#define CHILD_MAX_PLACES 40u
+#define CHILD_MAX_PLACES 56u
 
 struct child_place { /* a file or directory of the machine beside the tree, see run/vm.h */
 	const char *name; /* below the root */
 	/* by which an ordinary user's child finds it; else it is in shared->place_fds */
 	const char *source;
 	bool is_dir, writable;
+	bool is_layer; /* only if shared->layered */
 };
 
 struct child_plan;
@@ -124,6 +125,7 @@ struct child_shared {
 	/* from the child of an ordinary user, one a view: /dev/fuse, opened in its namespace; the mount */
 	int fuse_fds[CHILD_MAX_FDS], view_fds[CHILD_MAX_FDS];
 	int place_fds[CHILD_MAX_PLACES];
+	bool layered; /* a guest reads images by itself, and sees what lies over them: run/vm-layers.h */
 	int init_fd;            /* the memory file of init */
 	bool user_xattr;        /* the delta's kind of overlay xattrs */
 	bool mount_cgroup; /* the group that it is in, at /sys/fs/cgroup */

@@ -21,6 +21,7 @@
 #include "run/nest.h"
 #include "run/sandbox.h"
 #include "run/views.h"
+#include "run/vm-layers.h"
 #include "sys/sys.h"
 
 /* a single file that is mounted on a file is copied in up to this size */
@@ -517,6 +518,8 @@ int prepare_trees(struct launch *l, struct kennel_error **err)
 		r = plant_file_mounts(l, err);
 	if (r == 0)
 		r = keep_unplant(l, err);
+	if (r == 0)
+		vm_layers_judge(l);
 	for (size_t i = 0; i < p->n_overlays && r == 0; i++)
 		r = shift_overlay(l, i, err);
 	if (r < 0)

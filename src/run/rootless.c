@@ -36,6 +36,7 @@
 #include "run/report.h"
 #include "run/unreadable.h"
 #include "run/viewer.h"
+#include "run/vm-layers.h"
 #include "sys/sys.h"
 
 int rootless_pick_ids(struct launch *l, struct kennel_error **err)
@@ -141,6 +142,8 @@ static int fill_delta(void *data, struct buf *out, struct kennel_error **err)
 		r = help_apt(l, err);
 	if (r == 0)
 		r = keep_unplant(l, err);
+	if (r == 0)
+		vm_layers_judge(l);
 	s->upper_fds[0] = s->work_fds[0] = -EBADF;      /* numbers of this process: the child opens its own */
 	for (size_t i = 0; out && r == 0 && i < l->sb->planted.n; i++)
 		manifest_put_planted(out, &l->sb->planted.items[i]);

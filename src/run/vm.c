@@ -13,6 +13,7 @@
 #include "run/program.h"
 #include "run/sandbox.h"
 #include "run/vm-disk.h"
+#include "run/vm-layers.h"
 #include "sys/sys.h"
 #include "vm/blob.h"
 #include "vm/initrd.h"
@@ -36,6 +37,7 @@ void vm_done(struct vm *vm)
 	free(vm->initrd);
 	free(vm->remedy);
 	free(vm->disk);
+	strv_done(&vm->modules);
 	strv_done(&vm->names);
 	strv_done(&vm->words);
 	*vm = (struct vm){ 0 };
@@ -56,7 +58,7 @@ uint64_t vm_caps(void)
 static int add_place(struct vm *vm, const char *name, const char *source, bool is_dir, bool writable,
 		     struct kennel_error **err)
 {
-	if (vm->n_places == CHILD_MAX_PLACES)
+	if (vm->n_places == CHILD_MAX_PLACES - vm->n_images) /* there is room for those in any case */
 		return fail(err, KENNEL_E_LIMIT, "the kernel \"%s\" needs too many libraries",
 			    vm->kernel.path);
 	vm->places[vm->n_places++] = (struct child_place){
@@ -153,7 +155,7 @@ static int find_files(struct vm *vm, struct kennel_error **err)
 
 	if (r < 0)
 		return r;
-	int fd = vm_initrd_open(vm->kernel.release, vm->kernel.modules_dir, &vm->initrd, err);
+	int fd = vm_initrd_open(vm->kernel.release, vm->kernel.modules_dir, &vm->modules, &vm->initrd, err);
 	close_fd(fd);
 	return MIN(fd, 0);
 }
@@ -184,7 +186,9 @@ int vm_equip(const struct spec *spec, struct keep *keep, struct vm *ret, struct 
 		return hint(err,
 			    fail(err, KENNEL_E_INVALID, "a kernel of its own needs 64M of memory at least"),
 			    "leave out --memory for 256M");
-	int r = find_files(ret, err);
+	int r = vm_layers_choose(spec, keep, ret, err);
+	if (r == 0)
+		r = find_files(ret, err);
 	if (r == 0)
 		r = keep ? vm_disk_find(keep, spec->size_bytes, &ret->disk, err) : 0;
 	if (r == 0)
@@ -193,6 +197,8 @@ int vm_equip(const struct spec *spec, struct keep *keep, struct vm *ret, struct 
 		r = add_words(ret, spec, memory, err);
 	if (r == 0)
 		r = add_drives(ret, spec, err);
+	if (r == 0)
+		r = vm_layers_add(ret, err);
 	if (r < 0) {
 		vm_done(ret);
 		return r;
@@ -230,6 +236,9 @@ int vm_open_places(struct launch *l, struct kennel_error **err)
 	for (unsigned i = 0; i < vm->n_places; i++) {
 		const struct child_place *p = &vm->places[i];
 		bool plain;
+
+		if (p->is_layer && !l->shared->layered)
+			continue;
 		int fd = stage_clone(p->source, flags | (p->writable ? 0 : SYS_MOUNT_ATTR_RDONLY),
 				     l->sb->shifted ? l->user_ns_fd : -EBADF, &plain, err);
 

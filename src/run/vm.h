@@ -23,12 +23,23 @@ struct keep;
 struct launch;
 struct plan;
 
+#define VM_IMAGES_MAX 15u
+
+struct vm_image { /* see run/vm-layers.h */
+	const char *path, *type; /* borrowed; as the guest's kernel calls it */
+	unsigned number; /* of its disk */
+};
+
 struct vm {
 	struct spec spec; /* a shallow copy: as of the sandbox around the guest */
 	struct vm_kernel kernel;
 	char *initrd, *remedy, *disk; /* paths; NULL: no remedy is needed, no disk there */
 	struct child_place places[CHILD_MAX_PLACES];
 	unsigned n_places;
+	struct vm_image images[VM_IMAGES_MAX]; /* uppermost first */
+	unsigned n_images;
+	bool images_are_all; /* layers and base are nothing but these */
+	struct strv modules; /* for them */
 	bool boots; /* the guest's init is the command */
 	uint64_t room_bytes; /* for its changes, in its memory or on its disk */
 	struct strv names; /* of places, that were made */

@@ -110,7 +110,7 @@ static int read_text(int dir_fd, const char *name, struct buf *ret, struct kenne
 	return buf_read_fd(ret, fd, TEXT_MAX, err);
 }
 
-static int find_modules(int dir_fd, struct strv *ret, struct kennel_error **err)
+static int find_modules(int dir_fd, const struct strv *more, struct strv *ret, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf dep = { 0 }, builtin = { 0 };
 	int r = read_text(dir_fd, "modules.dep", &dep, err);
@@ -122,6 +122,8 @@ static int find_modules(int dir_fd, struct strv *ret, struct kennel_error **err)
 		if (r == 0 && i == 0)
 			return fail(err, KENNEL_E_UNSUPPORTED, "the guest's kernel has no overlay");
 	}
+	for (size_t i = 0; more && i < more->n && r >= 0; i++)
+		r = vm_initrd_find(more->items[i], buf_str(&dep), buf_str(&builtin), ret, err);
 	return r < 0 ? r : 0;
 }
 
@@ -261,8 +263,13 @@ static uint64_t mix(uint64_t hash, const void *data, size_t len)
 	return hash;
 }
 
+struct wish {
+	const char *release;
+	const struct strv *more; /* or NULL */
+};
+
 /* Of all that goes into it; modules by what tells one file from another. */
-static int name_it(const char *release, int dir_fd, const struct strv *modules, char *ret, size_t size,
+static int name_it(const struct wish *w, int dir_fd, const struct strv *modules, struct buf *ret,
 		   struct kennel_error **err)
 {
 	uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), vm_blob, vm_blob_size);
@@ -276,10 +283,13 @@ static int name_it(const char *release, int dir_fd, const struct strv *modules, 
 		hash = mix(hash, tells, sizeof(tells));
 		hash = mix(hash, modules->items[i], strlen(modules->items[i]));
 	}
-	if (strchr(release, '/') || strlen(release) > 100)
-		return fail(err, KENNEL_E_INVALID, "\"%s\" is no release of a kernel", release);
-	snprintf(ret, size, "initrd-%s-%016" PRIx64, release, hash);
-	return 0;
+	if (strchr(w->release, '/') || strlen(w->release) > 100)
+		return fail(err, KENNEL_E_INVALID, "\"%s\" is no release of a kernel", w->release);
+	buf_printf(ret, "initrd-%s", w->release);
+	for (size_t i = 0; w->more && i < w->more->n; i++)
+		buf_printf(ret, "+%s", w->more->items[i]);
+	buf_printf(ret, "-%016" PRIx64, hash);
+	return buf_check(ret, err);
 }
 
 static int write_all(int fd, const struct buf *b, struct kennel_error **err)
@@ -296,7 +306,7 @@ static int write_all(int fd, const struct buf *b, struct kennel_error **err)
 	return 0;
 }
 
-/* Those of the same kernel with another program or other modules. */
+/* Those of the same kernel and set with another program or other modules. */
 static void remove_others(int cache_fd, const char *name)
 {
 	const size_t len = strlen(name) - 16;
@@ -367,31 +377,32 @@ static int path_of(int fd, char **ret, struct kennel_error **err)
 	return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 
-int vm_initrd_open(const char *release, const char *modules_dir, char **ret_path, struct kennel_error **err)
+int vm_initrd_open(const char *release, const char *modules_dir, const struct strv *more, char **ret_path,
+		   struct kennel_error **err)
 {
 	_cleanup_close_ int cache_fd = path_open_cache(), dir_fd = -EBADF;
-	_cleanup_buf_ struct buf all = { 0 };
+	_cleanup_buf_ struct buf all = { 0 }, name = { 0 };
 	_cleanup_strv_ struct strv modules = { 0 };
-	char name[160];
+	const struct wish wish = { release, more };
 	int r = 0;
 
 	if (modules_dir) {
 		dir_fd = open(modules_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (dir_fd < 0)
 			return fail_errno(err, "open the modules of the guest's kernel, \"%s\"", modules_dir);
-		r = find_modules(dir_fd, &modules, err);
+		r = find_modules(dir_fd, more, &modules, err);
 	}
 	if (r == 0)
-		r = name_it(release, dir_fd, &modules, name, sizeof(name), err);
+		r = name_it(&wish, dir_fd, &modules, &name, err);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int fd = open_kept(cache_fd, name);
+	_cleanup_close_ int fd = open_kept(cache_fd, buf_str(&name));
 	if (fd < 0) {
 		r = make(dir_fd, &modules, &all, err);
 		if (r < 0)
 			return wrap(err, r, "make the guest's initramfs");
-		if (cache_fd >= 0 && save(cache_fd, name, &all, NULL) == 0)
-			fd = open_kept(cache_fd, name);
+		if (cache_fd >= 0 && save(cache_fd, buf_str(&name), &all, NULL) == 0)
+			fd = open_kept(cache_fd, buf_str(&name));
 		if (fd < 0)
 			fd = open_nameless(&all, err);
 		if (fd < 0)
@@ -404,7 +415,8 @@ int vm_initrd_open(const char *release, const char *modules_dir, char **ret_path
 const unsigned char vm_blob[1] = { 0 };
 const size_t vm_blob_size = 0;
 
-int vm_initrd_open(const char *release, const char *modules_dir, char **ret_path, struct kennel_error **err)
+int vm_initrd_open(const char *release, const char *modules_dir, const struct strv *more, char **ret_path,
+		   struct kennel_error **err)
 {
 	return fail(err, KENNEL_E_UNSUPPORTED, "this kennel was built without guests (-Dvm=enabled)");
 }

@@ -263,6 +263,38 @@ guest() {
 	[ ! -e "$S/box/vm-disk" ]
 }
 
+@test "vm kept: changes lie over images that the guest reads by itself" {
+	need_guest
+	need_commands mkfs.erofs
+	mkdir -p "$T/layer/both"
+	echo layer >"$T/layer/both/layer"
+	echo layer >"$T/layer/under"
+	mkfs.erofs -x1 "$T/base.erofs" "$T_BASE" >/dev/null 2>&1
+	mkfs.erofs -x1 "$T/layer.erofs" "$T/layer" >/dev/null 2>&1
+	# shellcheck disable=SC2016
+	see='while read -r a b c d; do [ "$a" != root ] || echo "${d%%,upper*}"; done </proc/mounts; echo $(ls /both); cat /under 2>&1; '
+	over() {
+		"$KENNEL" run -q -P "$S" -k box --isolate "$1" --net none --base "$T/base.erofs" --layer "$T/layer.erofs" -- sh -c "$2"
+	}
+	is_equal "$(over vm "$see"'echo new >/under; rm /both/base; chown 5:6 /under')" \
+		$'rw,relatime,lowerdir=/upper-00:/layer-15:/layer-14:/below\nbase layer\nlayer'
+	is_equal "$(over user 'cat /under; stat -c %u:%g /under; ls /both')" $'new\n5:6\nlayer'
+	# Frozen ones lie below those of later.
+	"$KENNEL" snapshot -q -P "$S" box
+	is_equal "$(over vm "$see"'stat -c %u:%g /under; rm -r /both; mkdir /both; echo own >/both/own')" \
+		$'rw,relatime,lowerdir=/upper-00:/upper-01:/layer-15:/layer-14:/below\nlayer\nnew\n5:6'
+	# One that was deleted and made anew would let the image's names through.
+	is_equal "$(over vm "$see")" $'rw,relatime,lowerdir=/tree:/below\nown\nnew'
+	"$KENNEL" rm -fs --promote -P "$S" box
+	# In a file: its own changes are the guest's, marks and all.
+	cd "$T"
+	boxed() {
+		"$KENNEL" run -q -f box.img --isolate vm --net none --base "$T/base.erofs" --layer "$T/layer.erofs" -- sh -c "$1"
+	}
+	boxed 'rm -r /both; mkdir /both; echo own >/both/own; echo new >/under'
+	is_equal "$(boxed "$see")" $'rw,relatime,lowerdir=/upper-00:/layer-15:/layer-14:/below\nown\nnew'
+}
+
 @test "vm kept: a file is the disk itself, whichever level comes first" {
 	need_guest
 	cd "$T"

@@ -49,6 +49,69 @@ kernel() {
 	pgrep -P "$init" -x linux | head -n 1
 }
 
+# image KIND NAME: of the directory NAME.
+image() {
+	case $1 in
+	erofs) mkfs.erofs -x1 "$T/$2.erofs" "$T/$2" >/dev/null 2>&1 ;;
+	*) mksquashfs "$T/$2" "$T/$2.squashfs" -quiet -no-progress -noappend >/dev/null ;;
+	esac
+}
+
+# in_guest SCRIPT [OPTION]...: over which layers its root lies, then what it says.
+in_guest() {
+	local script=$1
+	shift
+	# shellcheck disable=SC2016
+	run_kennel run -q --isolate vm --net none "$@" -- sh -c \
+		'while read -r a b c d; do [ "$a" != root ] || echo "${d%%,upper*}"; done </proc/mounts; '"$script"
+	is_status 0
+}
+
+@test "vm-guest: the guest reads images by itself, in the order of the layers, with what they delete and hide" {
+	need_commands mkfs.erofs mksquashfs setfattr
+	for applet in ls mkdir stat; do ln -s busybox "$T/base/bin/$applet"; done
+	mkdir -p "$T"/{base,one,two}/{dir,hidden}
+	echo base >"$T/base/dir/a"
+	echo base >"$T/base/dir/b"
+	echo base >"$T/base/hidden/base"
+	echo one >"$T/one/dir/b"
+	echo one >"$T/one/dir/c"
+	echo one >"$T/one/hidden/one"
+	echo two >"$T/two/dir/d"
+	echo two >"$T/two/hidden/two"
+	if [ "$EUID" -eq 0 ]; then mknod "$T/two/dir/c" c 0 0; else "$KENNEL" ns -- mknod "$T/two/dir/c" c 0 0; fi
+	setfattr -n user.overlay.opaque -v y "$T/two/hidden"
+	image erofs base
+	image erofs one
+	image erofs two
+	image squashfs base
+	image squashfs two
+	# shellcheck disable=SC2016
+	see='for d in dir hidden; do echo $(cd /$d 2>/dev/null && ls); done; cat /dir/b'
+	# in memory, where marks of images count in an overlay of their own; what is changed there lies over all of them
+	in_guest "$see; "'cat /sys/block/ubd[mno]/ro; rm -r /hidden; mkdir /hidden; ls /hidden; echo new >/dir/a; cat /dir/a' \
+		--base "$T/base.erofs" --layer "$T/one.erofs" --layer "$T/two.erofs" --drive "ubd15=$T/two.erofs:ro"
+	is_equal "$stdout" $'rw,relatime,lowerdir=/layered\na b d\ntwo\none\n1\n1\n1\nnew'
+	# squashfs has no marks there, but is right where nothing but the tree is below; a directory is in the tree
+	in_guest "$see" --base "$T/base" --layer "$T/one" --layer "$T/two.squashfs"
+	is_equal "$stdout" $'rw,relatime,lowerdir=/upper-00:/layer-15:/tree:/below\na b d\ntwo\none'
+	# what kennel puts over an image is to be seen
+	in_guest "$see; ls /shared; cat /etc/hostname" --base "$T/base.squashfs" --hostname box --mount "$T/one:/shared"
+	is_equal "$stdout" $'rw,relatime,lowerdir=/upper-00:/layer-15:/below\na b\nbase\nbase\ndir\nhidden\nbox'
+	# of a disk root inside would read what is hidden, too
+	in_guest "$see; ls /dev/ubdp 2>/dev/null || echo none" --base "$T/base.erofs" --hide /hidden
+	is_equal "$stdout" $'rw,relatime,lowerdir=/tree:/below\na b\n\nbase\nnone'
+	# damaged, in its first bytes and in what comes later
+	head -c 4096 "$T/base.erofs" >"$T/short"
+	run_kennel run --isolate vm --net none --base "$T/short" -- true
+	refused yes damaged
+	head -c 2000 /dev/urandom | dd of="$T/base.squashfs" bs=1 seek=96 conv=notrunc 2>/dev/null
+	head -c 4000 /dev/urandom | dd of="$T/base.squashfs" bs=1 seek=$(($(stat -c %s "$T/base.squashfs") - 4000)) conv=notrunc 2>/dev/null
+	run_kennel run --isolate vm --net none --base "$T/base.squashfs" -- true
+	is_status 125
+	[ "$(grep -c '^kennel: ' <<<"$stderr")" -eq 1 ]
+}
+
 @test "vm-guest: exec: streams whole and apart, exit codes, what closes early, several at once, vanished clients" {
 	start
 	head -c 3000000 /dev/urandom >"$T/data"

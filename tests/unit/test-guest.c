@@ -249,16 +249,16 @@ static void test_initrd_open_is_made_once_and_again_for_other_modules(void **sta
 	write_file(dir, "modules.dep", "overlay.ko:\n");
 	write_file(dir, "modules.builtin", "kernel/ext4.ko\n");
 	write_file(dir, "overlay.ko", "a module");
-	int fd = vm_initrd_open("1.2", dir, &first, NULL);
+	int fd = vm_initrd_open("1.2", dir, NULL, &first, NULL);
 	assert_true(fd >= 0);
 	check_archive(fd);
 	close(fd);
-	fd = vm_initrd_open("1.2", dir, &second, NULL);
+	fd = vm_initrd_open("1.2", dir, NULL, &second, NULL);
 	assert_true(fd >= 0);
 	close(fd);
 	assert_string_equal(first, second);
 	write_file(dir, "overlay.ko", "a module, a new one");
-	fd = vm_initrd_open("1.2", dir, &third, NULL);
+	fd = vm_initrd_open("1.2", dir, NULL, &third, NULL);
 	assert_true(fd >= 0);
 	close(fd);
 	assert_string_not_equal(first, third);
@@ -278,6 +278,55 @@ static void test_initrd_open_is_made_once_and_again_for_other_modules(void **sta
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* One of each set stays, so that two kinds of guests don't make theirs again and again. */
+static void test_initrd_open_sets_of_modules_are_kept_beside_each_other(void **state)
+{
+	char dir[] = "/tmp/test-guest-XXXXXX", *more_items[] = { (char *)"erofs", (char *)"none" };
+	const struct strv more = { .items = more_items, .n = 2 };
+	_cleanup_free_ char *plain = NULL, *with = NULL, *again = NULL, *cache = NULL;
+	_cleanup_buf_ struct buf all = { 0 };
+
+	assert_non_null(mkdtemp(dir));
+	setenv("XDG_CACHE_HOME", dir, 1);
+	write_file(dir, "modules.dep", "overlay.ko:\nerofs.ko: crc.ko\n");
+	write_file(dir, "modules.builtin", "kernel/ext4.ko\n");
+	write_file(dir, "overlay.ko", "a module");
+	write_file(dir, "erofs.ko", "the file system");
+	write_file(dir, "crc.ko", "what it needs");
+	int fd = vm_initrd_open("1.2", dir, NULL, &plain, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+	fd = vm_initrd_open("1.2", dir, &more, &with, NULL);
+	assert_true(fd >= 0);
+	check_archive(fd);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(buf_read_fd(&all, fd, 64 << 20, NULL), 0);
+	close(fd);
+	assert_non_null(memmem(all.data, all.len, "modules/2.ko", 13));
+	assert_non_null(memmem(all.data, all.len, "the file system", 15));
+	assert_non_null(memmem(all.data, all.len, "what it needs", 13));
+	assert_non_null(strstr(with, "initrd-1.2+erofs+none-"));
+	fd = vm_initrd_open("1.2", dir, NULL, &again, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_string_equal(plain, again);
+	assert_int_equal(access(with, F_OK), 0);
+
+	assert_int_equal(unlink(plain), 0);
+	assert_int_equal(unlink(with), 0);
+	static const char *const names[] = { "modules.dep", "modules.builtin", "overlay.ko", "erofs.ko",
+					     "crc.ko" };
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = NULL;
+
+		assert_true(asprintf(&path, "%s/%s", dir, names[i]) > 0);
+		unlink(path);
+	}
+	assert_true(asprintf(&cache, "%s/kennel", dir) > 0);
+	assert_int_equal(rmdir(cache), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_initrd_open_a_kernel_without_overlay_is_refused(void **state)
 {
 	char dir[] = "/tmp/test-guest-XXXXXX";
@@ -287,7 +336,7 @@ static void test_initrd_open_a_kernel_without_overlay_is_refused(void **state)
 	assert_non_null(mkdtemp(dir));
 	write_file(dir, "modules.dep", "a.ko:\n");
 	write_file(dir, "modules.builtin", "");
-	assert_int_equal(vm_initrd_open("1.2", dir, &path, &err), -KENNEL_E_UNSUPPORTED);
+	assert_int_equal(vm_initrd_open("1.2", dir, NULL, &path, &err), -KENNEL_E_UNSUPPORTED);
 	assert_true(asprintf(&dep_path, "%s/modules.dep", dir) > 0);
 	assert_true(asprintf(&builtin_path, "%s/modules.builtin", dir) > 0);
 	unlink(dep_path);
@@ -311,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_initrd_find_built_in_and_missing),
 		cmocka_unit_test(test_initrd_find_paths_out_of_the_directory_are_refused),
 		cmocka_unit_test(test_initrd_open_is_made_once_and_again_for_other_modules),
+		cmocka_unit_test(test_initrd_open_sets_of_modules_are_kept_beside_each_other),
 		cmocka_unit_test(test_initrd_open_a_kernel_without_overlay_is_refused),
 #endif
 	};

@@ -33,6 +33,7 @@
 #define UPPER DISK "/delta/0/upper"
 #define WORK DISK "/delta/0/work"
 #define INODES_A_MS 20 /* no guest reads more new files in a millisecond */
+#define LAYERS "/layered"
 #define HIDDEN_FS MS_NOSUID | MS_NOEXEC | MS_NODEV
 
 static void must_mount(struct guest *g, const char *what, const char *at, const char *type,
@@ -112,12 +113,40 @@ static void make_dirs(const char *path)
 	(void)!mkdir(path, 0755);
 }
 
+struct lowers {
+	const char *text; /* before the tree: guest_mount_layers() */
+	unsigned images;
+	bool whole;
+};
+
 /* On a disk with the attributes that all may read and write, for who takes the changes from there. */
-static void mount_overlay(struct guest *g, bool disk, char *ret_modules, size_t size)
+static void mount_overlay(struct guest *g, const struct lowers *l, bool disk)
+{
+	const char *lowers = l->text, *tree = l->whole ? "" : "/tree:";
+	char options[LOWERS_MAX + 200];
+
+	/*
+	 * In memory there are no attributes that all may have, so the overlay's marks are others there, and
+	 * those of images count only in an overlay of their own. Of one image they can be done without: below
+	 * it is the tree at most, which is right already.
+	 */
+	if (!disk && l->images > 1) {
+		snprintf(options, sizeof(options), "lowerdir=%s%s/below,userxattr", lowers, tree);
+		must_mount(g, "layers", LAYERS, "overlay", MS_RDONLY, options);
+		lowers = "";
+		tree = LAYERS;
+	}
+	snprintf(options, sizeof(options),
+		 "lowerdir=%s%s%s,upperdir=" UPPER ",workdir=" WORK ",xino=off,index=off%s", lowers, tree,
+		 lowers == l->text ? "/below" : "", disk ? ",userxattr" : "");
+	must_mount(g, "root", ROOT, "overlay", 0, options);
+}
+
+static void make_below(char *ret_modules, size_t size)
 {
 	static const char *const places[] = { "dev", "proc", "run", "sys", "tmp" };
 	const char *parent = modules_parent();
-	char at[160], from[160], options[256];
+	char at[160], from[160];
 	struct utsname u;
 
 	ret_modules[0] = '\0';
@@ -134,10 +163,6 @@ static void mount_overlay(struct guest *g, bool disk, char *ret_modules, size_t 
 		snprintf(at, sizeof(at), "/below/%s", places[i]);
 		(void)!mkdir(at, 0755);
 	}
-	snprintf(options, sizeof(options),
-		 "lowerdir=/tree:/below,upperdir=" UPPER ",workdir=" WORK ",xino=off,index=off%s",
-		 disk ? ",userxattr" : "");
-	must_mount(g, "root", ROOT, "overlay", 0, options);
 }
 
 static void mount_changes(struct guest *g, bool disk, const char *size)
@@ -328,6 +353,7 @@ static void set_limits(const char *pids)
 
 void guest_make_root(struct guest *g, char *config, size_t len)
 {
+	struct lowers lowers;
 	char modules[200];
 	struct stat st;
 
@@ -342,7 +368,9 @@ void guest_make_root(struct guest *g, char *config, size_t len)
 	loopback_up();
 	const bool disk = value_of(config, len, "disk");
 	mount_changes(g, disk, value_of(config, len, "size"));
-	mount_overlay(g, disk, modules, sizeof(modules));
+	make_below(modules, sizeof(modules));
+	lowers.text = guest_mount_layers(config, len, &lowers.images, &lowers.whole);
+	mount_overlay(g, &lowers, disk);
 	furnish_dev();
 	if (modules[0] && lstat(modules, &st) == 0 && S_ISDIR(st.st_mode))
 		(void)!mount(MODULES, modules, NULL, MS_BIND, NULL);

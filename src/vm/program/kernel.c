@@ -57,8 +57,8 @@ static _Noreturn void become(char **argv, char **env, int line_fd, int console_f
 pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 {
 	char memory[64];
-	char drives[DRIVES_MAX][32];
-	char *argv[20 + NET_CARDS_MAX + DRIVES_MAX] = {
+	char drives[DRIVES_MAX][32], layers[LAYERS_MAX][32];
+	char *argv[20 + NET_CARDS_MAX + DRIVES_MAX + LAYERS_MAX] = {
 		(char *)"kennel-guest", /* no program: one that reboots would execute this again */
 		memory,
 		(char *)"initrd=/initrd",
@@ -92,6 +92,16 @@ pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 		snprintf(drives[i], sizeof(drives[i]), "ubd%.*s%s=/drives/%.*s", digits, set->drives[i],
 			 set->drives[i][digits] ? "rc" : "", digits, set->drives[i]);
 		argv[n++] = drives[i];
+	}
+	for (unsigned i = 0; i < set->n_layers; i++) {
+		const int digits = (int)strspn(set->layers[i], "0123456789");
+		char path[24];
+
+		snprintf(path, sizeof(path), "/layers/%.*s", digits, set->layers[i]);
+		snprintf(layers[i], sizeof(layers[i]), "ubd%.*src=%s", digits, set->layers[i], path);
+		if (access(path, R_OK) ==
+		    0) /* one that we can't read, or that is not to be used, is in the tree */
+			argv[n++] = layers[i];
 	}
 	for (unsigned i = 0; i < set->cards.n; i++)
 		argv[n++] = (char *)set->cards.args[i];

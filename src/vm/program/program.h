@@ -21,6 +21,8 @@
 #define EXIT_FAILED 125
 #define PORTS_MAX 64
 #define DRIVES_MAX 15
+#define LAYERS_MAX 15
+#define LOWERS_MAX 1200 /* bytes of the list of what lies over the tree */
 
 /* How it was called (run/init.h). */
 struct call {
@@ -37,6 +39,8 @@ struct settings {
 	bool net;
 	const char *drives[DRIVES_MAX];
 	unsigned n_drives;
+	const char *layers[LAYERS_MAX];
+	unsigned n_layers;
 	const char *ports[PORTS_MAX];
 	unsigned n_ports;
 	struct net_cards cards;
@@ -88,6 +92,13 @@ _Noreturn void guest_fail(struct guest *g, int errnum, const char *what);
 void guest_prepare(struct guest *g);
 void guest_make_root(struct guest *g, char *config, size_t len);
 _Noreturn void guest_power_off(struct guest *g);
+
+/*
+ * guest-layers.c: mounts what lies over the tree, images and the changes above them. Return: what goes into a
+ * lowerdir before the tree, with a colon behind each, or ""; *ret_images: how many images there are in it;
+ * *ret_whole: the tree has nothing else.
+ */
+const char *guest_mount_layers(const char *config, size_t len, unsigned *ret_images, bool *ret_whole);
 
 /* agent.c */
 _Noreturn void agent_main(struct guest *g);

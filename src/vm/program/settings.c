@@ -10,6 +10,8 @@
  *   port=N           of the sandbox's loopback leads to the guest's; any number of them up to 64
  *   disk=1           changes go to /disk; without it to the guest's memory
  *   drive=N[r]       a further disk, /drives/N: ubdN of the guest; r: not to be written
+ *   layer=N:TYPE     an image that lies over the tree, /layers/N: ubdN of the guest; uppermost first
+ *   whole=1          the tree has nothing but these
  *   size=BYTES       of the changes in memory
  *   boot=1           the command becomes the guest's pid 1
  *   pids=N           processes in the guest
@@ -67,6 +69,16 @@ static bool take(struct settings *s, const char *key, size_t key_len, const char
 		s->drives[s->n_drives++] = value;
 		return true;
 	}
+	if (IS("layer")) {
+		const size_t digits = strspn(value, "0123456789");
+
+		if (s->n_layers == ARRAY_SIZE(s->layers) || !digits || digits > 2 || value[digits] != ':')
+			return false;
+		s->layers[s->n_layers++] = value;
+		return true;
+	}
+	if (IS("whole"))
+		return is_number && n == 1;
 	if (IS("share")) {
 		s->shares = true;
 		return value[0] == '/';

@@ -500,6 +500,19 @@ static void tell_files(struct settings *set)
 	(void)!queue_add(&set->config, text, (size_t)n + 1);
 }
 
+/* How many directories of changes lie over the images; none: the guest is not to use these. */
+static void tell_uppers(struct settings *set)
+{
+	char text[40];
+	unsigned count = 0;
+
+	do
+		snprintf(text, sizeof(text), "/upper/%02u", count);
+	while (access(text, F_OK) == 0 && ++count);
+	int n = snprintf(text, sizeof(text), "uppers=%u", count);
+	(void)!queue_add(&set->config, text, (size_t)n + 1);
+}
+
 static void listen_for_clients(struct supervisor *s)
 {
 	const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
@@ -600,6 +613,7 @@ int supervisor_main(const struct call *call, struct settings *set)
 	if (set->net && net_take_over(&set->cards, &set->config) < 0)
 		refuse(s, "the network can't be given to the guest");
 	tell_files(set);
+	tell_uppers(set);
 	listen_for_clients(s);
 	make_slots(s);
 	for (unsigned i = 0; i < set->n_ports; i++)
