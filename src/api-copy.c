@@ -8,12 +8,14 @@
 
 #include "api-running.h"
 #include "base/cleanup.h"
+#include "run/vm-errand.h"
 
 static int copy_words(const char *source, const char *target, struct kennel_error **err)
 {
 	_cleanup_free_ char *source_id = NULL, *target_id = NULL;
 	_cleanup_close_ int pidfd = -EBADF, root_fd = -EBADF;
 	struct copy_request q = { .source = source, .target = target };
+	struct kennel_list *list = NULL;
 	struct copy_sandbox sb;
 
 	int from = copy_split_word(source, &source_id, &q.source, err);
@@ -26,7 +28,7 @@ static int copy_words(const char *source, const char *target, struct kennel_erro
 	if (!from && !to)
 		return hint(err, fail(err, KENNEL_E_INVALID, "neither is in a sandbox"),
 			    "one of the two is ID:PATH; \"kennel list\" shows the ids");
-	int r = running_open_files(from ? source_id : target_id, &sb, &pidfd, &root_fd, err);
+	int r = running_open(from ? source_id : target_id, &sb, &pidfd, &root_fd, &list, err);
 	if (r == -KENNEL_E_NOTFOUND && err && *err && !kennel_error_hint(*err))
 		hint(err, r, "\"kennel list\" shows those that are running");
 	if (r < 0)
@@ -37,7 +39,9 @@ static int copy_words(const char *source, const char *target, struct kennel_erro
 	q.pidfd = pidfd;
 	q.mapped = sb.mapped;
 	q.map = sb.map;
-	r = copy_run(&q, err);
+	const struct vm_guest guest = { pidfd, sb.init, kennel_list_value(list, 0, "id") };
+	r = running_is_guest(list) ? copy_run_guest(&q, &guest, err) : copy_run(&q, err);
+	kennel_list_free(list);
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 	if (r == 0 && to && poll(&ended, 1, 0) > 0)
 		r = fail(err, KENNEL_E_NOTFOUND, "the sandbox ended meanwhile");

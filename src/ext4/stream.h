@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ext4/stream.h - the files of an ext4 image as a stream: from the program kennel-ext4, which reads the
- * image with
- * libext2fs and may do nothing else, to unpack.c, which makes files of it and trusts none of it.
+ * ext4/stream.h - files as a stream: of an ext4 image from the program kennel-ext4, which reads it with
+ * libext2fs and may do nothing else, or of a tree from pack.c, which runs in a guest, too; to unpack.c, which
+ * makes files of it and trusts none of it.
  *
  *   kennel-ext4 IMAGE_FD OUT_FD [NAME]     all of the image but lost+found, or one entry of its root
  *   kennel-ext4 IMAGE_FD OUT_FD /top       all of it, and first the root itself, an entry without a name

@@ -66,11 +66,11 @@ static bool lose(struct unpack *u)
 
 static int set_owner(struct unpack *u, struct kennel_error **err)
 {
-	bool top = u->n == 1 && !u->where->with_top;
+	const bool top = u->n == 1 && !u->where->with_top;
 	uid_t uid = top ? u->where->uid : u->entry.uid;
 	gid_t gid = top ? u->where->gid : u->entry.gid;
 
-	if (fchownat(u->dir_fd, u->name, uid, gid, AT_SYMLINK_NOFOLLOW) == 0)
+	if (u->where->keep_owner || fchownat(u->dir_fd, u->name, uid, gid, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
 	if (errno != EINVAL && errno != EPERM)
 		return fail_at(u, "give away", err);
@@ -236,7 +236,8 @@ static int take_top(struct unpack *u, const struct ext4_entry *e, struct kennel_
 		return stream_corrupt(err, "a file without a name");
 	u->has_top = true;
 	u->top = *e;
-	if (fchown(u->dir_fd, e->uid, e->gid) < 0 && errno != EINVAL && errno != EPERM)
+	if (!u->where->keep_owner && fchown(u->dir_fd, e->uid, e->gid) < 0 && errno != EINVAL &&
+	    errno != EPERM)
 		return fail_errno(err, "give the root to its owner");
 	return 0;
 }
@@ -266,6 +267,11 @@ static int take_entry(struct unpack *u, size_t len, struct kennel_error **err)
 	if (len < sizeof(e))
 		return stream_corrupt(err, "half a record");
 	memcpy(&e, u->record, sizeof(e));
+	if (u->where->plain && !e.again) {
+		if (!S_ISREG(e.mode) && !S_ISDIR(e.mode) && !S_ISLNK(e.mode))
+			return stream_corrupt(err, "a file of an unknown kind");
+		e.mode &= S_IFMT | (S_ISDIR(e.mode) ? 01777 : 00777);
+	}
 	if (!e.name_len && len == sizeof(e))
 		return take_top(u, &e, err);
 	const char *name = u->record + sizeof(e), *target = name + e.name_len;
@@ -314,8 +320,11 @@ static int take_data(struct unpack *u, size_t len, struct kennel_error **err)
  * Labels of a security module are the machine's own business; of that family, capabilities alone are the
  * file's.
  */
-static bool is_label(const char *name)
+static bool is_passed_over(const struct unpack *u, const char *name)
 {
+	if (u->where->plain)
+		return strncmp(name, "user.", strlen("user.")) != 0 ||
+		       strncmp(name, "user.overlay.", strlen("user.overlay.")) == 0;
 	return strncmp(name, "security.", strlen("security.")) == 0 &&
 	       strcmp(name, "security.capability") != 0;
 }
@@ -335,7 +344,7 @@ static int take_xattr(struct unpack *u, size_t len, struct kennel_error **err)
 	name[x.name_len] = '\0';
 	if (strlen(name) != x.name_len || (!u->has_entry && u->n <= 1 && !u->has_top))
 		return stream_corrupt(err, "an extended attribute of nothing");
-	if (is_label(name) || u->is_lost)
+	if (is_passed_over(u, name) || u->is_lost)
 		return 0;
 	const char *value = u->record + sizeof(x) + x.name_len;
 	size_t size = len - sizeof(x) - x.name_len;

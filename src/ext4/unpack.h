@@ -26,7 +26,13 @@ struct unpack_where {
 	int links_fd; /* another one on the same file system, which is empty again afterwards */
 	uid_t uid; /* owner of what stands in the root itself, unless with_top */
 	gid_t gid;
-	bool with_top; /* the stream has the root's own attributes, and all owners are as it says */
+	bool with_top; /* the stream may have the root's own attributes, and all owners are as it says */
+	bool keep_owner; /* all is whoever's who unpacks */
+	/*
+	 * Files, directories and links without any right: no set-user-id bits, of attributes user.* that mean
+	 * nothing to an overlay. What else the stream has is not told the truth by who was asked: CORRUPT.
+	 */
+	bool plain;
 	/*
 	 * What this user may not make is left out and counted: device nodes, ids that are not the user's
 	 * (the owner is who unpacks, and no set-user-id bit is left), attributes. NULL: an error.

@@ -22,7 +22,7 @@
 
 #include "base/cleanup.h"
 #include "path/path.h"
-#include "run/copy-child.h"
+#include "copy/child.h"
 #include "sys/sys.h"
 
 #define STOP_TIMEOUT_MS 10000
@@ -61,6 +61,7 @@ static const struct copy_phrase {
 	[COPY_STEP_DEEP] = { "\"%s\" is too deep a tree",
 			     "each level takes two descriptors: raise ulimit -Hn", KENNEL_E_LIMIT },
 	[COPY_STEP_MEMORY] = { "remember the hard links of \"%s\"", NULL, KENNEL_E_NOMEM },
+	[COPY_STEP_PIPE] = { "hand on \"%s\"", NULL, 0 },
 	[COPY_STEP_STOPPED] = { "interrupted at \"%s\"", NULL, KENNEL_E_INTERRUPTED },
 };
 
@@ -84,41 +85,6 @@ int copy_split_word(const char *word, char **ret_id, const char **ret_path, stru
 	*ret_id = id;
 	*ret_path = colon + 1;
 	return 1;
-}
-
-struct split {
-	char *parent, *name;
-};
-
-/* A path into the directory and the last name; its copies of the text are the caller's. */
-static int split_side(struct copy_side *side, struct split *s, struct kennel_error **err)
-{
-	size_t n = strlen(side->path), end = n, start;
-
-	while (end > 0 && side->path[end - 1] == '/')
-		end--;
-	for (start = end; start > 0 && side->path[start - 1] != '/';)
-		start--;
-	side->must_dir = end < n || !end;
-	s->name = strndup(side->path + start, end - start);
-	while (start > 1 && side->path[start - 1] == '/')
-		start--;
-	s->parent = start ? strndup(side->path, start) : strdup(side->inside ? "/" : ".");
-	if (!s->name || !s->parent)
-		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	if (strcmp(s->name, ".") == 0 || strcmp(s->name, "..") == 0) {
-		side->must_dir = true;
-		*s->name = '\0';
-	}
-	side->name = s->name;
-	side->parent = s->parent;
-	return 0;
-}
-
-static void cleanup_splitp(struct split *s)
-{
-	free(s->parent);
-	free(s->name);
 }
 
 static int report_error(const struct copy_report *r, struct kennel_error **err)
@@ -148,6 +114,11 @@ static int report_left_out(const struct copy_report *r, struct kennel_error **er
 			"the first of them: \"%.1000s\"",
 			(unsigned long long)r->left_out, r->first_left_out);
 	return hint(err, code, "they can't be copied; everything else is there");
+}
+
+int copy_report_error(const struct copy_report *r, struct kennel_error **err)
+{
+	return r->step != COPY_DONE ? report_error(r, err) : report_left_out(r, err);
 }
 
 /*
@@ -233,12 +204,11 @@ static int run_process(const struct copy_job *job, bool *ret_stuck, struct kenne
 		if (!ended)
 			r = hint(err, fail(err, KENNEL_E_BUSY, "the process that copies can't be stopped"),
 				 "a file system inside does not answer: end the sandbox");
-		else if (job->shared->report.step != COPY_DONE)
-			r = report_error(&job->shared->report, err);
-		else if (info.si_code != CLD_EXITED || info.si_status != 0)
+		else if (job->shared->report.step == COPY_DONE &&
+			 (info.si_code != CLD_EXITED || info.si_status != 0))
 			r = fail(err, KENNEL_E_IO, "the process that copies was killed");
 		else
-			r = report_left_out(&job->shared->report, err);
+			r = copy_report_error(&job->shared->report, err);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
@@ -246,8 +216,8 @@ static int run_process(const struct copy_job *job, bool *ret_stuck, struct kenne
 
 int copy_run(const struct copy_request *q, struct kennel_error **err)
 {
-	__attribute__((cleanup(cleanup_splitp))) struct split source = { 0 };
-	__attribute__((cleanup(cleanup_splitp))) struct split target = { 0 };
+	_cleanup_copy_split_ struct copy_split source = { 0 };
+	_cleanup_copy_split_ struct copy_split target = { 0 };
 	_cleanup_close_ int proc_fd = path_open_proc(err);
 
 	if (proc_fd < 0)
@@ -262,6 +232,8 @@ int copy_run(const struct copy_request *q, struct kennel_error **err)
 		.parent = getpid(),
 		.joins = q->joins,
 		.pidfd = q->pidfd,
+		.label = q->label,
+		.links = q->links,
 	};
 	if (q->joins) {
 		/* Seen from in there ids are those of the inside, and who does not exist there is nobody. */
@@ -269,17 +241,14 @@ int copy_run(const struct copy_request *q, struct kennel_error **err)
 		job.map = (struct idmap){ 0, ID_NOBODY };
 		job.owners = !q->out;
 	}
-	int r = split_side(&job.source, &source, err);
-	if (r == 0)
-		r = split_side(&job.target, &target, err);
-	if (r < 0)
-		return r;
+	if (copy_split_side(&job.source, &source) < 0 || copy_split_side(&job.target, &target) < 0)
+		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	job.shared =
 		mmap(NULL, sizeof(*job.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (job.shared == MAP_FAILED)
 		return fail_errno(err, "make a shared page");
 	bool stuck = false;
-	r = run_process(&job, &stuck, err);
+	int r = run_process(&job, &stuck, err);
 	if (!stuck) /* else it may still write there */
 		munmap(job.shared, sizeof(*job.shared));
 	return r;

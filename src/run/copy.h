@@ -3,7 +3,7 @@
  * run/copy.h - copying between this machine and a running sandbox.
  *
  * The parent half (copy.c) takes two words apart, holds the sandbox (copy-root.c), starts a process of its
- * own for the copying and turns that one's report into an error. The child half (copy-child.h) resolves
+ * own for the copying and turns that one's report into an error. The child half (copy/child.h) resolves
  * every path and touches every file.
  */
 #ifndef KENNEL_RUN_COPY_H
@@ -46,6 +46,8 @@ struct copy_request {
 	int root_fd; /* of the sandbox */
 	bool out; /* out of it; else into it */
 	const char *source, *target; /* paths; the one inside is below root_fd */
+	const char *label; /* for words about the source, or NULL */
+	bool links; /* struct copy_job */
 	bool mapped;
 	struct idmap map;
 	bool joins;     /* an ordinary user's: the copying process becomes root of pidfd's user namespace */
@@ -58,5 +60,18 @@ struct copy_request {
  * pipes were left out.
  */
 int copy_run(const struct copy_request *q, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * copy-guest.c: the same where the inside is a guest's, which sends and takes files itself; root_fd counts
+ * nothing. What comes out is first whole in a hidden directory beside its target. A process that outlives us
+ * removes that, however we end.
+ */
+struct vm_guest;
+int copy_run_guest(const struct copy_request *q, const struct vm_guest *g, struct kennel_error **err)
+	MUST_CHECK;
+
+/* What a report says: 0, or a code. */
+struct copy_report;
+int copy_report_error(const struct copy_report *r, struct kennel_error **err) MUST_CHECK;
 
 #endif

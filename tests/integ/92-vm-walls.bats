@@ -42,13 +42,77 @@ guest() {
 		is_equal "$(sed -n 's/^CapBnd:\t*//p' "/proc/$pid/status")" 0000000000003406
 		is_equal "$(sed -n 's/^Seccomp:\t*//p' "/proc/$pid/status")" 2
 	done
-	run_kennel cp "$id:/etc/hostname" "$T/copied"
-	refused yes "its own kernel"
 	run_kennel diff "$id"
 	refused yes "guest"
 	run_kennel exec "$id" -- sh -c 'cat /proc/sys/kernel/hostname; exit 9'
 	is_status 9
 	has "kennel-$id" "$stdout"
+}
+
+# like A B: the same tree, but for what cp leaves alone.
+like() {
+	is_equal "$(cd "$1" && find . -printf '%P %y %m %s %n %Ts %l\n' | sort)" "$(cd "$2" && find . -printf '%P %y %m %s %n %Ts %l\n' | sort)"
+	diff -r --no-dereference "$1" "$2"
+}
+
+@test "vm walls: files go into a guest and out of it, as with any sandbox, and whoever is killed leaves nothing" {
+	guest --net none
+	mkdir -p "$T/tree/dir/deep"
+	echo text >"$T/tree/file"
+	ln "$T/tree/file" "$T/tree/dir/again"
+	ln -s ../nowhere "$T/tree/dir/link"
+	truncate -s 300M "$T/tree/sparse"
+	echo end >>"$T/tree/sparse"
+	setfattr -n user.note -v yes "$T/tree/file"
+	chmod 2751 "$T/tree/dir"
+	touch -d @12345 "$T/tree/file"
+	"$KENNEL" cp "$T/tree" "$id:/srv"
+	# under its name into a directory, as the name that it gets, contents alone
+	"$KENNEL" cp "$id:/srv/tree" "$T/out"
+	chmod g-s "$T/tree/dir"
+	like "$T/tree" "$T/out"
+	"$KENNEL" cp "$id:/srv/tree/." "$T/out"
+	diff -r --no-dereference "$T/tree" "$T/out"
+	echo other >"$T/one"
+	"$KENNEL" cp "$T/one" "$id:/srv/tree/file"
+	"$KENNEL" cp "$T/tree/dir" "$id:/srv/tree"
+	run_kennel exec "$id" -- sh -c 'cat /srv/tree/file /srv/tree/dir/again; stat -c "%U %a" /srv/tree/dir /srv/tree; ls -A /srv; mkfifo /srv/pipe
+		echo s >/srv/set; chmod 6755 /srv/set'
+	is_status 0
+	is_equal "$stdout" "$(printf '%s\n' other text "$(id -un) 2751" "$(id -un) $(stat -c %a "$T/tree")" tree)"
+	"$KENNEL" cp "$id:/srv/set" "$T"
+	is_equal "$(stat -c %a "$T/set")" 755
+	run_kennel cp "$id:/srv" "$T/srv"
+	refused yes "all but 1 sockets"
+	run_kennel cp "$id:/nope" "$T"
+	refused no 'find "/nope"'
+	run_kennel cp "$T/nope" "$id:/srv"
+	refused no "find \"$T/nope\""
+	run_kennel cp "$T/tree" "$id:/etc/passwd"
+	refused yes "is not a directory"
+	run_kennel cp "$T/one" "$id:/proc"
+	refused no "file system of the kernel"
+	run_kennel cp "$id:/proc" "$T"
+	refused yes "file system of the kernel"
+	run_kennel cp "$id:/etc/passwd" "$T/none/file"
+	refused yes "there is no directory"
+	# what is too much for it, and kills in the middle
+	head -c 300M /dev/urandom >"$T/big"
+	run_kennel cp "$T/big" "$id:/srv"
+	refused no "No space left on device"
+	names=$(cd "$T" && printf '%s ' * .[!.]*)
+	"$KENNEL" exec "$id" -- sh -c 'head -c 60M /dev/urandom >/tmp/big'
+	for what in "$id:/tmp/big $T/part" "$T/big $id:/srv/part"; do
+		# shellcheck disable=SC2086
+		"$KENNEL" cp $what 3>&- &
+		sleep 0.1
+		kill -KILL $!
+		wait $! || :
+	done
+	# shellcheck disable=SC2016
+	wait_for 20 sh -c 'cd "$1" && [ "$(printf "%s " * .[!.]*)" = "$2" ]' - "$T" "$names"
+	run_kennel exec "$id" -- ls -A /srv
+	is_equal "$stdout" "$(printf '%s\n' pipe set tree)"
 }
 
 @test "vm walls: a frozen guest stands still, busy as it is, and goes on, or is stopped" {

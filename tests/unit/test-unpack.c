@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * unit/test-unpack.c - files out of the stream of kennel-ext4, the streams of liars included.
+ * unit/test-unpack.c - files into a stream, and out of it: those of kennel-ext4 and of liars included.
  */
 #include "unit.h"
 
@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "ext4/pack.h"
 #include "ext4/stream.h"
 #include "ext4/unpack.h"
 #include "path/remove.h"
@@ -256,12 +257,128 @@ static void test_unpack_never_follows_a_link(void **state)
 	assert_true(fstatat(top_fd, "escaped", &st, AT_SYMLINK_NOFOLLOW) < 0);
 }
 
+static void make_tree(int at_fd)
+{
+	assert_int_equal(mkdirat(at_fd, "tree", 0700), 0);
+	assert_int_equal(mkdirat(at_fd, "tree/dir", 0750), 0);
+	assert_int_equal(mkdirat(at_fd, "tree/dir/deep", 0700), 0);
+	_cleanup_close_ int fd = openat(at_fd, "tree/dir/file", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "begin", 5, 0), 5);
+	assert_int_equal(pwrite(fd, "end", 3, 1 << 20), 3);
+	assert_int_equal(fchmod(fd, 04751), 0);
+	assert_int_equal(fsetxattr(fd, "user.note", "v", 1, 0), 0);
+	assert_int_equal(fsetxattr(fd, "user.overlay.opaque", "y", 1, 0), 0);
+	assert_int_equal(futimens(fd, (struct timespec[2]){ { 11, 0 }, { 12345, 678 } }), 0);
+	assert_int_equal(linkat(at_fd, "tree/dir/file", at_fd, "tree/again", 0), 0);
+	assert_int_equal(symlinkat("../nowhere", at_fd, "tree/link"), 0);
+	assert_int_equal(mkfifoat(at_fd, "tree/pipe", 0600), 0);
+}
+
+/* Packs top/tree under a name, or as the root, and unpacks it into root. */
+static int pack_and_unpack(struct pack *p, const struct unpack_where *where, const char *name,
+			   struct kennel_error **err)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/stream", top);
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	_cleanup_close_ int pin_fd = openat(top_fd, "tree", O_PATH | O_CLOEXEC);
+	p->out_fd = fd;
+	if (name)
+		assert_int_equal(pack_entry(p, pin_fd, name), 0);
+	else
+		assert_int_equal(pack_top(p, pin_fd), 0);
+	assert_int_equal(pack_end(p), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return ext4_unpack(fd, where, err);
+}
+
+static void test_pack_tells_all_there_is(void **state)
+{
+	const struct unpack_where where = { .dir_fd = root_fd, .links_fd = links_fd, .with_top = true };
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct pack p = { .id_count = 0 };
+	struct stat st, again;
+	char text[32];
+
+	make_tree(top_fd);
+	assert_int_equal(pack_and_unpack(&p, &where, "named", &err), 0);
+	assert_int_equal(fstatat(root_fd, "named/dir/file", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 04751);
+	assert_int_equal(st.st_size, (1 << 20) + 3);
+	assert_true(st.st_blocks < 512); /* the hole */
+	assert_int_equal(st.st_mtim.tv_sec, 12345);
+	assert_int_equal(st.st_mtim.tv_nsec, 678);
+	assert_int_equal(fstatat(root_fd, "named/again", &again, 0), 0);
+	assert_int_equal(again.st_ino, st.st_ino);
+	assert_int_equal(readlinkat(root_fd, "named/link", text, sizeof(text)), 10);
+	assert_int_equal(fstatat(root_fd, "named/pipe", &st, 0), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	_cleanup_close_ int fd = openat(root_fd, "named/dir/file", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fgetxattr(fd, "user.overlay.opaque", text, sizeof(text)), 1);
+	assert_int_equal(p.left_out, 0);
+}
+
+static void test_pack_plain_gives_no_rights(void **state)
+{
+	const struct unpack_where where = {
+		.dir_fd = root_fd, .links_fd = links_fd, .with_top = true, .plain = true, .keep_owner = true
+	};
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct pack p = { .plain = true };
+	struct stat st;
+	char text[32];
+
+	make_tree(top_fd);
+	assert_int_equal(pack_and_unpack(&p, &where, NULL, &err), 0);
+	assert_int_equal(p.left_out, 1);
+	assert_string_equal(p.first_left_out, "pipe");
+	assert_int_equal(fstatat(root_fd, "dir/file", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0751);
+	_cleanup_close_ int fd = openat(root_fd, "dir/file", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fgetxattr(fd, "user.note", text, sizeof(text)), 1);
+	assert_true(fgetxattr(fd, "user.overlay.opaque", text, sizeof(text)) < 0);
+}
+
+/* Who was asked for plain files sends others. */
+static void test_unpack_plain_believes_no_right(void **state)
+{
+	const struct unpack_where where = {
+		.dir_fd = root_fd, .links_fd = links_fd, .with_top = true, .plain = true, .keep_owner = true
+	};
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct pack p = { .plain = false };
+
+	make_tree(top_fd);
+	assert_int_equal(pack_and_unpack(&p, &where, NULL, &err), -KENNEL_E_CORRUPT); /* a pipe */
+	assert_int_equal(unlinkat(top_fd, "tree/pipe", 0), 0);
+	assert_int_equal(path_remove_tree(top_fd, "root", NULL), 0);
+	assert_int_equal(mkdirat(top_fd, "root", 0700), 0);
+	replace_fd(&root_fd, openat(top_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const struct unpack_where anew = {
+		.dir_fd = root_fd, .links_fd = links_fd, .with_top = true, .plain = true, .keep_owner = true
+	};
+	struct stat st;
+	char text[32];
+	error_clear(&err);
+	p = (struct pack){ .plain = false };
+	assert_int_equal(pack_and_unpack(&p, &anew, NULL, &err), 0);
+	assert_int_equal(fstatat(root_fd, "dir/file", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0751);
+	_cleanup_close_ int fd = openat(root_fd, "dir/file", O_RDONLY | O_CLOEXEC);
+	assert_true(fgetxattr(fd, "user.overlay.opaque", text, sizeof(text)) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_unpack_makes_what_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unpack_liars_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unpack_never_follows_a_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pack_tells_all_there_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pack_plain_gives_no_rights, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unpack_plain_believes_no_right, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,9 @@ static const struct errand {
 	void (*run)(char **args);
 } errands[] = {
 	{ "connect", 1, errand_connect },
+	{ "pack", 1, errand_pack },
+	{ "pack-changes", 0, errand_pack_changes },
+	{ "unpack", 2, errand_unpack },
 };
 
 void errand_runs(void)

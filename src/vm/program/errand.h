@@ -25,4 +25,13 @@ _Noreturn void errand_refuse(int errnum);
 /* forward.c: PORT of the guest's loopback, on input and output. */
 void errand_connect(char **args);
 
+/*
+ * errand-files.c, streams of ext4/stream.h; a struct copy_report (copy/child.h) comes on errors at the end:
+ * SOURCE, a path as "kennel cp" takes it, to output; SOURCE TARGET, what input has of SOURCE, to TARGET; all
+ * that the guest has changed, to output.
+ */
+void errand_pack(char **args);
+void errand_unpack(char **args);
+void errand_pack_changes(char **args);
+
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/copy-link.c - which files of the source were hard links of each other.
+ * copy/link.c - which files of the source were hard links of each other.
  *
  * A table from (device, inode) of the source to where its copy is: the directory, as a chain of single
  * names up to the copy's top, and its name there. A path would not do, for a tree may be deeper than
  * PATH_MAX; a descriptor for each file would not either. The copy that is found again has to be the very
  * inode that we made, else (somebody inside exchanged it) the file is simply copied once more.
  *
- * Memory is mapped, not allocated: see copy-child.h. Node 0 is the top; a directory that is still open is
+ * Memory is mapped, not allocated: see child.h. Node 0 is the top; a directory that is still open is
  * reached by its descriptor, one that is complete has its final name.
  */
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "run/copy-child.h"
+#include "copy/child.h"
 
 struct node {
 	uint32_t parent, depth;

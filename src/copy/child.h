@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/copy-child.h - the process that copies: its orders, its report, its state.
+ * copy/child.h - the process that copies: its orders, its report, its state.
  *
- *   copy-child.c   becoming that process; finding source and target; what counts as which
- *   copy-tree.c    walking a tree on a stack of descriptors; taking back what is half made
- *   copy-file.c    one file, link or directory's attributes
- *   copy-link.c    which files were hard links of each other
+ *   side.c    a path into the directory and the last name
+ *   child.c   becoming that process; finding source and target; what counts as which
+ *   tree.c    walking a tree on a stack of descriptors; taking back what is half made
+ *   file.c    one file, link or directory's attributes
+ *   link.c    which files were hard links of each other
  *
  * It is a raw clone of a caller that may have threads, so it allocates by mmap() alone and makes only
  * system calls. All its names are single components below descriptors; the only strings with a "/" are the
  * two that the user typed.
  */
-#ifndef KENNEL_RUN_COPY_CHILD_H
-#define KENNEL_RUN_COPY_CHILD_H
+#ifndef KENNEL_COPY_CHILD_H
+#define KENNEL_COPY_CHILD_H
 
 #include <limits.h>
 #include <stdbool.h>
@@ -49,6 +50,7 @@ enum copy_step {
 	COPY_STEP_DEEP,
 	COPY_STEP_MEMORY,
 	COPY_STEP_STOPPED,
+	COPY_STEP_PIPE,
 	COPY_STEPS,
 };
 
@@ -72,8 +74,14 @@ struct copy_side {
 	bool must_dir; /* typed with a "/" at its end, or ends in "." or ".." */
 };
 
+struct copy_split {
+	char *parent, *name;
+};
+
 struct copy_job {
 	struct copy_side source, target;
+	const char *label; /* the user's word for the source */
+	bool links; /* the source goes away afterwards: its files get the target's names where they can */
 	bool mapped;
 	struct idmap map;
 	bool owners; /* we are root: owners are set */
@@ -94,7 +102,7 @@ struct copy_level {
 	bool closed; /* its contents are not copied */
 	char staged[COPY_TEMP_SIZE]; /* its temporary name, or "" */
 	char name[NAME_MAX + 1];
-	uint32_t node; /* copy-link.c */
+	uint32_t node; /* link.c */
 	size_t pos, len;
 	_Alignas(8) char entries[4096];
 };
@@ -126,7 +134,21 @@ _Noreturn void copy_child(const struct copy_job *job);
 
 /* Every function below: 0 or more, or -1 with the report filled in. */
 int copy_fail(struct copy_worker *w, enum copy_step step, const char *name);
-int copy_fail_word(struct copy_worker *w, enum copy_step step, const char *word);
+int copy_fail_word(struct copy_report *r, enum copy_step step, const char *word);
+/* O_PATH, or -1 with the report filled in. */
+int copy_open_source(const struct copy_side *s, struct copy_report *r, struct stat *ret);
+/*
+ * Where the copy will get its name, as far as that can be told without the source: a directory, or -1 and
+ * errno.
+ */
+int copy_open_target(const struct copy_side *t);
+/* pack.c: adds what became of it. */
+struct pack;
+void copy_report_pack(struct copy_report *r, const struct pack *p, const char *source);
+/* side.c: parent, name and must_dir of a side with a path; s is the caller's. -1: no memory. */
+int copy_split_side(struct copy_side *side, struct copy_split *s);
+void copy_split_done(struct copy_split *s);
+#define _cleanup_copy_split_ __attribute__((cleanup(copy_split_done)))
 int copy_check_stop(struct copy_worker *w);
 void copy_leave_out(struct copy_worker *w, const char *name);
 int copy_is_kernel_fs(int fd); /* 1, 0, or -1 and errno */
@@ -135,14 +157,14 @@ void copy_fd_name(int fd, char ret[32]); /* "self/fd/N" */
 void copy_random_name(char ret[COPY_TEMP_SIZE]);
 uint32_t copy_map_id(const struct copy_worker *w, uint32_t id);
 
-/* copy-tree.c: copies one thing of any kind to dst_fd/name. */
+/* tree.c: copies one thing of any kind to dst_fd/name. */
 int copy_entry(struct copy_worker *w, int pin_fd, int dst_fd, const char *name, bool unseen);
 /* The contents of a directory into one that exists. */
 int copy_contents(struct copy_worker *w, int pin_fd, int dst_fd);
 int copy_walk(struct copy_worker *w);
 void copy_take_back(struct copy_worker *w);
 
-/* copy-file.c */
+/* file.c */
 int copy_file(struct copy_worker *w, int pin_fd, const struct stat *st, int dst_fd, const char *name,
 	      bool unseen);
 int copy_symlink(struct copy_worker *w, int pin_fd, const struct stat *st, int dst_fd, const char *name,
@@ -150,7 +172,7 @@ int copy_symlink(struct copy_worker *w, int pin_fd, const struct stat *st, int d
 int copy_attributes(struct copy_worker *w, int src_fd, int dst_fd, const struct stat *st, const char *name);
 int copy_put_in_place(struct copy_worker *w, int dst_fd, const char *staged, const char *name, bool is_dir);
 
-/* copy-link.c */
+/* link.c */
 uint32_t copy_links_dir(struct copy_worker *w, uint32_t parent, size_t depth, const char *name);
 /* 1 made dst_fd/staged a link of the earlier copy, 0 there is none. */
 int copy_links_try(struct copy_worker *w, const struct stat *st, int dst_fd, const char *staged,

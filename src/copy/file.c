@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/copy-file.c - one file or link, and what belongs to it: holes, extended attributes, owner, mode,
+ * copy/file.c - one file or link, and what belongs to it: holes, extended attributes, owner, mode,
  * times.
  *
  * A file is read up to the size that it had when it was opened, so one that is written to for ever ends.
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "run/copy-child.h"
+#include "copy/child.h"
 #include "sys/sys.h"
 
 enum method { COPY_RANGE, SEND_FILE, READ_WRITE };
@@ -245,6 +245,22 @@ static int fill(struct copy_worker *w, int in_fd, int out_fd, struct stat *st, c
 	return r < 0 ? -1 : copy_attributes(w, in_fd, out_fd, st, name);
 }
 
+/* A further name for a file that is only there to be copied. Return: 1, 0 it can't be had, or -1. */
+static int link_new(struct copy_worker *w, int pin_fd, int dst_fd, const char *staged, const struct stat *st,
+		    const char *name)
+{
+	char from[32];
+
+	copy_fd_name(pin_fd, from);
+	if (!w->job->links || linkat(w->job->proc_fd, from, dst_fd, staged, AT_SYMLINK_FOLLOW) < 0)
+		return 0;
+	if (st->st_nlink > 1 && copy_links_add(w, st, st, name) < 0) {
+		(void)!unlinkat(dst_fd, staged, 0);
+		return -1;
+	}
+	return 1;
+}
+
 static int copy_new(struct copy_worker *w, int pin_fd, int dst_fd, const char *staged, const char *name)
 {
 	_cleanup_close_ int in_fd = reopen(w, pin_fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -275,6 +291,8 @@ int copy_file(struct copy_worker *w, int pin_fd, const struct stat *st, int dst_
 	if (!unseen && refuse_directory(w, dst_fd, name) < 0)
 		return -1;
 	int r = st->st_nlink > 1 ? copy_links_try(w, st, dst_fd, staged, name) : 0;
+	if (r == 0)
+		r = link_new(w, pin_fd, dst_fd, staged, st, name);
 	if (r == 0)
 		r = copy_new(w, pin_fd, dst_fd, staged, name);
 	if (r < 0 || unseen)

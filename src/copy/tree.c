@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/copy-tree.c - walking a tree that others may rearrange meanwhile.
+ * copy/tree.c - walking a tree that others may rearrange meanwhile.
  *
  * A stack of open directories, a pair for each level, so depth costs descriptors and not path length, and
  * ".." is never asked: a directory that is moved away under us is still the one that we opened. Nothing is
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "run/copy-child.h"
+#include "copy/child.h"
 #include "sys/sys.h"
 
 static int open_made_dir(int parent_fd, const char *name)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/copy-child.c - the process that copies.
+ * copy/child.c - the process that copies.
  *
  * It stays outside: root of the machine, working below a descriptor of the sandbox's root. The other
  * way, a process that joins the sandbox's namespaces, is what docker cp, lxc-attach and runc were
@@ -18,7 +18,7 @@
  * for copying in our file system ids are the shifted root's. Leaving id 0 drops capabilities from the
  * effective set, so they are put back.
  */
-#include "run/copy-child.h"
+#include "copy/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,13 +57,13 @@ static void compose(struct copy_worker *w, const char *name, char *ret, size_t s
 	append(ret, at, size, name ? name : "");
 }
 
-int copy_fail_word(struct copy_worker *w, enum copy_step step, const char *word)
+int copy_fail_word(struct copy_report *r, enum copy_step step, const char *word)
 {
-	if (w->report->step != COPY_DONE) /* the first failure is the cause */
+	if (r->step != COPY_DONE) /* the first failure is the cause */
 		return -1;
-	w->report->errnum = errno;
-	w->report->step = step;
-	append(w->report->where, 0, sizeof(w->report->where), word);
+	r->errnum = errno;
+	r->step = step;
+	append(r->where, 0, sizeof(r->where), word);
 	return -1;
 }
 
@@ -194,20 +194,28 @@ static int side_open(const struct copy_side *s, const char *path, int flags)
 	return fd;
 }
 
-static int open_source(struct copy_worker *w, struct stat *st)
+int copy_open_source(const struct copy_side *s, struct copy_report *r, struct stat *st)
 {
-	const struct copy_side *s = &w->job->source;
 	int fd = side_open(s, s->path, O_PATH | (s->must_dir ? O_DIRECTORY : O_NOFOLLOW));
 
 	if (fd < 0 || fstat(fd, st) < 0)
-		return copy_fail_word(w, COPY_STEP_SOURCE, s->path);
+		return copy_fail_word(r, COPY_STEP_SOURCE, s->path);
 	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode) && !S_ISLNK(st->st_mode))
-		return copy_fail_word(w, COPY_STEP_SOURCE_KIND, s->path);
+		return copy_fail_word(r, COPY_STEP_SOURCE_KIND, s->path);
 	int kernel = s->inside ? copy_is_kernel_fs(fd) : 0;
 	if (kernel < 0)
-		return copy_fail_word(w, COPY_STEP_SOURCE, s->path);
+		return copy_fail_word(r, COPY_STEP_SOURCE, s->path);
 	if (kernel)
-		return copy_fail_word(w, COPY_STEP_SOURCE_KERNEL, s->path);
+		return copy_fail_word(r, COPY_STEP_SOURCE_KERNEL, s->path);
+	return fd;
+}
+
+int copy_open_target(const struct copy_side *t)
+{
+	int fd = side_open(t, t->path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+		fd = side_open(t, t->parent, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	return fd;
 }
 
@@ -216,7 +224,7 @@ static int copy_all(struct copy_worker *w)
 	const struct copy_side *s = &w->job->source, *t = &w->job->target;
 	bool contents = !*s->name;
 	struct stat st;
-	int src_fd = open_source(w, &st);
+	int src_fd = copy_open_source(s, w->report, &st);
 
 	if (src_fd < 0)
 		return -1;
@@ -225,16 +233,17 @@ static int copy_all(struct copy_worker *w)
 	bool exists = w->dest_fd >= 0;
 	if (!exists) {
 		if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-			return copy_fail_word(w, COPY_STEP_TARGET, t->path);
+			return copy_fail_word(w->report, COPY_STEP_TARGET, t->path);
 		if (errno == ENOTDIR && t->must_dir)
-			return copy_fail_word(w, COPY_STEP_TARGET_NOT_DIR, t->path);
+			return copy_fail_word(w->report, COPY_STEP_TARGET_NOT_DIR, t->path);
 		w->dest_fd = side_open(t, t->parent, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 		if (w->dest_fd < 0)
-			return copy_fail_word(w, errno == ENOENT ? COPY_STEP_TARGET_PARENT : COPY_STEP_TARGET,
+			return copy_fail_word(w->report,
+					      errno == ENOENT ? COPY_STEP_TARGET_PARENT : COPY_STEP_TARGET,
 					      t->parent);
 		if (!*t->name || (t->must_dir && !S_ISDIR(st.st_mode))) {
 			errno = ENOENT;
-			return copy_fail_word(w, COPY_STEP_TARGET_PARENT, t->path);
+			return copy_fail_word(w->report, COPY_STEP_TARGET_PARENT, t->path);
 		}
 		name = t->name;
 	}
@@ -248,16 +257,20 @@ static int copy_all(struct copy_worker *w)
 /* The caller's other descriptors are not ours to hold, and each of them is one directory level less. */
 static int keep_only(const struct copy_job *job)
 {
-	unsigned keep[2] = { (unsigned)job->proc_fd, 0 };
+	unsigned keep[3] = { (unsigned)job->proc_fd };
 	unsigned n = 1, from = 3;
 
-	keep[n++] = (unsigned)(job->source.inside ? job->source.root_fd : job->target.root_fd);
-	if (keep[0] > keep[1]) {
-		unsigned swap = keep[0];
+	if (job->source.inside)
+		keep[n++] = (unsigned)job->source.root_fd;
+	if (job->target.inside)
+		keep[n++] = (unsigned)job->target.root_fd;
+	for (unsigned i = 1; i < n; i++)
+		for (unsigned k = i; k > 0 && keep[k - 1] > keep[k]; k--) {
+			unsigned swap = keep[k];
 
-		keep[0] = keep[1];
-		keep[1] = swap;
-	}
+			keep[k] = keep[k - 1];
+			keep[k - 1] = swap;
+		}
 	for (unsigned i = 0; i < n; i++) {
 		if (keep[i] > from && sys_close_range(from, keep[i] - 1, 0) < 0)
 			return -1;
@@ -312,7 +325,7 @@ static struct copy_worker *prepare(const struct copy_job *job)
 		return NULL;
 	w->job = job;
 	w->report = &job->shared->report;
-	w->label = job->source.path;
+	w->label = job->label ? job->label : job->source.path;
 	w->dest_fd = -EBADF;
 	return w;
 }
