@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "conf/config.h"
 #include "container/container.h"
+#include "delta/manifest.h"
 
 /* Of a single run: how it looks to who started it, and what bounds changes in memory alone. */
 static bool is_saved(const char *key)
@@ -80,10 +81,25 @@ static bool is_same(const struct config *a, const struct config *b, const char *
 	}
 }
 
+/* More on top are no other ones; in a file they would be everywhere else. */
+static bool has_more_layers(const struct container *c, const struct config *new, const struct strv *layers)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < layers->n; i++) {
+		int k = next_setting(new, "layer", &at);
+
+		if (k < 0 || strcmp(new->items[k].value, layers->items[i]) != 0)
+			return false;
+	}
+	return c->store_fd >= 0;
+}
+
 int container_check_base(const struct container *c, const char *file, const struct buf *before,
 			 const struct buf *after, struct kennel_error **err)
 {
 	static const char *const fixed[] = { "base", "layer" };
+	_cleanup_manifest_ struct manifest m = { 0 };
 	_cleanup_config_ struct config old = { 0 }, new = { 0 };
 	_cleanup_buf_ struct buf manifest = { 0 };
 
@@ -94,8 +110,10 @@ int container_check_base(const struct container *c, const char *file, const stru
 	if (config_parse(file, buf_str(before), before->len, &old, NULL) < 0)
 		return 0;
 	r = config_parse(file, buf_str(after), after->len, &new, err);
+	if (r == 0)
+		r = manifest_parse(buf_str(&manifest), &m, err);
 	for (size_t i = 0; i < ARRAY_SIZE(fixed) && r == 0; i++)
-		if (!is_same(&old, &new, fixed[i]))
+		if (!is_same(&old, &new, fixed[i]) && !(i == 1 && has_more_layers(c, &new, &m.layers)))
 			r = hint(err,
 				 fail(err, KENNEL_E_INVALID,
 				      "the %s of \"%s\" can't be changed: its changes lie over it", fixed[i],

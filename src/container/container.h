@@ -180,7 +180,10 @@ int container_new_config(const struct spec *spec, struct buf *text, struct kenne
 /* The same into one that is there: lists get longer, the rest is replaced. */
 int container_put_given(const char *file, const struct spec *spec, struct buf *text,
 			struct kennel_error **err) MUST_CHECK;
-/* Once it was started, base and layers are what its changes lie over, and stay what they are. */
+/*
+ * Once it was started, base and layers are what its changes lie over, and stay what they are; further layers
+ * may come on top of them, and go again as long as it was not started with them.
+ */
 int container_check_base(const struct container *c, const char *file, const struct buf *before,
 			 const struct buf *after, struct kennel_error **err) MUST_CHECK;
 

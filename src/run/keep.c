@@ -205,12 +205,21 @@ static int read_config(struct keep *k, const struct spec *asked, const struct lo
 	return r < 0 ? r : add_asked(k, &config, asked, err);
 }
 
+/* Layers that were put on top since the last start are no other base. */
+static bool has_layers(const struct strv *layers, const struct strv *first)
+{
+	const struct strv same = { .items = layers->items, .n = MIN(layers->n, first->n) };
+
+	return same_list(&same, first);
+}
+
 static int check_manifest(const struct keep *k, const struct log_sink *log, struct kennel_error **err)
 {
 	const char *base = k->spec->base_path ? k->spec->base_path : "system";
 
 	if ((!k->own_base && strcmp(base, k->manifest.base) != 0) ||
-	    !same_list(&k->spec->layers, &k->manifest.layers))
+	    !has_layers(&k->spec->layers, &k->manifest.layers) ||
+	    (k->box && k->spec->layers.n != k->manifest.layers.n))
 		return hint(
 			err,
 			fail(err, KENNEL_E_INVALID,
