@@ -143,6 +143,56 @@ static void change_mounts(const struct change *c)
 	}
 }
 
+static bool has_word(const struct strv *v, const char *word)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->items[i], word) == 0)
+			return true;
+	return false;
+}
+
+/* Only over a guest's tree one more can be put, and none be taken away. */
+static void change_layers(const struct change *c, bool guest)
+{
+	for (size_t i = 0; i < c->before->layers.n; i++)
+		if (!has_word(&c->after->layers, c->before->layers.items[i]))
+			log_warn(&c->graft.log, "that it has no layer \"%s\" holds from the next start on",
+				 c->before->layers.items[i]);
+	for (size_t i = 0; i < c->after->layers.n; i++) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+		const char *path = c->after->layers.items[i];
+
+		if (has_word(&c->before->layers, path))
+			continue;
+		if (!guest) {
+			log_warn(&c->graft.log, "the layer \"%s\" holds from the next start on", path);
+			continue;
+		}
+		int r = graft_layer(&c->graft, path, &why);
+		tell(c, r, "the layer", path, why);
+	}
+}
+
+/* Is there a line that is no layer's in one of them alone? */
+static bool only_layers_changed(const struct buf *before, const struct buf *after)
+{
+	const char *a = buf_str(before), *b = buf_str(after);
+
+	for (;;) {
+		while (strncmp(a, "layer", 5) == 0)
+			a += strcspn(a, "\n") + (strchr(a, '\n') != NULL);
+		while (strncmp(b, "layer", 5) == 0)
+			b += strcspn(b, "\n") + (strchr(b, '\n') != NULL);
+		const size_t n = strcspn(a, "\n");
+		if (n != strcspn(b, "\n") || strncmp(a, b, n) != 0)
+			return false;
+		if (!a[n] || !b[n])
+			return a[n] == b[n];
+		a += n + 1;
+		b += n + 1;
+	}
+}
+
 static bool same_addresses(const struct spec_address *a, const struct spec_address *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -244,10 +294,14 @@ void set_live(const char *id, const struct buf *before, const struct buf *after,
 	if (parse(before, &c.before) == 0 && parse(after, &c.after) == 0 &&
 	    running_open(id, &sb, &pidfd, &root_fd, &running, NULL) == 0 &&
 	    running_cgroup(&sb, pidfd, &c.cgroups, NULL) == 0) {
+		const bool guest = running_is_guest(running);
+
 		c.graft.init_pidfd = pidfd;
-		if (running_is_guest(running)) {
-			log_warn(log, "it has a kernel of its own, which takes changes at its next start");
-		} else {
+		change_layers(&c, guest);
+		if (guest && !only_layers_changed(before, after)) {
+			log_warn(log,
+				 "it has a kernel of its own, which takes other changes at its next start");
+		} else if (!guest) {
 			change_mounts(&c);
 			change_devices(&c);
 			change_interfaces(&c, running);

@@ -39,8 +39,6 @@
 #include "run/nest.h"
 #include "sys/sys.h"
 
-#define TOP_TREE "tree"
-#define TOP_UPPER "upper"
 #define TOP_SIZE "1M" /* directories and mount points, nothing else */
 #define TOP_INODES "256"
 #define PTY_MAX "1024"          /* ptys of one sandbox; the machine has 4096 in all (kernel.pty.max) */
@@ -264,7 +262,7 @@ static int wrap_lowers(struct child_at *at, const int *fds, unsigned n)
 static void make_top(struct child_at *at)
 {
 	at->top_fd = mount_new_tmpfs(TOP_SIZE, TOP_INODES);
-	if (at->top_fd < 0 || mkdirat(at->top_fd, TOP_TREE, 0755) < 0 ||
+	if (at->top_fd < 0 || mkdirat(at->top_fd, CHILD_TOP_TREE, 0755) < 0 ||
 	    attach_over(at, at->top_fd, at->p->stage) < 0)
 		die(at, CHILD_STEP_TOP);
 }
@@ -332,7 +330,7 @@ static int make_overlays(struct child_at *at)
 			continue;
 		int fd = make_overlay(at, i, s->wrapped_from[i] ? wrapped_fds[i] : -1);
 		if (i == 0) {
-			if (p->vm ? sys_move_mount(fd, "", at->top_fd, TOP_TREE,
+			if (p->vm ? sys_move_mount(fd, "", at->top_fd, CHILD_TOP_TREE,
 						   SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0 :
 				    attach_over(at, fd, p->stage) < 0)
 				die(at, CHILD_STEP_ATTACH);
@@ -603,29 +601,44 @@ static void take_places(struct child_at *at)
 	}
 }
 
-/* What lies over images that a guest reads by itself: the delta, and frozen changes below it. */
-static void attach_uppers(struct child_at *at)
+/* A read-only one of what is mounted already. */
+static void attach_again(struct child_at *at, int tree_fd, const char *name)
 {
 	const struct sys_mount_attr attr = {
 		.attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
 	};
+	int target_fd = child_pin_made(at->top_fd, name, true, 0755);
+	int fd = sys_open_tree(tree_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+
+	if (target_fd < 0 || fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0 ||
+	    mount_attach(fd, target_fd) < 0)
+		die(at, CHILD_STEP_PLACE);
+	close(target_fd);
+	close(fd);
+}
+
+/* The copy, its delta and frozen changes below that, and room for layers that come while it runs. */
+static void attach_parts(struct child_at *at, int tree_fd)
+{
 	const struct child_shared *s = at->p->shared;
+	char upper[] = CHILD_TOP_UPPER "/00", live[] = CHILD_TOP_LIVE "/0";
 
-	for (unsigned i = 0; s->layered && i <= at->p->overlays[0].n_frozen; i++) {
-		char name[] = TOP_UPPER "/00";
-
-		name[sizeof(name) - 3] = (char)('0' + i / 10);
-		name[sizeof(name) - 2] = (char)('0' + i % 10);
+	attach_again(at, tree_fd, CHILD_TOP_COPY);
+	for (unsigned i = 0; i <= at->p->overlays[0].n_frozen; i++) {
 		at->report.index = (int)i;
-		int target_fd = child_pin_made(at->top_fd, name, true, 0755);
-		int fd = sys_open_tree(i == 0 ? s->upper_fds[0] : s->lower_fds[i - 1], "",
-				       SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
-		if (target_fd < 0 || fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0 ||
-		    mount_attach(fd, target_fd) < 0)
-			die(at, CHILD_STEP_PLACE);
-		close(target_fd);
-		close(fd);
+		upper[sizeof(upper) - 3] = (char)('0' + i / 10);
+		upper[sizeof(upper) - 2] = (char)('0' + i % 10);
+		attach_again(at, i == 0 ? s->upper_fds[0] : s->lower_fds[i - 1], upper);
 	}
+	int fd = child_pin_made(at->top_fd, CHILD_TOP_STAGE, true, 0755);
+	for (unsigned i = 0; i < CHILD_TOP_LIVE_MAX && fd >= 0; i++) {
+		close(fd);
+		live[sizeof(live) - 2] = (char)('0' + i);
+		fd = child_pin_made(at->top_fd, live, true, 0755);
+	}
+	if (fd < 0)
+		die(at, CHILD_STEP_PLACE);
+	close(fd);
 }
 
 /* And then nothing more is made in that root. */
@@ -691,7 +704,8 @@ static void build_root(struct child_at *at)
 	make_dev(at, root_fd, first_dev);
 	make_proc_and_sys(at, root_fd, sys_fd);
 	cover(at, root_fd);
-	attach_uppers(at);
+	if (p->vm)
+		attach_parts(at, tree_fd);
 	attach_places(at);
 	if (p->n_nest)
 		bind_nest(at, root_fd);

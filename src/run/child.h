@@ -100,6 +100,18 @@ struct child_bind {
 	bool is_dir;
 };
 
+/*
+ * What the root of a sandbox with a guest has beside the places, for changes while it runs
+ * (run/graft-layer.c): the copy without what is mounted in it, the changes over it by number (00 its own,
+ * then frozen ones), and room for layers that come.
+ */
+#define CHILD_TOP_TREE "tree"
+#define CHILD_TOP_COPY "copy"
+#define CHILD_TOP_UPPER "upper"
+#define CHILD_TOP_LIVE "live"
+#define CHILD_TOP_LIVE_MAX 8u
+#define CHILD_TOP_STAGE CHILD_TOP_LIVE "/stage"
+
 #define CHILD_MAX_FDS 1000
 #define CHILD_MAX_PLACES 56u
 

@@ -26,13 +26,10 @@
 #include "mount/mount.h"
 #include "path/path.h"
 #include "run/errand.h"
+#include "run/graft-inside.h"
 #include "run/interfaces.h"
 #include "run/sandbox.h"
 #include "sys/sys.h"
-
-#ifndef STATX_ATTR_MOUNT_ROOT
-#define STATX_ATTR_MOUNT_ROOT 0x2000 /* linux/stat.h, Linux 5.8 */
-#endif
 
 #define STAGE "/tmp" /* covered in a mount namespace of the process alone */
 
@@ -50,16 +47,16 @@ struct work {
 	bool as_user, plain; /* plain: its ids could not be shifted */
 };
 
-static int join_mounts(const struct work *w, struct kennel_error **err)
+int graft_join_mounts(const struct graft *g, struct kennel_error **err)
 {
-	if (sys_setns(w->g->init_pidfd, CLONE_NEWNS) < 0)
+	if (sys_setns(g->init_pidfd, CLONE_NEWNS) < 0)
 		return fail_errno(err, "join the sandbox's mounts");
 	return 0;
 }
 
-static int become_root(const struct work *w, struct kennel_error **err)
+int graft_become_root(const struct graft *g, struct kennel_error **err)
 {
-	if (sys_setns(w->g->init_pidfd, CLONE_NEWUSER) < 0)
+	if (sys_setns(g->init_pidfd, CLONE_NEWUSER) < 0)
 		return fail_errno(err, "join the sandbox's user namespace");
 	(void)!sys_setgroups(0,
 			     NULL); /* denied where there is one id only, and then there are none to drop */
@@ -100,7 +97,7 @@ static int lock_tree(const struct work *w, int tree_fd, struct kennel_error **er
 	r = S_ISDIR(w->st.st_mode) ? mkdirat(tmp_fd, "0", 0700) : mknodat(tmp_fd, "0", S_IFREG | 0600, 0);
 	if (r < 0 || sys_move_mount(tree_fd, "", tmp_fd, "0", SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return fail_errno(err, "stage the mount");
-	r = become_root(w, err);
+	r = graft_become_root(w->g, err);
 	if (r == 0 && sys_unshare(CLONE_NEWNS) < 0)
 		r = fail_errno(err, "lock the mount");
 	if (r < 0)
@@ -109,11 +106,11 @@ static int lock_tree(const struct work *w, int tree_fd, struct kennel_error **er
 	return fd < 0 ? fail_errno(err, "clone the mount") : fd;
 }
 
-static int open_user_ns(const struct work *w, struct kennel_error **err)
+int graft_open_user_ns(const struct graft *g, struct kennel_error **err)
 {
 	char path[32];
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", w->g->sb->init);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", g->sb->init);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? fail_errno(err, "open the sandbox's user namespace") : fd;
 }
@@ -122,7 +119,7 @@ static int open_user_ns(const struct work *w, struct kennel_error **err)
 static int prepare_tree(struct work *w, struct kennel_error **err)
 {
 	if (w->as_user) {
-		int r = become_root(w, err);
+		int r = graft_become_root(w->g, err);
 
 		if (r == 0)
 			r = own_mounts(err);
@@ -130,7 +127,7 @@ static int prepare_tree(struct work *w, struct kennel_error **err)
 	}
 	if (!w->g->sb->mapped)
 		return clone_tree(w, -EBADF, err);
-	_cleanup_close_ int user_ns_fd = open_user_ns(w, err);
+	_cleanup_close_ int user_ns_fd = graft_open_user_ns(w->g, err);
 	if (user_ns_fd < 0)
 		return user_ns_fd;
 	_cleanup_close_ int tree_fd = clone_tree(w, user_ns_fd, err);
@@ -165,7 +162,7 @@ static int do_mount(struct work *w, struct kennel_error **err)
 	_cleanup_close_ int tree_fd = prepare_tree(w, err);
 	if (tree_fd < 0)
 		return tree_fd;
-	int r = join_mounts(w, err);
+	int r = graft_join_mounts(w->g, err);
 	if (r < 0)
 		return r;
 	_cleanup_close_ int root_fd = open_inside(err);
@@ -184,9 +181,9 @@ static int do_mount(struct work *w, struct kennel_error **err)
 /* Inside, with the rights over what is mounted there. */
 static int enter(const struct work *w, struct kennel_error **err)
 {
-	int r = w->as_user || w->g->sb->mapped ? become_root(w, err) : 0;
+	int r = w->as_user || w->g->sb->mapped ? graft_become_root(w->g, err) : 0;
 
-	return r < 0 ? r : join_mounts(w, err);
+	return r < 0 ? r : graft_join_mounts(w->g, err);
 }
 
 /*
@@ -253,7 +250,7 @@ static int open_node_dir(const struct work *w, bool make, const char **ret_name,
 	const char *slash = strrchr(w->target, '/');
 	_cleanup_free_ char *dir = strndup(w->target, (size_t)(slash - w->target));
 
-	int r = dir ? join_mounts(w, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
+	int r = dir ? graft_join_mounts(w->g, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (r == 0)
 		r = borrow_ids(w, err);
 	if (r < 0)

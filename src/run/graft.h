@@ -43,6 +43,14 @@ int graft_remove_device(const struct graft *g, const struct spec_device *d, stru
 	MUST_CHECK;
 
 /*
+ * graft-layer.c: one more layer on top of those that a guest (isolation "vm") was started with, below its
+ * changes. Directories that somebody inside has open show it when they are opened again. Return: as
+ * graft_mount(); UNSUPPORTED also where the guest's kernel reads layers by itself, or the copy is a stack
+ * that bears no more.
+ */
+int graft_layer(const struct graft *g, const char *path, struct kennel_error **err) MUST_CHECK;
+
+/*
  * An interface of a sandbox with a network of its own; in->name is set. Return: as interfaces_add(); PERM
  * where the caller is not root.
  */

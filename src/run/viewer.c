@@ -34,13 +34,21 @@ int viewer_find_program(const char *name, char **ret, struct kennel_error **err)
 		    "without root the copy needs it: build kennel with libfuse 3, or run kennel as root");
 }
 
+/* A server, and what it is started with. */
+struct server {
+	const struct view_plan *v;
+	const struct strv *hide; /* of a base; or NULL */
+	bool squash, wait;
+	int fuse_fd, death_fd, report_fd;
+};
+
 /*
  * Its descriptors are put behind all of their sources, first and on, so that none takes another one's place.
  */
-static int make_words(struct launch *l, const struct view_plan *v, const char *path, int first,
-		      struct strv *argv, struct kennel_error **err)
+static int make_words(const struct server *s, const char *path, int first, struct strv *argv,
+		      struct kennel_error **err)
 {
-	const struct strv *hide = &l->sb->plan->view_without;
+	const struct view_plan *v = s->v;
 	const char *const options[N_FDS] = {
 		[FD_FUSE] = "--fuse",
 		[FD_SOURCE] = v->format ? "--image" : "--root",
@@ -54,10 +62,10 @@ static int make_words(struct launch *l, const struct view_plan *v, const char *p
 		if (r == 0)
 			r = strv_addf(argv, err, "%d", first + i);
 	}
-	for (size_t i = 0; v->kind == VIEW_BASE && !v->format && i < hide->n && r == 0; i++) {
+	for (size_t i = 0; s->hide && !v->format && i < s->hide->n && r == 0; i++) {
 		r = strv_add(argv, "--hide", err);
 		if (r == 0)
-			r = strv_add(argv, hide->items[i], err);
+			r = strv_add(argv, s->hide->items[i], err);
 	}
 	if (r == 0 && (v->format || v->only))
 		r = strv_add(argv, v->format ? "--format" : "--only", err);
@@ -65,41 +73,32 @@ static int make_words(struct launch *l, const struct view_plan *v, const char *p
 		r = strv_add(argv, v->format ? v->format : v->only, err);
 	if (r == 0 && v->kind == VIEW_LAYER && !v->format)
 		r = strv_add(argv, "--layer", err);
-	if (r == 0 && !idmap_user_has_range(&l->sb->user_map))
+	if (r == 0 && s->squash)
 		r = strv_add(argv, "--squash", err);
-	return r == 0 && !v->format ? strv_add(argv, "--wait", err) : r;
+	return r == 0 && s->wait ? strv_add(argv, "--wait", err) : r;
 }
 
-static int start_one(struct launch *l, unsigned index, struct kennel_error **err)
+static int spawn(const struct server *s, pid_t *ret, struct kennel_error **err)
 {
-	struct sandbox *sb = l->sb;
-	struct view_plan *v = &l->views[index];
 	_cleanup_strv_ struct strv argv = { 0 };
 	_cleanup_free_ char *path = NULL;
 	char *const no_env[] = { NULL };
-	int report[2];
-
-	int r = viewer_find_program(v->format ? VIEW_IMAGE_PROGRAM : VIEW_PROGRAM, &path, err);
-	if (r < 0)
-		return r;
-	if (pipe2(report, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	v->report_fd = report[0];
-	_cleanup_close_ int report_fd = report[1];
-
 	const int sources[N_FDS] = {
-		[FD_FUSE] = l->shared->fuse_fds[index],
-		[FD_SOURCE] = v->fd,
-		[FD_DEATH] = l->view_death_fd,
-		[FD_REPORT] = report_fd,
+		[FD_FUSE] = s->fuse_fd,
+		[FD_SOURCE] = s->v->fd,
+		[FD_DEATH] = s->death_fd,
+		[FD_REPORT] = s->report_fd,
 	};
 	int first = 3;
+
+	int r = viewer_find_program(s->v->format ? VIEW_IMAGE_PROGRAM : VIEW_PROGRAM, &path, err);
 	for (int i = 0; i < N_FDS; i++)
 		first = MAX(first, sources[i] + 1);
-	r = make_words(l, v, path, first, &argv, err);
+	if (r == 0)
+		r = make_words(s, path, first, &argv, err);
 	if (r < 0)
 		return r;
-	struct sys_spawn spawn = {
+	struct sys_spawn how = {
 		.path = path,
 		.argv = argv.items,
 		.envp = no_env,
@@ -109,11 +108,36 @@ static int start_one(struct launch *l, unsigned index, struct kennel_error **err
 		.session = true,
 		.wait = true,
 	};
-	pid_t pid = sys_spawn(&spawn);
-	if (pid < 0) {
-		errno = errno == EBADF ? EMFILE : errno; /* the sources are open: a number beyond the limit */
-		return fail_errno(err, "run \"%s\"", path);
-	}
+	*ret = sys_spawn(&how);
+	if (*ret >= 0)
+		return 0;
+	errno = errno == EBADF ? EMFILE : errno; /* the sources are open: a number beyond the limit */
+	return fail_errno(err, "run \"%s\"", path);
+}
+
+static int start_one(struct launch *l, unsigned index, struct kennel_error **err)
+{
+	struct sandbox *sb = l->sb;
+	struct view_plan *v = &l->views[index];
+	int report[2];
+	pid_t pid;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	v->report_fd = report[0];
+	_cleanup_close_ int report_fd = report[1];
+	const struct server s = {
+		.v = v,
+		.hide = v->kind == VIEW_BASE ? &sb->plan->view_without : NULL,
+		.squash = !idmap_user_has_range(&sb->user_map),
+		.wait = !v->format,
+		.fuse_fd = l->shared->fuse_fds[index],
+		.death_fd = l->view_death_fd,
+		.report_fd = report_fd,
+	};
+	int r = spawn(&s, &pid, err);
+	if (r < 0)
+		return r;
 	int pidfd = sys_pidfd_open(pid, 0);
 	if (pidfd < 0)
 		return fail_errno(err, "hold the view server");
@@ -194,6 +218,40 @@ static int explain(const struct view_plan *v, const struct view_report *report, 
 		return explain_image(v, report->errnum, err);
 	errno = report->errnum;
 	return fail_errno(err, "show \"%s\": %s", v->name, view_step_text(report->step));
+}
+
+static int hear(const struct view_plan *v, int report_fd, struct kennel_error **err)
+{
+	struct view_report report;
+
+	if (read(report_fd, &report, sizeof(report)) != sizeof(report))
+		return hint(err,
+			    fail(err, KENNEL_E_CORRUPT, "the reader of \"%s\" ended before its time",
+				 v->name),
+			    "it may be damaged: make it anew, or run kennel as root");
+	return report.step == VIEW_READY ? 0 : explain(v, &report, err);
+}
+
+int viewer_start_alone(const struct view_plan *v, bool squash, int fuse_fd, int death_fd,
+		       struct kennel_error **err)
+{
+	int report[2];
+	pid_t pid;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return fail_errno(err, "make a pipe");
+	_cleanup_close_ int read_fd = report[0];
+	_cleanup_close_ int report_fd = report[1];
+	const struct server s = {
+		.v = v,
+		.squash = squash,
+		.fuse_fd = fuse_fd,
+		.death_fd = death_fd,
+		.report_fd = report_fd,
+	};
+	int r = spawn(&s, &pid, err);
+	replace_fd(&report_fd, -EBADF);
+	return r < 0 ? r : hear(v, read_fd, err);
 }
 
 int viewer_check(struct launch *l, struct kennel_error **err)

@@ -26,4 +26,13 @@ void viewer_kill(struct sandbox *sb);
 /* The same, and waits for that: it takes some ten milliseconds, most of it for the watches. */
 void viewer_end(struct sandbox *sb);
 
+struct view_plan;
+/*
+ * One for what is mounted by now: serves until the mount goes, or who death_fd is a pidfd of. From a process
+ * that ends next, whose child it is; the caller closes all that it gives. Return: 0 once it serves, or why
+ * it does not.
+ */
+int viewer_start_alone(const struct view_plan *v, bool squash, int fuse_fd, int death_fd,
+		       struct kennel_error **err) MUST_CHECK;
+
 #endif

@@ -105,6 +105,35 @@ sub"
 	is_equal "$stdout" real
 }
 
+@test "set live: a layer on top holds from the next start on, one that was started with stays" {
+	mkdir -p "$T/layer/srv/layer" "$T/other/srv/other"
+	begin --isolate user
+	change --layer "$T/layer"
+	is_status 0
+	has "the layer \"$T/layer\" holds from the next start on" "$stderr"
+	inside 'ls /srv/layer'
+	[ "$status" -ne 0 ]
+	# Not started with yet, so it may go again.
+	change --unset "layer=$T/layer"
+	is_status 0
+	change --layer "$T/layer"
+	"$KENNEL" restart -P "$T/store" box >/dev/null
+	inside 'ls /srv; echo own >/srv/own'
+	is_equal "$stdout" layer
+	change --layer "$T/other"
+	is_status 0
+	change --unset "layer=$T/layer"
+	refused yes "can't be changed"
+	"$KENNEL" restart -P "$T/store" box >/dev/null
+	inside 'ls /srv'
+	is_equal "$stdout" $'layer\nother\nown'
+	"$KENNEL" stop box >/dev/null
+	run_kennel diff -P "$T/store" box
+	is_status 0
+	has "A /srv/own"
+	lacks "/srv/layer"
+}
+
 @test "set live: a source that is not there, and a place that is a link, are told; the rest is done" {
 	begin
 	inside 'ln -s /root /mnt/link'

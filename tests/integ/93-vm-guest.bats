@@ -112,6 +112,59 @@ in_guest() {
 	[ "$(grep -c '^kennel: ' <<<"$stderr")" -eq 1 ]
 }
 
+@test "vm-guest: layers come while it runs, below its changes and above what was there" {
+	need_commands mkfs.erofs setfattr
+	for applet in ls mkdir; do ln -s busybox "$T/base/bin/$applet"; done
+	mkdir -p "$T/base/dir" "$T/base/hidden" "$T/base/place" "$T/shared" "$T"/one/{dir,new} "$T"/two/{hidden,new}
+	echo base >"$T/base/dir/a"
+	echo base >"$T/base/dir/b"
+	echo base >"$T/base/hidden/base"
+	echo shared >"$T/shared/file"
+	echo one >"$T/one/dir/a"
+	echo one >"$T/one/dir/b"
+	echo one >"$T/one/new/a"
+	echo two >"$T/two/hidden/two"
+	if [ "$EUID" -eq 0 ]; then mknod "$T/two/new/a" c 0 0; else "$KENNEL" ns -- mknod "$T/two/new/a" c 0 0; fi
+	setfattr -n user.overlay.opaque -v y "$T/two/hidden"
+	image erofs two
+	start --mount "$T/shared:/place"
+	# what was looked up before, a directory that somebody is in, and a change
+	inside sh -c 'ls /new; cat /dir/b; echo own >/dir/a'
+	background "$KENNEL" exec box -- sh -c 'cd /dir; until test -e /new/a; do sleep 0.1; done; cat a b ../place/file'
+	pid=$!
+	run_kennel set -P "$T/store" --layer "$T/one" box
+	is_status 0
+	is_equal "$stderr" ""
+	wait "$pid"
+	is_equal "$(<"$T/out.1")" $'own\none\nshared'
+	inside sh -c 'echo made >/new/made'
+	run_kennel set -P "$T/store" --layer "$T/two.erofs" box
+	is_equal "$stderr" ""
+	# shellcheck disable=SC2016
+	inside sh -c 'for d in dir new hidden place; do echo $(cd /$d; ls); done'
+	is_equal "$stdout" $'a b\nmade\ntwo\nfile'
+	# what can't be had is told, and all stays as it is
+	run_kennel set -P "$T/store" --layer "$T/nothing" --hostname other box
+	has "the layer \"$T/nothing\" holds from the next start on" "$stderr"
+	has "takes other changes at its next start" "$stderr"
+	run_kennel set -P "$T/store" --unset "layer=$T/nothing" --unset hostname box
+	inside cat /new/made
+	is_equal "$stdout" made
+	# the next start has the same
+	"$KENNEL" restart -q -P "$T/store" box
+	# shellcheck disable=SC2016
+	inside sh -c 'for d in dir new hidden place; do echo $(cd /$d; ls); done; cat /dir/a /dir/b'
+	is_equal "$stdout" $'a b\nmade\ntwo\nfile\nown\none'
+	# over a disk that it reads by itself none can be put
+	"$KENNEL" rm -f -P "$T/store" box
+	mkdir "$T/store" 2>/dev/null || true
+	"$KENNEL" create -P "$T/store" --isolate vm --net none --base "$T/base" --layer "$T/two.erofs" box
+	"$KENNEL" start -q -P "$T/store" box
+	run_kennel set -P "$T/store" --layer "$T/one" box
+	is_status 0
+	has "holds from the next start on: its kernel reads other layers by itself" "$stderr"
+}
+
 @test "vm-guest: exec: streams whole and apart, exit codes, what closes early, several at once, vanished clients" {
 	start
 	head -c 3000000 /dev/urandom >"$T/data"

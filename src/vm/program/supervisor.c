@@ -500,7 +500,7 @@ static void tell_files(struct settings *set)
 	(void)!queue_add(&set->config, text, (size_t)n + 1);
 }
 
-/* How many directories of changes lie over the images; none: the guest is not to use these. */
+/* How many directories of changes lie over the images; none: there are no images for the guest. */
 static void tell_uppers(struct settings *set)
 {
 	char text[40];
@@ -508,7 +508,7 @@ static void tell_uppers(struct settings *set)
 
 	do
 		snprintf(text, sizeof(text), "/upper/%02u", count);
-	while (access(text, F_OK) == 0 && ++count);
+	while (access("/layers", F_OK) == 0 && access(text, F_OK) == 0 && ++count);
 	int n = snprintf(text, sizeof(text), "uppers=%u", count);
 	(void)!queue_add(&set->config, text, (size_t)n + 1);
 }

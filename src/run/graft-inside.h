@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* run/graft-inside.h - what graft.c and graft-layer.c do alike, in a process that has no way back. */
+#ifndef KENNEL_RUN_GRAFT_INSIDE_H
+#define KENNEL_RUN_GRAFT_INSIDE_H
+
+#include "base/error.h"
+
+struct graft;
+
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x2000 /* linux/stat.h, Linux 5.8 */
+#endif
+
+int graft_join_mounts(const struct graft *g, struct kennel_error **err) MUST_CHECK;
+int graft_become_root(const struct graft *g, struct kennel_error **err) MUST_CHECK;
+/* Return: descriptor, or a code. */
+int graft_open_user_ns(const struct graft *g, struct kennel_error **err) MUST_CHECK;
+
+#endif

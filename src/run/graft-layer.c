@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run/graft-layer.c - one more layer for a guest that runs: see graft.h.
+ *
+ * An overlay gets no layer while it is mounted. But the guest's has the tree of the copy through hostfs,
+ * which asks this machine for each path anew: so on this side another overlay is put over that tree, of the
+ * same changes, the layers that came since the start and, below them, the copy as it was. It is put together
+ * aside, with all that is mounted in the tree, and moved there by one call. What the guest remembers it is
+ * told to forget.
+ *
+ *   /live/N       layers that came, in their order
+ *   /live/stage   where the overlay is made
+ *   /copy         the tree as it was, /upper/N the changes in it (child.h)
+ *
+ * The processes there have no right over mounts, so nothing has to be locked against them. An ordinary
+ * user's layer is a view, as at a start; its server is nobody's child and ends with its mount.
+ */
+#include "run/graft.h"
+
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "layer/layer.h"
+#include "mount/mount.h"
+#include "path/path.h"
+#include "run/child.h"
+#include "run/errand.h"
+#include "run/graft-inside.h"
+#include "run/viewer.h"
+#include "run/views.h"
+#include "run/vm-errand.h"
+#include "sys/sys.h"
+
+#define MOUNTINFO_MAX (4u << 20)
+#define UPPERS_MAX 65u /* its own, and as many frozen ones as there may be (api-flatten.c) */
+#define TREE "/" CHILD_TOP_TREE "/"
+
+struct layer_work {
+	const struct graft *g;
+	const char *path;
+	bool as_user;
+	struct view_plan view; /* an ordinary user's */
+	int talk_fd, fuse_fd, tree_fd, death_fd;
+	bool squash;
+};
+
+/* --- an ordinary user's view --- */
+
+union control {
+	char bytes[CMSG_SPACE(2 * sizeof(int))];
+	struct cmsghdr header;
+};
+
+static int send_pair(int socket_fd, const int fds[2], struct kennel_error **err)
+{
+	union control control = { .header = { .cmsg_len = CMSG_LEN(2 * sizeof(int)),
+					      .cmsg_level = SOL_SOCKET,
+					      .cmsg_type = SCM_RIGHTS } };
+	char byte = 0;
+	struct iovec one = { &byte, 1 };
+	const struct msghdr m = { .msg_iov = &one,
+				  .msg_iovlen = 1,
+				  .msg_control = control.bytes,
+				  .msg_controllen = sizeof(control.bytes) };
+
+	memcpy(CMSG_DATA(&control.header), fds, 2 * sizeof(int));
+	return sendmsg(socket_fd, &m, MSG_NOSIGNAL) == 1 ? 0 : fail_errno(err, "hand the view on");
+}
+
+static int receive_pair(int socket_fd, int ret[2], struct kennel_error **err)
+{
+	union control control = { 0 };
+	char byte;
+	struct iovec one = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &one,
+			    .msg_iovlen = 1,
+			    .msg_control = control.bytes,
+			    .msg_controllen = sizeof(control.bytes) };
+
+	ssize_t n = recvmsg(socket_fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	const struct cmsghdr *c = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(2 * sizeof(int)))
+		return fail(err, KENNEL_E_IO, "the view was not handed on");
+	memcpy(ret, CMSG_DATA(c), 2 * sizeof(int));
+	return 0;
+}
+
+/* In a process: the device is opened in the user namespace that mounts, but it is the machine's. */
+static int make_view(void *data, struct buf *out, struct kennel_error **err)
+{
+	struct layer_work *w = data;
+
+	(void)out;
+	int r = graft_become_root(w->g, err);
+	_cleanup_close_ int fuse_fd = r < 0 ? -EBADF : open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (r == 0 && fuse_fd < 0)
+		r = fail_errno(err, "open /dev/fuse");
+	if (r == 0)
+		r = graft_join_mounts(w->g, err);
+	_cleanup_close_ int view_fd = r < 0 ? -EBADF : mount_new_view(fuse_fd);
+	if (r == 0 && view_fd < 0)
+		r = fail_errno(err, "mount a view");
+	return r < 0 ? r : send_pair(w->talk_fd, (const int[]){ fuse_fd, view_fd }, err);
+}
+
+/* In a process that ends next. */
+static int start_server(void *data, struct buf *out, struct kennel_error **err)
+{
+	const struct layer_work *w = data;
+
+	(void)out;
+	return viewer_start_alone(&w->view, w->squash, w->fuse_fd, w->death_fd, err);
+}
+
+static int make_user_view(struct layer_work *w, struct kennel_error **err)
+{
+	struct idmap_user own;
+	int talk[2], pair[2];
+
+	int r = idmap_pick_user(&own, err);
+	if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk) < 0)
+		r = fail_errno(err, "make a socket");
+	if (r < 0)
+		return r;
+	_cleanup_close_ int receive_fd = talk[0];
+	_cleanup_close_ int talk_fd = talk[1];
+	w->squash = !idmap_user_has_range(&own);
+	w->talk_fd = talk_fd;
+	w->death_fd = w->g->init_pidfd;
+	r = errand_run(-EBADF, make_view, w, NULL, err);
+	if (r == 0)
+		r = receive_pair(receive_fd, pair, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fuse_fd = pair[0];
+	w->fuse_fd = fuse_fd;
+	w->tree_fd = pair[1];
+	return errand_run(-EBADF, start_server, w, NULL, err);
+}
+
+/* --- inside --- */
+
+/* As its ids are to be inside. */
+static int open_tree_of_root(struct layer_work *w, struct kennel_error **err)
+{
+	_cleanup_close_ int user_ns_fd = -EBADF;
+	_cleanup_free_ char *kind = NULL;
+	struct sys_mount_attr attr = {
+		.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_RDONLY,
+	};
+
+	int r = layer_open(w->path, &w->tree_fd, &kind, err);
+	if (r == 0 && w->g->sb->mapped) {
+		user_ns_fd = graft_open_user_ns(w->g, err);
+		r = MIN(user_ns_fd, 0);
+		attr.attr_set |= SYS_MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (uint64_t)user_ns_fd;
+	}
+	if (r == 0 && sys_mount_setattr(w->tree_fd, "", AT_EMPTY_PATH, &attr) < 0)
+		r = fail_errno(err, "show \"%s\" with the ids inside", w->path);
+	return r;
+}
+
+static bool is_mount(int root_fd, const char *name)
+{
+	struct statx stx;
+
+	return statx(root_fd, name, AT_SYMLINK_NOFOLLOW, 0, &stx) == 0 &&
+	       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+static int open_dir(int root_fd, const char *name, struct kennel_error **err)
+{
+	int fd = openat(root_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(err, "open \"/%s\" of the sandbox", name) : fd;
+}
+
+/* The number of the next one. */
+static int count_live(int root_fd, unsigned *ret, struct kennel_error **err)
+{
+	char name[32];
+
+	/* what its kernel has by itself lies over the tree, or there is no tree in its root */
+	if (faccessat(root_fd, "layers", F_OK, 0) == 0)
+		return fail(err, KENNEL_E_UNSUPPORTED, "its kernel reads other layers by itself");
+	for (*ret = 0; *ret < CHILD_TOP_LIVE_MAX; ++*ret) {
+		snprintf(name, sizeof(name), CHILD_TOP_LIVE "/%u", *ret);
+		if (!is_mount(root_fd, name))
+			return 0;
+	}
+	return fail(err, KENNEL_E_LIMIT, "%u came already since it was started", CHILD_TOP_LIVE_MAX);
+}
+
+struct lowers {
+	int fds[UPPERS_MAX + CHILD_TOP_LIVE_MAX + 1];
+	unsigned n;
+};
+
+static void lowers_done(struct lowers *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		close_fd(l->fds[i]);
+}
+
+static int add_lower(struct lowers *l, int root_fd, const char *name, struct kennel_error **err)
+{
+	int fd = open_dir(root_fd, name, err);
+
+	if (fd >= 0)
+		l->fds[l->n++] = fd;
+	return MIN(fd, 0);
+}
+
+static int find_lowers(struct lowers *l, int root_fd, unsigned n_live, struct kennel_error **err)
+{
+	char name[32];
+	int r = 0;
+
+	for (unsigned i = 0; i < UPPERS_MAX && r == 0; i++) {
+		snprintf(name, sizeof(name), CHILD_TOP_UPPER "/%02u", i);
+		if (!is_mount(root_fd, name))
+			break;
+		r = add_lower(l, root_fd, name, err);
+	}
+	for (unsigned i = n_live; i > 0 && r == 0; i--) {
+		snprintf(name, sizeof(name), CHILD_TOP_LIVE "/%u", i - 1);
+		r = add_lower(l, root_fd, name, err);
+	}
+	return r < 0 ? r : add_lower(l, root_fd, CHILD_TOP_COPY, err);
+}
+
+/* The new one, over the stage. */
+static int make_overlay(int root_fd, unsigned n_live, struct kennel_error **err)
+{
+	struct lowers l = { 0 };
+	char words[CHILD_TEXT_SIZE] = "";
+
+	int r = find_lowers(&l, root_fd, n_live, err);
+	const struct mount_overlay m = {
+		.lower_fds = l.fds,
+		.n_lowers = l.n,
+		.upper_fd = -1,
+		.user_xattr = true,
+		.attr_flags = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
+		.log = words,
+		.log_size = sizeof(words),
+	};
+	_cleanup_close_ int fd = r < 0 ? -EBADF : mount_overlay(&m);
+	if (r == 0 && fd < 0)
+		r = errno == EINVAL && !*words ? /* the kernel's only word for that */
+			    fail(err, KENNEL_E_UNSUPPORTED,
+				 "the copy is a stack of overlays already, which bears no further one") :
+			    fail_errno(err, "put it over the copy%s%s", *words ? ": " : "", words);
+	lowers_done(&l);
+	_cleanup_close_ int stage_fd = r < 0 ? -EBADF : open_dir(root_fd, CHILD_TOP_STAGE, err);
+	if (r == 0)
+		r = MIN(stage_fd, 0);
+	if (r == 0 && mount_attach(fd, stage_fd) < 0)
+		r = fail_errno(err, "put it over the copy");
+	return r;
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+	const size_t x = strlen(*(const char *const *)a), y = strlen(*(const char *const *)b);
+
+	return x < y ? -1 : x > y;
+}
+
+static int carry_one(int root_fd, int stage_fd, const char *target, struct kennel_error **err)
+{
+	const char *rel = target + strlen(TREE);
+
+	_cleanup_close_ int from_fd = openat(root_fd, target + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd =
+		from_fd < 0 ? -EBADF : sys_open_tree(from_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+	if (fd < 0)
+		return fail_errno(err, "take over what is mounted at \"/%s\"", rel);
+	_cleanup_close_ int target_fd = path_pin_plain(stage_fd, rel, 0, err);
+	if (target_fd < 0)
+		return wrap(err, target_fd, "take over what is mounted at \"/%s\"", rel);
+	return mount_attach(fd, target_fd) < 0 ?
+		       fail_errno(err, "take over what is mounted at \"/%s\"", rel) :
+		       0;
+}
+
+/*
+ * What is mounted in the tree, parents first, to the same places of the new one. proc_fd: our own, the
+ * machine's.
+ */
+static int carry_mounts(int root_fd, int stage_fd, int proc_fd, struct kennel_error **err)
+{
+	struct mount_table t = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	_cleanup_close_ int fd = openat(proc_fd, "mountinfo", O_RDONLY | O_CLOEXEC);
+	size_t n = 0;
+
+	int r = fd < 0 ? fail_errno(err, "read its mounts") : buf_read_fd(&text, fd, MOUNTINFO_MAX, err);
+	if (r == 0)
+		r = mount_table_parse(buf_str(&text), text.len, &t, err);
+	_cleanup_free_ const char **targets = r < 0 ? NULL : calloc(t.n + 1, sizeof(*targets));
+	if (r == 0 && !targets)
+		r = fail(err, KENNEL_E_NOMEM, "out of memory");
+	for (size_t i = 0; i < t.n && r == 0; i++)
+		if (!t.entries[i].hidden && strncmp(t.entries[i].target, TREE, strlen(TREE)) == 0)
+			targets[n++] = t.entries[i].target;
+	if (r == 0)
+		qsort(targets, n, sizeof(*targets), compare_targets);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = carry_one(root_fd, stage_fd, targets[i], err);
+	mount_table_done(&t);
+	return r;
+}
+
+static int move_over(int root_fd, int proc_fd, struct kennel_error **err)
+{
+	_cleanup_close_ int stage_fd = open_dir(root_fd, CHILD_TOP_STAGE, err);
+	_cleanup_close_ int tree_fd = stage_fd < 0 ? -EBADF : open_dir(root_fd, CHILD_TOP_TREE, err);
+
+	if (stage_fd < 0 || tree_fd < 0)
+		return stage_fd < 0 ? stage_fd : tree_fd;
+	int r = carry_mounts(root_fd, stage_fd, proc_fd, err);
+	if (r == 0 && mount_attach(stage_fd, tree_fd) < 0)
+		r = fail_errno(err, "put it over the copy");
+	return r;
+}
+
+static void take_away(int root_fd, const char *name)
+{
+	if (is_mount(root_fd, name) && fchdir(root_fd) == 0)
+		(void)!sys_umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+static int put_over(int tree_fd, int proc_fd, struct kennel_error **err)
+{
+	_cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	unsigned n = 0;
+	char name[32];
+
+	int r = root_fd < 0 ? fail_errno(err, "open the sandbox's root") : count_live(root_fd, &n, err);
+	if (r < 0)
+		return r;
+	/* half of one, whose maker was killed */
+	take_away(root_fd, CHILD_TOP_STAGE);
+	snprintf(name, sizeof(name), CHILD_TOP_LIVE "/%u", n);
+	_cleanup_close_ int target_fd = open_dir(root_fd, name, err);
+	if (target_fd < 0)
+		return target_fd;
+	if (mount_attach(tree_fd, target_fd) < 0)
+		return fail_errno(err, "mount it in the sandbox");
+	r = make_overlay(root_fd, n + 1, err);
+	if (r == 0)
+		r = move_over(root_fd, proc_fd, err);
+	if (r < 0) {
+		take_away(root_fd, CHILD_TOP_STAGE);
+		take_away(root_fd, name);
+	}
+	return r;
+}
+
+static int put_in(void *data, struct buf *out, struct kennel_error **err)
+{
+	struct layer_work *w = data;
+	_cleanup_close_ int proc_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	(void)out;
+	(void)!sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	umask(0);
+	int r = proc_fd < 0 ? fail_errno(err, "open /proc") : w->as_user ? 0 : open_tree_of_root(w, err);
+	if (r == 0 && (w->as_user || w->g->sb->mapped))
+		r = graft_become_root(w->g, err);
+	if (r == 0)
+		r = graft_join_mounts(w->g, err);
+	return r < 0 ? r : put_over(w->tree_fd, proc_fd, err);
+}
+
+static int forget(const struct graft *g, struct kennel_error **err)
+{
+	static const char *const words[] = { "forget", NULL };
+	const struct vm_guest guest = { .init_pidfd = g->init_pidfd, .init = g->sb->init, .id = g->id };
+	_cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct vm_errand e;
+	int status = 0;
+
+	if (null_fd < 0)
+		return fail_errno(err, "open /dev/null");
+	int r = vm_errand_start(&guest, words, (const int[]){ null_fd, null_fd, null_fd }, &e, err);
+	return r < 0 ? r : vm_errand_wait(&e, &status, err);
+}
+
+int graft_layer(const struct graft *g, const char *path, struct kennel_error **err)
+{
+	_cleanup_error_ struct kennel_error *why = NULL;
+	struct layer_work w = {
+		.g = g,
+		.path = path,
+		.as_user = geteuid() != 0,
+		.view = { .kind = VIEW_LAYER, .name = path, .fd = -EBADF },
+		.tree_fd = -EBADF,
+	};
+
+	int r = layer_open_plain(path, &w.view.fd, &w.view.format, err);
+	_cleanup_close_ int source_fd = w.view.fd;
+	if (r == 0 && w.as_user)
+		r = make_user_view(&w, err);
+	_cleanup_close_ int tree_fd = w.tree_fd;
+	if (r == 0)
+		r = errand_run(-EBADF, put_in, &w, NULL, err);
+	if (r < 0)
+		return r;
+	if (forget(g, &why) < 0)
+		log_warn(&g->log, "what was looked up inside before is seen in \"%s\" at the next start: %s",
+			 path, kennel_error_message(why));
+	return 0;
+}
