@@ -3,22 +3,31 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/macro.h"
 #include "conf/network.h"
 #include "conf/spec.h"
 
 /* A guest has what its own kernel has; of this one's things it gets files and a network, nothing else. */
 static int check_vm(const struct spec *s, struct kennel_error **err)
 {
+	/* and what does in their place */
+	static const char *const passing[][2] = { { "wayland", "x11" }, { "pipewire", "pulseaudio" } };
+
 	if (s->n_devices)
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED, "a kernel of its own can't use the device \"%s\"",
 				 s->devices[0].path),
 			    "take --isolate user, or leave out --device");
-	if (s->sockets.n)
-		return hint(err,
-			    fail(err, KENNEL_E_UNSUPPORTED,
-				 "a kernel of its own can't reach the socket \"%s\"", s->sockets.items[0]),
-			    "take --isolate user, or leave out --socket");
+	for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
+		if (strv_has(&s->sockets, passing[i][0]))
+			return hint(
+				err,
+				fail(err, KENNEL_E_UNSUPPORTED,
+				     "over the socket \"%s\" descriptors are passed, and none come into a "
+				     "kernel of its own",
+				     passing[i][0]),
+				"--socket %s does there, where the session has that, or take --isolate user",
+				passing[i][1]);
 	if (s->cap_add || s->cap_drop)
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED,

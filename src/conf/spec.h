@@ -27,6 +27,7 @@ struct spec_mount {             /* --mount SRC:DST[:ro] and --share PATH[:ro] */
 	char *source;           /* absolute, clean, on the host */
 	char *target;           /* absolute, clean, inside */
 	bool read_only;
+	bool lent; /* a socket at which connections to another one are lent: net/lend.h */
 };
 
 struct spec_device {            /* --device PATH[:rwm] */

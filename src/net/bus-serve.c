@@ -61,6 +61,7 @@ struct relay {
 	size_t n;
 	bool is_full; /* of descriptors, until a client goes */
 	unsigned uid;
+	bool no_fds;
 };
 
 static void close_flow_fds(struct flow *f)
@@ -86,7 +87,7 @@ static bool keep_on(ssize_t n)
 }
 
 /* Looks first, so that nothing behind the line is taken. */
-static bool fill_line(struct flow *f, int fd, bool is_client, unsigned uid)
+static bool fill_line(const struct relay *s, struct flow *f, int fd, bool is_client)
 {
 	char *room = f->line + f->n_line;
 	ssize_t n = recv(fd, room, sizeof(f->line) - f->n_line, MSG_PEEK | MSG_DONTWAIT);
@@ -110,10 +111,13 @@ static bool fill_line(struct flow *f, int fd, bool is_client, unsigned uid)
 	if (!stop)
 		return f->n_line < sizeof(f->line);
 	bool begin = false;
-	if (is_client)
-		f->end = net_bus_line(f->line, f->n_line, uid, (char *)f->data, &begin);
-	else
+	if (is_client) {
+		f->end = net_bus_line(f->line, f->n_line, s->uid, (char *)f->data, &begin);
+		if (s->no_fds)
+			net_bus_refuse_fds((char *)f->data, f->end);
+	} else {
 		memcpy(f->data, f->line, f->end = f->n_line);
+	}
 	f->lines = !begin;
 	f->n_line = 0;
 	return f->end > 0;
@@ -195,7 +199,7 @@ static bool move(struct relay *s, struct client *c, unsigned way)
 	bool ok = true;
 
 	if (!f->end)
-		ok = f->lines ? fill_line(f, c->fds[way], way == 0, s->uid) : fill_message(f, c->fds[way]);
+		ok = f->lines ? fill_line(s, f, c->fds[way], way == 0) : fill_message(f, c->fds[way]);
 	return ok && (!f->end || empty(f, c->fds[!way]));
 }
 
@@ -292,21 +296,6 @@ static void serve(struct relay *s)
 	}
 }
 
-/* As root the bus of another user is in a directory that is closed without this. */
-static int drop_rights(uint32_t keep)
-{
-	const struct sys_cap_data data[2] = { { .effective = keep, .permitted = keep, .inheritable = keep } };
-
-	if (geteuid() == 0) {
-		if (sys_prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0) < 0 ||
-		    sys_capset(data) < 0)
-			return -1;
-		if (keep && sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0) < 0)
-			return -1;
-	}
-	return sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
 static _Noreturn void proxy(const struct net_bus_spec *spec, int ready_fd)
 {
 	static char *const no_env[] = { NULL };
@@ -320,8 +309,10 @@ static _Noreturn void proxy(const struct net_bus_spec *spec, int ready_fd)
 	for (int i = 0; i < NET_BUS_PROXY_FD; i++)
 		if (null_fd < 0 || (null_fd != i && dup2(null_fd, i) < 0))
 			_exit(126);
+	/* as root the bus of another user is in a directory that is closed without this */
 	if (high_fd < 0 || dup2(high_fd, NET_BUS_PROXY_FD) < 0 ||
-	    sys_close_range(NET_BUS_PROXY_FD + 1, ~0U, 0) < 0 || drop_rights(1u << CAP_DAC_OVERRIDE) < 0)
+	    sys_close_range(NET_BUS_PROXY_FD + 1, ~0U, 0) < 0 ||
+	    net_helper_keep_caps(1u << CAP_DAC_OVERRIDE) < 0)
 		_exit(126);
 	execve(spec->tool, spec->argv, no_env);
 	_exit(126);
@@ -391,13 +382,14 @@ static void run(const void *data)
 	if (s == MAP_FAILED || fchdir(spec->dir_fd) < 0)
 		leave(spec, report_fd, errno);
 	s->uid = geteuid();
+	s->no_fds = spec->no_fds;
 	fds[FD_LISTEN] = listen_at(spec->socket);
 	if (fds[FD_LISTEN] < 0)
 		leave(spec, report_fd, errno);
 	fds[FD_ALIVE] = start_proxy(spec, &fds[FD_PROXY]);
 	if (fds[FD_ALIVE] < 0)
 		leave(spec, report_fd, errno == ESRCH ? PROXY_ENDED : errno);
-	if (net_helper_keep_fds(fds, FD_FIRST_FREE) < 0 || drop_rights(0) < 0)
+	if (net_helper_keep_fds(fds, FD_FIRST_FREE) < 0 || net_helper_keep_caps(0) < 0)
 		leave(spec, report_fd, errno);
 	(void)!write(FD_REPORT, &errnum, sizeof(errnum));
 	close(FD_REPORT);

@@ -53,6 +53,15 @@ size_t net_bus_line(const char *line, size_t size, unsigned uid, char ret[NET_BU
 	return size;
 }
 
+void net_bus_refuse_fds(char *line, size_t size)
+{
+	static const char ask[] = "NEGOTIATE_UNIX_FD", none[] = "NEGOTIATE_NOTHING";
+
+	_Static_assert(sizeof(ask) == sizeof(none), "one for the other");
+	if (begins(line, size, ask))
+		memcpy(line, none, strlen(none));
+}
+
 static size_t get_u32(const uint8_t *p, bool big)
 {
 	return big ? (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3] :

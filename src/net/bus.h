@@ -31,6 +31,7 @@ struct net_bus_spec {
 	const char *proxy_socket; /* and of the proxy's, which is removed once it is there */
 	const char *tool; /* xdg-dbus-proxy, and all its arguments */
 	char *const *argv;
+	bool no_fds; /* none can be passed to who is at the other end */
 };
 
 /* Borrows all. Return: 0 once clients can come, and *ret_pidfd; or a code, and nothing runs. */
@@ -41,6 +42,11 @@ int net_bus_start(const struct net_bus_spec *spec, int *ret_pidfd, struct kennel
  * messages follow. Return: the size of ret, or 0 where that is no such line. Pure.
  */
 size_t net_bus_line(const char *line, size_t size, unsigned uid, char ret[NET_BUS_LINE], bool *ret_begin);
+/*
+ * What asks for descriptors to be passed becomes something of the same size that every bus refuses. In its
+ * place. Pure.
+ */
+void net_bus_refuse_fds(char *line, size_t size);
 /* How much of a message follows its first 16 bytes; SIZE_MAX: it is none. Pure. */
 size_t net_bus_rest(const uint8_t head[NET_BUS_HEAD]);
 

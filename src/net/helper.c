@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <linux/securebits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -14,7 +15,7 @@
 #include "sys/sys.h"
 
 #define NOBODY_ID 65534u
-#define ABOVE_ALL 16 /* of NET_HELPER_FDS_MAX */
+#define ABOVE_ALL 32 /* of NET_HELPER_FDS_MAX */
 
 int net_helper_start(void (*main)(const void *data), const void *data, const char *name, int *ret_pidfd)
 {
@@ -75,5 +76,21 @@ int net_helper_become_nobody(uint32_t caps)
 	    sys_setresgid(NOBODY_ID, NOBODY_ID, NOBODY_ID) < 0 ||
 	    sys_setresuid(NOBODY_ID, NOBODY_ID, NOBODY_ID) < 0 || sys_capset(data) < 0)
 		return -1;
+	return sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int net_helper_keep_caps(uint32_t caps)
+{
+	const struct sys_cap_data data[2] = { { .effective = caps, .permitted = caps, .inheritable = caps } };
+
+	if (geteuid() == 0) {
+		if (sys_prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0) < 0 ||
+		    sys_capset(data) < 0)
+			return -1;
+		for (unsigned cap = 0; cap < 32; cap++)
+			if ((caps & 1u << cap) &&
+			    sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+				return -1;
+	}
 	return sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }

@@ -18,10 +18,16 @@ int net_helper_start(void (*main)(const void *data), const void *data, const cha
 /* Ends it and waits for that. Below 0 is fine. */
 void net_helper_end(int pidfd);
 
-#define NET_HELPER_FDS_MAX 8
+#define NET_HELPER_FDS_MAX 20
 /* For it: fds[i] becomes descriptor i, and all others are closed. -1 and errno. */
 int net_helper_keep_fds(const int *fds, unsigned n);
 /* For one of root's: becomes nobody, with these capabilities (1 << CAP_*) and no more ever. -1 and errno. */
 int net_helper_become_nobody(uint32_t caps);
+
+/*
+ * For one that stays who it is: what it executes has no more than it, and root's has these alone. -1 and
+ * errno.
+ */
+int net_helper_keep_caps(uint32_t caps);
 
 #endif

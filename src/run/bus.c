@@ -108,6 +108,7 @@ int bus_start(const struct spec *spec, struct bus *ret, struct buf *path, struct
 					  .socket = b.socket,
 					  .proxy_socket = b.proxy_socket,
 					  .tool = tool,
+					  .no_fds = spec->isolate == SPEC_ISOLATE_VM,
 					  .argv = argv.items };
 	r = net_bus_start(&how, &b.pidfd, err);
 	if (r < 0)

@@ -142,25 +142,40 @@ static int make_dev(struct launch *l, int scratch_fd, struct kennel_error **err)
 	return r < 0 ? r : make_devices(l, dev_fd, err);
 }
 
-/* The place of sockets of the caller's session, and the keys of its X server. */
+static int write_host_file(int dir_fd, const char *name, mode_t mode, const char *data, size_t size,
+			   struct kennel_error **err)
+{
+	_cleanup_close_ int fd =
+		openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+
+	return fd < 0 || write(fd, data, size) != (ssize_t)size ?
+		       fail_errno(err, "write \"" SOCKETS_DIR "/%s\"", name) :
+		       0;
+}
+
+/* The place of sockets of the caller's session, the keys of its X server, and what else clients need. */
 static int make_host_dir(const struct launch *l, int scratch_fd, struct kennel_error **err)
 {
+	static const char pulse[] = "enable-shm = no\nenable-memfd = no\n";
+	const struct strv *sockets = &l->spec->sockets;
 	_cleanup_buf_ struct buf keys = { 0 };
 
-	if (!l->spec->sockets.n)
+	if (!sockets->n)
 		return 0;
 	int r = make_dir(scratch_fd, SOCKETS_DIR + 1, 0755, err);
-	if (r < 0 || !strv_has(&l->spec->sockets, "x11"))
-		return r;
-	r = sockets_read_x_keys(&keys, err);
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd = openat(scratch_fd, SOCKETS_DIR + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int file_fd =
-		openat(fd, "xauthority", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (file_fd < 0 || write(file_fd, buf_str(&keys), keys.len) != (ssize_t)keys.len)
-		return fail_errno(err, "write the keys of the X server");
-	return 0;
+	if (fd < 0)
+		return fail_errno(err, "open \"" SOCKETS_DIR "\"");
+	if (strv_has(sockets, "x11")) {
+		r = sockets_read_x_keys(&keys, err);
+		if (r == 0)
+			r = write_host_file(fd, "xauthority", 0600, buf_str(&keys), keys.len, err);
+	}
+	if (r == 0 && l->vm && strv_has(sockets, "pulseaudio"))
+		r = write_host_file(fd, SOCKETS_PULSE_CONFIG, 0644, pulse, strlen(pulse), err);
+	return r;
 }
 
 int furnish_scratch(struct launch *l, int scratch_fd, struct kennel_error **err)

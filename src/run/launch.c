@@ -615,7 +615,7 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	}
 	sb->log = log ? *log : (struct log_sink){ 0 };
 	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
-	sb->scratch_fd = sb->names_pidfd = sb->bus_pidfd = -EBADF;
+	sb->scratch_fd = sb->names_pidfd = sb->bus_pidfd = sb->lender_pidfd = -EBADF;
 	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
 		sb->tty_fds[i] = -EBADF;
 	sb->user_ns_fd = sb->mount_ns_fd = sb->view_hold_fd = -EBADF;
@@ -777,7 +777,7 @@ int sandbox_start(const struct spec *spec, const struct log_sink *log, struct sa
 	vm_done(&vm);
 	nest_done(&nest);
 	if (r == 0)
-		(*ret)->bus_pidfd = sockets_settle(&sockets);
+		sockets_settle(&sockets, &(*ret)->bus_pidfd, &(*ret)->lender_pidfd);
 	sockets_done(&sockets);
 	if (r < 0 && keep)
 		hooks_end(keep->hooks, "failed", 125);

@@ -132,10 +132,11 @@ void network_end(struct sandbox *sb)
 
 	net_helper_end(sb->names_pidfd);
 	net_helper_end(sb->bus_pidfd);
+	net_helper_end(sb->lender_pidfd);
 	for (unsigned i = 0; i < sb->n_leases; i++)
 		net_helper_end(sb->lease_pidfds[i]);
 	sb->n_leases = 0;
-	sb->names_pidfd = sb->bus_pidfd = -EBADF;
+	sb->names_pidfd = sb->bus_pidfd = sb->lender_pidfd = -EBADF;
 	net_clean_run(clean);
 	if (clean->nl_fd > 0)
 		close_fd(clean->nl_fd);

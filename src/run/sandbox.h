@@ -65,6 +65,7 @@ struct sandbox {
 	int lease_pidfds[NETWORK_MAX_INTERFACES]; /* what renews addresses (net/dhcp.h) */
 	unsigned n_leases;
 	int names_pidfd; /* the resolver of names (net/names.h), or -EBADF */
+	int lender_pidfd; /* who makes connections to sockets for a guest (net/lend.h), or -EBADF */
 	int bus_pidfd; /* the relay to the session bus (net/bus.h), or -EBADF */
 
 	pid_t init_pid;                 /* as seen here */

@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "net/helper.h"
+#include "run/registry.h"
+#include "sys/sys.h"
 
 #define X_DIR "/tmp/.X11-unix"
 #define X_FILE_MAX (256u << 10)
@@ -129,8 +132,15 @@ static int add_env(struct sockets *s, size_t kind, struct kennel_error **err)
 {
 	char number[12];
 
-	if (kinds[kind].variable)
-		return strv_addf(&s->env, err, "%s%s", kinds[kind].variable, kinds[kind].target);
+	const bool guest = s->spec.isolate == SPEC_ISOLATE_VM;
+
+	if (kinds[kind].variable) {
+		int r = strv_addf(&s->env, err, "%s%s", kinds[kind].variable, kinds[kind].target);
+
+		if (r < 0 || !guest || strcmp(kinds[kind].name, "pulseaudio") != 0)
+			return r;
+		return strv_add(&s->env, "PULSE_CLIENTCONFIG=" SOCKETS_DIR "/" SOCKETS_PULSE_CONFIG, err);
+	}
 	display_number(number);
 	int r = strv_addf(&s->env, err, "DISPLAY=:%s", number);
 	return r < 0 ? r : strv_add(&s->env, "XAUTHORITY=" SOCKETS_DIR "/xauthority", err);
@@ -169,6 +179,49 @@ static int add_named(struct sockets *s, const char *name, struct kennel_error **
 	return fail(err, KENNEL_E_INVALID, "there is no such socket"); /* the spec knows better */
 }
 
+static int name_lent(struct sockets *s, struct spec_mount *m, unsigned i, struct net_lend_spec *how,
+		     struct kennel_error **err)
+{
+	int r = registry_brief("socket", s->lender.names[i], err);
+
+	if (r < 0)
+		return r;
+	how->names[i] = s->lender.names[i];
+	how->target_fds[i] = open(m->source, O_PATH | O_CLOEXEC);
+	how->n++;
+	if (how->target_fds[i] < 0)
+		return fail_errno(err, "\"%s\"", m->source);
+	_cleanup_free_ char *old = take_ptr(&m->source);
+	if (asprintf(&m->source, "%s/kennel/%s", registry_parent(), s->lender.names[i]) < 0)
+		m->source = NULL;
+	m->lent = true;
+	return m->source ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
+/* Ours take the place of those that were found. */
+static int lend(struct sockets *s, struct kennel_error **err)
+{
+	struct spec_mount *own = s->mounts + s->spec.n_mounts - s->n_own;
+	_cleanup_close_ int dir_fd = registry_open(err);
+	_cleanup_close_ int monitor_pidfd = sys_pidfd_open(getpid(), 0);
+	struct net_lend_spec how = { .dir_fd = dir_fd, .monitor_pidfd = monitor_pidfd };
+	int r = MIN(dir_fd, 0);
+
+	if (r == 0 && monitor_pidfd < 0)
+		r = fail_errno(err, "open a descriptor of this process");
+	for (unsigned i = 0; i < s->n_own && r == 0; i++)
+		r = name_lent(s, &own[i], i, &how, err);
+	if (r == 0)
+		r = net_lend_start(&how, &s->lender.pidfd, err);
+	for (unsigned i = 0; i < how.n; i++)
+		close_fd(how.target_fds[i]);
+	if (r == 0) {
+		s->lender.n = how.n;
+		s->lender.dir_fd = take_fd(&dir_fd);
+	}
+	return r;
+}
+
 int sockets_find(const struct spec *spec, struct sockets *ret, struct kennel_error **err)
 {
 	*ret = (struct sockets){ .spec = *spec };
@@ -183,6 +236,8 @@ int sockets_find(const struct spec *spec, struct sockets *ret, struct kennel_err
 		if (r < 0)
 			r = wrap(err, r, "socket %s", spec->sockets.items[i]);
 	}
+	if (r == 0 && ret->n_own && spec->isolate == SPEC_ISOLATE_VM)
+		r = lend(ret, err);
 	for (size_t i = 0; i < spec->env.n && r == 0; i++)
 		r = strv_add(&ret->env, spec->env.items[i], err);
 	ret->spec.mounts = ret->mounts;
@@ -192,13 +247,27 @@ int sockets_find(const struct spec *spec, struct sockets *ret, struct kennel_err
 	return r;
 }
 
-int sockets_settle(struct sockets *s)
+/* The sockets are mounted: their names go. */
+static int settle_lender(struct sockets_lender *l)
 {
-	return bus_settle(&s->bus);
+	if (!l->n)
+		return -EBADF;
+	for (unsigned i = 0; i < l->n; i++)
+		(void)!unlinkat(l->dir_fd, l->names[i], 0);
+	close_fd(l->dir_fd);
+	l->n = 0;
+	return l->pidfd;
+}
+
+void sockets_settle(struct sockets *s, int *ret_bus_pidfd, int *ret_lender_pidfd)
+{
+	*ret_bus_pidfd = bus_settle(&s->bus);
+	*ret_lender_pidfd = settle_lender(&s->lender);
 }
 
 void sockets_done(struct sockets *s)
 {
+	net_helper_end(settle_lender(&s->lender));
 	net_helper_end(bus_settle(&s->bus));
 	for (size_t i = 0; i < s->n_own; i++) {
 		free(s->mounts[s->spec.n_mounts - 1 - i].source);

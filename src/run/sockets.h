@@ -13,10 +13,13 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "conf/spec.h"
+#include "net/lend.h"
 #include "run/bus.h"
 
 /* Where they are inside: a place that is left to container managers (systemd's "Container Interface"). */
 #define SOCKETS_DIR "/run/host"
+/* In a guest a client of PulseAudio must not try what takes memory of both ends. */
+#define SOCKETS_PULSE_CONFIG "pulse-client.conf"
 
 struct sockets {
 	struct spec spec; /* a shallow copy of the one given, with more mounts and variables */
@@ -24,6 +27,11 @@ struct sockets {
 	struct spec_mount *mounts;
 	size_t n_own; /* how many of these are ours, at the end */
 	struct bus bus;
+	struct sockets_lender { /* for a guest, beside which no process has the caller's ids */
+		int pidfd, dir_fd; /* iff n */
+		unsigned n;
+		char names[NET_LEND_MAX][REGISTRY_BRIEF_SIZE];
+	} lender;
 };
 
 /*
@@ -31,8 +39,8 @@ struct sockets {
  * variable where there is none; or another code. Then *ret is empty.
  */
 int sockets_find(const struct spec *spec, struct sockets *ret, struct kennel_error **err) MUST_CHECK;
-/* Once the sandbox is there. Return: what has to end with it, for net_helper_end(), or -EBADF. */
-int sockets_settle(struct sockets *s) MUST_CHECK;
+/* Once the sandbox is there. What has to end with it, for net_helper_end(), or -EBADF. */
+void sockets_settle(struct sockets *s, int *ret_bus_pidfd, int *ret_lender_pidfd);
 void sockets_done(struct sockets *s);
 
 /*

@@ -160,6 +160,17 @@ static int find_files(struct vm *vm, struct kennel_error **err)
 	return MIN(fd, 0);
 }
 
+/* A socket is no file to another kernel: what listens there is connected to in another way. */
+static int add_share(struct vm *vm, const struct spec_mount *m, struct kennel_error **err)
+{
+	struct stat st;
+
+	if (stat(m->source, &st) == 0 && S_ISSOCK(st.st_mode))
+		return strv_addf(&vm->words, err, "KENNEL_VM:socket=%o%s:%s", st.st_mode & 0777,
+				 m->lent ? "l" : "", m->target);
+	return strv_addf(&vm->words, err, "KENNEL_VM:share=%s", m->target);
+}
+
 static int add_words(struct vm *vm, const struct spec *spec, uint64_t memory, struct kennel_error **err)
 {
 	int r = strv_addf(&vm->words, err, "KENNEL_VM:memory=%" PRIu64, memory);
@@ -173,7 +184,7 @@ static int add_words(struct vm *vm, const struct spec *spec, uint64_t memory, st
 	if (r == 0 && spec->boot)
 		r = strv_add(&vm->words, "KENNEL_VM:boot=1", err);
 	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
-		r = strv_addf(&vm->words, err, "KENNEL_VM:share=%s", spec->mounts[i].target);
+		r = add_share(vm, &spec->mounts[i], err);
 	return r;
 }
 

@@ -37,7 +37,7 @@
 #define VM_SLOTS 1024
 #define VM_SLOT VM_PAYLOAD
 #define VM_SLOT_FROM 256 /* bytes, for shorter ones it is not worth it */
-#define VM_SESSIONS 64 /* their numbers are below it */
+#define VM_SESSIONS 255 /* their numbers are below it, and a byte in a frame */
 #define VM_WORDS_MAX (4u << 20) /* arguments and environment of one command */
 #define VM_CONFIG_MAX (64u << 10)
 

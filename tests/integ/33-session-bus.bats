@@ -237,3 +237,23 @@ no_proxy() {
 	"$KENNEL" list >/dev/null
 	is_equal "$(cd "$dir" && ls -d .bus-* .proxy-* 2>/dev/null)" "$(printf '%s\n' ".bus-$$-0123abcd" ".bus-$gone-x" | sort)"
 }
+
+@test "session bus: into a guest, where no descriptors are agreed on" {
+	need_guest
+	service org.test.Friend
+	cat >"$T/agree.py" <<-'END'
+		import socket
+		s = socket.socket(socket.AF_UNIX)
+		s.connect('/run/host/session-bus')
+		s.send(b'\0AUTH EXTERNAL 30\r\nNEGOTIATE_UNIX_FD\r\n')
+		said = b''
+		while said.count(b'\n') < 2:
+		    said += s.recv(100)
+		print([line.split()[0] for line in said.splitlines()])
+	END
+	run_kennel run -q --isolate vm --net none --socket session-bus --dbus-talk org.test.Friend --share "$T/agree.py:ro" -- \
+		sh -c "$(ask org.test.Friend); python3 $T/agree.py"
+	is_equal "$stdout" "   hello
+('hello',)
+[b'OK', b'ERROR']"
+}

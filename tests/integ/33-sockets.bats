@@ -160,3 +160,92 @@ X$number
 	has "no socket that is known by name" "$stderr"
 	has "it is wayland, x11" "$stderr"
 }
+
+# One server for all: it counts what comes until an end of that, and says it; a second one never hears of it.
+@test "socket: into a guest: bytes, ends of one direction, twenty at once, keys, what it can't carry" {
+	need_guest
+	cat >"$T/count.py" <<-'END'
+		import os, socket, sys, threading
+		def serve(c):
+		    n = 0
+		    while data := c.recv(1 << 16):
+		        n += len(data)
+		    c.send(b'%d of %d' % (n, os.geteuid()))
+		    c.close()
+		s = socket.socket(socket.AF_UNIX)
+		s.bind(sys.argv[1])
+		s.listen()
+		print('ready', flush=True)
+		while True:
+		    threading.Thread(target=serve, args=s.accept()[:1], daemon=True).start()
+	END
+	cat >"$T/inside.py" <<-'END'
+		import os, socket, sys
+		def connect(path):
+		    s = socket.socket(socket.AF_UNIX)
+		    s.connect(path)
+		    return s
+		def counted(s):
+		    s.shutdown(socket.SHUT_WR)
+		    return s.recv(100).decode()
+		agent = os.environ['SSH_AUTH_SOCK']
+		s = connect(agent)
+		s.sendall(bytes(1000000))
+		print(counted(s))
+		all = [connect(agent) for _ in range(20)]
+		for i, s in enumerate(all):
+		    s.send(bytes(i))
+		print(' '.join(counted(s).split()[0] for s in reversed(all)))
+		print(connect(sys.argv[1]).recv(100).decode())
+		print(connect('/tmp/.X11-unix/X' + os.environ['DISPLAY'][1:]).recv(100).decode())
+		print(open(os.environ['PULSE_CLIENTCONFIG']).readline().strip(), oct(os.stat(os.environ['XAUTHORITY']).st_mode))
+	END
+	[ -d /tmp/.X11-unix ] || {
+		mkdir -m 1777 /tmp/.X11-unix
+		at_end rmdir /tmp/.X11-unix
+	}
+	local number=$((20000 + RANDOM))
+	serve "$T/raw" "/tmp/.X11-unix/X$number" "$T/session/pulse/native"
+	at_end rm -f "/tmp/.X11-unix/X$number"
+	background python3 "$T/count.py" "$T/agent"
+	wait_for 10 grep -q ready "$T/out.$LIB_STARTED"
+	in_session "SSH_AUTH_SOCK=$T/agent" "DISPLAY=:$number" "PULSE_SERVER=$T/session/pulse/native" run -q --isolate vm --net none \
+		--share "$T/inside.py:ro" --mount "$T/raw:/srv/raw" --socket ssh-auth --socket x11 --socket pulseaudio -- \
+		sh -c "python3 $T/inside.py /srv/raw; stat -c '%A %U' /run/host/ssh-auth /srv/raw"
+	is_status 0
+	# who connects is the caller
+	is_equal "$stdout" "1000000 of $EUID
+19 18 17 16 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0
+raw
+X$number
+enable-shm = no 0o100600
+srw-rw-rw- root
+srwxr-xr-x root"
+	in_session "WAYLAND_DISPLAY=$T/raw" run --isolate vm --socket wayland -- true
+	refused yes 'socket "wayland" descriptors are passed'
+	has '--socket x11' "$stderr"
+}
+
+@test "socket: into a guest that is killed: the server hears of it, and nothing stays" {
+	need_guest
+	cat >"$T/hold.py" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.bind(sys.argv[1])
+		s.listen()
+		print('ready', flush=True)
+		c = s.accept()[0]
+		print(c.recv(100).decode(), flush=True)
+		print('end' if not c.recv(100) else 'more', flush=True)
+	END
+	background python3 "$T/hold.py" "$T/agent"
+	local held=$LIB_STARTED
+	wait_for 10 grep -q ready "$T/out.$held"
+	SSH_AUTH_SOCK=$T/agent background "$KENNEL" run -q --isolate vm --net none --socket ssh-auth -- \
+		python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); s.connect("/run/host/ssh-auth"); s.send(b"hello"); time.sleep(600)'
+	pid=$!
+	wait_for 60 grep -q hello "$T/out.$held"
+	kill -9 "$pid"
+	wait "$pid" || :
+	wait_for 10 grep -q end "$T/out.$held"
+}

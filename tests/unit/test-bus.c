@@ -46,6 +46,18 @@ static void test_line_says_the_uid_outside(void **state)
 	}
 }
 
+static void test_descriptors_are_refused_in_the_same_room(void **state)
+{
+	char ask[] = "NEGOTIATE_UNIX_FD\r\n", other[] = "NEGOTIATE_UNIX", begin[] = "BEGIN\r\n";
+
+	net_bus_refuse_fds(ask, strlen(ask));
+	assert_string_equal(ask, "NEGOTIATE_NOTHING\r\n");
+	net_bus_refuse_fds(other, strlen(other));
+	assert_string_equal(other, "NEGOTIATE_UNIX");
+	net_bus_refuse_fds(begin, strlen(begin));
+	assert_string_equal(begin, "BEGIN\r\n");
+}
+
 static void test_line_has_a_limit_and_no_zero_bytes(void **state)
 {
 	char line[NET_BUS_LINE + 1], ret[NET_BUS_LINE];
@@ -85,6 +97,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line_says_the_uid_outside),
+		cmocka_unit_test(test_descriptors_are_refused_in_the_same_room),
 		cmocka_unit_test(test_line_has_a_limit_and_no_zero_bytes),
 		cmocka_unit_test(test_message_ends_behind_its_body),
 	};

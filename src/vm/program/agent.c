@@ -218,22 +218,27 @@ static _Noreturn void switch_off(struct agent *a)
 
 enum { LINE, SIGNALS, FIXED };
 enum { IN, OUT, ERR, REPORT, PER_SESSION };
-#define N_POLL (FIXED + VM_SESSIONS * PER_SESSION + LEFTOVERS)
+#define SESSIONS_AT (FIXED + LEFTOVERS)
+#define N_POLL (SESSIONS_AT + VM_SESSIONS * PER_SESSION)
 
-static void prepare_poll(struct agent *a, struct pollfd *p)
+/* Return: how many are to be looked at. */
+static nfds_t prepare_poll(struct agent *a, struct pollfd *p)
 {
+	nfds_t n = SESSIONS_AT;
+
 	const bool room = queue_used(&a->line->out) < LINE_WAITS;
 
 	p[LINE] = channel_poll(a->line, true);
 	p[SIGNALS] = (struct pollfd){ .fd = a->signal_fd, .events = POLLIN };
 	for (unsigned id = 0; id < VM_SESSIONS; id++) {
 		struct session *s = a->sessions[id];
-		struct pollfd *sp = p + FIXED + id * PER_SESSION;
+		struct pollfd *sp = p + SESSIONS_AT + id * PER_SESSION;
 
 		for (unsigned i = 0; i < PER_SESSION; i++)
 			sp[i] = (struct pollfd){ .fd = -1 };
 		if (!s)
 			continue;
+		n = SESSIONS_AT + (id + 1) * PER_SESSION;
 		sp[REPORT] = (struct pollfd){ .fd = s->report_fd, .events = POLLIN };
 		sp[IN] = (struct pollfd){ .fd = session_wants_write(s) ? s->in_fd : -1, .events = POLLOUT };
 		for (unsigned i = VM_STDOUT; i < VM_STREAMS; i++)
@@ -241,10 +246,11 @@ static void prepare_poll(struct agent *a, struct pollfd *p)
 				sp[i] = (struct pollfd){ .fd = s->out_fd[i], .events = POLLIN };
 	}
 	for (unsigned i = 0; i < LEFTOVERS; i++)
-		p[N_POLL - LEFTOVERS + i] = (struct pollfd){
+		p[FIXED + i] = (struct pollfd){
 			.fd = i < a->n_leftovers ? a->leftovers[i] : -1,
 			.events = POLLIN,
 		};
+	return n;
 }
 
 static void serve_session(struct agent *a, unsigned id, const struct pollfd *p)
@@ -300,17 +306,16 @@ _Noreturn void agent_main(struct guest *g)
 	if (a->signal_fd < 0)
 		guest_fail(g, errno, "take signals");
 	for (;;) {
-		prepare_poll(a, p);
-		if (poll(p, N_POLL, -1) < 0)
+		if (poll(p, prepare_poll(a, p), -1) < 0)
 			continue;
-		drain_leftovers(a, p + N_POLL - LEFTOVERS);
+		drain_leftovers(a, p + FIXED);
 		if (p[SIGNALS].revents)
 			read_signals(a);
 		if (p[LINE].fd >= 0 && p[LINE].revents)
 			read_line_in(a);
 		for (unsigned id = 1; id < VM_SESSIONS; id++)
 			if (a->sessions[id])
-				serve_session(a, id, p + FIXED + id * PER_SESSION);
+				serve_session(a, id, p + SESSIONS_AT + id * PER_SESSION);
 		channel_write(a->line);
 	}
 }

@@ -23,6 +23,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/macro.h"
 #include "vm/program/program.h"
 
@@ -159,6 +160,12 @@ static void tell_runs(struct client *c)
 		report_send(c->call->report_fd, 0, 0, NULL);
 	if (c->call->report_fd >= 0)
 		close(c->call->report_fd);
+	if (!c->call->connect)
+		return;
+	_cleanup_close_ int fd = c->call->connect();
+	c->in_open = fd >= 0 && dup2(fd, 0) >= 0 && dup2(fd, 1) >= 0;
+	c->over = !c->in_open;
+	c->code = EXIT_FAILED;
 }
 
 static void end_output(struct client *c, struct output *o, unsigned stream)
@@ -167,6 +174,8 @@ static void end_output(struct client *c, struct output *o, unsigned stream)
 
 	queue_free(&o->queue);
 	o->open = false;
+	if (c->call->connect && stream == VM_STDOUT)
+		(void)!shutdown(fd, SHUT_WR);
 	if (!c->is_tty)
 		close(fd);
 	if (!o->ended)
@@ -389,7 +398,7 @@ int client_run(int fd, const struct call *call, unsigned open_flags)
 		.call = call,
 		.is_tty = call->tty_fd >= 0,
 		.becomes = call->flags & INIT_BECOME,
-		.in_open = true,
+		.in_open = !call->connect,
 		.in_tells = true,
 		.signal_fd = signals_take(),
 	};

@@ -11,6 +11,8 @@
 #include "sys/sys.h"
 #include "vm/program/program.h"
 
+#define PIECE (64u << 10)
+
 /*
  * What this kernel remembers of names and files that nobody uses: what was looked up before is asked for
  * again. An inode of the overlay holds one of hostfs, which goes in the second turn.
@@ -33,11 +35,9 @@ static const struct errand {
 	unsigned n_args;
 	void (*run)(char **args);
 } errands[] = {
-	{ "connect", 1, errand_connect },
-	{ "pack", 1, errand_pack },
-	{ "pack-changes", 0, errand_pack_changes },
-	{ "unpack", 2, errand_unpack },
-	{ "forget", 0, forget },
+	{ "accept", 1, errand_accept }, { "connect", 1, errand_connect },
+	{ "pack", 1, errand_pack },	{ "pack-changes", 0, errand_pack_changes },
+	{ "unpack", 2, errand_unpack }, { "forget", 0, forget },
 };
 
 void errand_runs(void)
@@ -53,6 +53,21 @@ _Noreturn void errand_refuse(int errnum)
 	_exit(EXIT_FAILED);
 }
 
+bool errand_hand_on(int from, int to)
+{
+	static char piece[PIECE];
+	ssize_t n = read(from, piece, sizeof(piece));
+
+	for (ssize_t done = 0; done < n;) {
+		ssize_t w = write(to, piece + done, (size_t)(n - done));
+
+		if (w < 0)
+			return false;
+		done += w;
+	}
+	return n > 0;
+}
+
 static const struct errand *find(char **words)
 {
 	unsigned n = 0;
@@ -66,27 +81,30 @@ static const struct errand *find(char **words)
 }
 
 /* The agent's other ends of these, and what other commands have: held here, they would never end. */
-static int take_descriptors(const struct guest *g, const int fds[3], int report_fd)
+static int take_descriptors(const struct guest *g, const int fds[3], int report_fd, int socket_fd)
 {
-	int own[] = { fds[0], fds[1], fds[2], report_fd, g->changes_fd };
+	int own[] = { fds[0], fds[1], fds[2], report_fd, g->changes_fd, socket_fd };
+	const size_t n = socket_fd < 0 ? ARRAY_SIZE(own) - 1 : ARRAY_SIZE(own);
 
 	/* above those that they become */
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+	for (size_t i = 0; i < n; i++)
 		if ((own[i] = fcntl(own[i], F_DUPFD, (int)ARRAY_SIZE(own))) < 0)
 			return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+	for (size_t i = 0; i < n; i++)
 		if (dup2(own[i], (int)i) < 0)
 			return -1;
-	return close_range(ARRAY_SIZE(own), ~0U, 0);
+	return close_range((unsigned)n, ~0U, 0);
 }
 
 _Noreturn void errand_main(const struct guest *g, char **words, const int fds[3], int report_fd)
 {
 	const struct errand *e = find(words);
+	const int socket_fd = e && e->run == errand_accept ? guest_socket_fd(g, words[1]) : -1;
 
-	if (take_descriptors(g, fds, report_fd) < 0)
+	if (take_descriptors(g, fds, report_fd, socket_fd) < 0)
 		_exit(EXIT_FAILED);
 	signals_give_back();
+	setsid(); /* a hangup is for all of a session's processes */
 	if (!e)
 		errand_refuse(ENOSYS);
 	e->run(words + 1);

@@ -10,10 +10,13 @@
 #ifndef KENNEL_VM_PROGRAM_ERRAND_H
 #define KENNEL_VM_PROGRAM_ERRAND_H
 
+#include <stdbool.h>
+
 struct guest;
 
 #define ERRAND_REPORT_FD 3
 #define ERRAND_CHANGES_FD 4 /* O_PATH: where the guest's changes are, delta/0/upper of it */
+#define ERRAND_SOCKET_FD 5 /* of "accept" alone: where it listens */
 
 /* The child of the agent. words: the name, arguments, NULL. Its exit code is the session's. */
 _Noreturn void errand_main(const struct guest *g, char **words, const int fds[3], int report_fd);
@@ -22,6 +25,11 @@ _Noreturn void errand_main(const struct guest *g, char **words, const int fds[3]
 void errand_runs(void); /* it goes well so far: the session runs */
 _Noreturn void errand_refuse(int errnum);
 
+/* Once as much as there is. Return: more may come. */
+bool errand_hand_on(int from, int to);
+
+/* sockets.c: a connection to the NUMBERth socket that stands for one of the machine, on input and output. */
+void errand_accept(char **args);
 /* forward.c: PORT of the guest's loopback, on input and output. */
 void errand_connect(char **args);
 

@@ -23,7 +23,6 @@
 #include "vm/program/errand.h"
 #include "vm/program/program.h"
 
-#define PIECE (64u << 10)
 #define LISTEN_FD 3 /* the first behind input, output and errors */
 
 /* --- beside the guest --- */
@@ -118,22 +117,6 @@ static int connect_to(uint16_t port)
 	return fd >= 0 && connect(fd, (const struct sockaddr *)&to6, sizeof(to6)) == 0 ? take_fd(&fd) : -1;
 }
 
-/* Return: more may come. */
-static bool hand_on(int from, int to)
-{
-	static char piece[PIECE];
-	ssize_t n = read(from, piece, sizeof(piece));
-
-	for (ssize_t done = 0; done < n;) {
-		ssize_t w = write(to, piece + done, (size_t)(n - done));
-
-		if (w < 0)
-			return false;
-		done += w;
-	}
-	return n > 0;
-}
-
 void errand_connect(char **args)
 {
 	int fd = connect_to((uint16_t)strtoul(args[0], NULL, 10));
@@ -144,9 +127,9 @@ void errand_connect(char **args)
 	errand_runs();
 	/* What the server has said to its end is all: nobody is left to read what comes behind that. */
 	while (poll(fds, 2, -1) >= 0 || errno == EINTR) {
-		if (fds[1].revents && !hand_on(fd, 1))
+		if (fds[1].revents && !errand_hand_on(fd, 1))
 			break;
-		if (fds[0].revents && !hand_on(0, fd)) {
+		if (fds[0].revents && !errand_hand_on(0, fd)) {
 			(void)!shutdown(fd, SHUT_WR);
 			fds[0].fd = -1;
 		}

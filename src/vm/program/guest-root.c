@@ -238,7 +238,7 @@ static void furnish_dev(void)
 	(void)!chmod("/dev/ptmx", 0666);
 }
 
-static void make_mount_point(const char *path, bool is_dir)
+void guest_make_mount_point(const char *path, bool is_dir)
 {
 	make_dirs(path);
 	if (!is_dir && rmdir(path) == 0) {
@@ -274,7 +274,7 @@ static void mount_share(struct guest *g, const char *path, unsigned number)
 	const bool is_dir = stat(from, &st) < 0 || S_ISDIR(st.st_mode);
 	/* below what is the guest's own, like /tmp, nothing is there yet */
 	if (lstat(at, &st) < 0)
-		make_mount_point(at, is_dir);
+		guest_make_mount_point(at, is_dir);
 	if ((is_dir ? mount("share", at, "hostfs", MS_NODEV, from) : mount_shared_file(from, at, number)) ==
 	    0)
 		return;
@@ -384,7 +384,9 @@ void guest_make_root(struct guest *g, char *config, size_t len)
 			mount_share(g, p + 6, (unsigned)(p - config));
 		else if (net_configure(p) < 0)
 			guest_fail(g, errno, p);
+	guest_make_sockets(g, config, len, ROOT);
 	enter_root(g);
+	guest_place_sockets(g, config, len);
 }
 
 _Noreturn void guest_power_off(struct guest *g)

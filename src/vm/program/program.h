@@ -22,6 +22,7 @@
 #define PORTS_MAX 64
 #define DRIVES_MAX 15
 #define LAYERS_MAX 15
+#define SOCKETS_MAX 32
 #define LOWERS_MAX 1200 /* bytes of the list of what lies over the tree */
 
 /* How it was called (run/init.h). */
@@ -31,6 +32,11 @@ struct call {
 	uint32_t flags;
 	char **args; /* user, directory, command... */
 	char **env; /* without settings */
+	/*
+	 * Or NULL. Once it runs, makes the connection that is input and output; until then nothing is read.
+	 * An end goes by in each direction alone. -1: there is none, and that was all.
+	 */
+	int (*connect)(void);
 };
 
 struct settings {
@@ -43,6 +49,8 @@ struct settings {
 	unsigned n_layers;
 	const char *ports[PORTS_MAX];
 	unsigned n_ports;
+	const char *sockets[SOCKETS_MAX];
+	unsigned n_sockets;
 	struct net_cards cards;
 	struct queue config; /* "key=value\0..." for the guest */
 };
@@ -70,6 +78,9 @@ pid_t kernel_start(const struct settings *set, int line_fd, int console_fd);
 /* forward.c: beside the guest, somebody who listens; -1 and errno. */
 int forward_start(const char *port);
 
+/* sockets.c: beside the guest, who makes connections to the machine's sockets; -1 and errno. */
+int sockets_start(const struct settings *set);
+
 /* supervisor.c */
 int supervisor_main(const struct call *call, struct settings *set);
 
@@ -84,6 +95,11 @@ struct guest {
 	int changes_fd; /* the root of the file system that the changes are on */
 	bool disk; /* that is a disk */
 	bool boot; /* the first command becomes pid 1 */
+	struct guest_socket {
+		int listen_fd;
+		int tree_fd; /* a mount of it alone, until it is in its place */
+	} sockets[SOCKETS_MAX]; /* as the supervisor numbers them */
+	unsigned n_sockets;
 	char *name; /* argv[0] */
 };
 /* Reads from the line, and says what room there is again. */
@@ -91,6 +107,7 @@ void guest_read_line(struct channel *line);
 _Noreturn void guest_fail(struct guest *g, int errnum, const char *what);
 void guest_prepare(struct guest *g);
 void guest_make_root(struct guest *g, char *config, size_t len);
+void guest_make_mount_point(const char *path, bool is_dir);
 _Noreturn void guest_power_off(struct guest *g);
 
 /*
@@ -99,6 +116,14 @@ _Noreturn void guest_power_off(struct guest *g);
  * *ret_whole: the tree has nothing else.
  */
 const char *guest_mount_layers(const char *config, size_t len, unsigned *ret_images, bool *ret_whole);
+
+/*
+ * sockets.c: those that stand for the machine's, before the root is entered; then, in it, each in its place.
+ */
+void guest_make_sockets(struct guest *g, const char *config, size_t len, const char *root);
+void guest_place_sockets(struct guest *g, const char *config, size_t len);
+/* Where that one listens, or -1. */
+int guest_socket_fd(const struct guest *g, const char *number);
 
 /* agent.c */
 _Noreturn void agent_main(struct guest *g);

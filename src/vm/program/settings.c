@@ -7,6 +7,8 @@
  *   hostname=NAME
  *   share=/PATH      what is there in the tree is the machine's own, not a copy; any number of them
  *   net=1            the interfaces of the network namespace become the guest's
+ *   socket=MODE[l]:/PATH  what listens there in the tree can be connected to from the guest, at the same
+ *                    place; l: connections are lent there
  *   port=N           of the sandbox's loopback leads to the guest's; any number of them up to 64
  *   disk=1           changes go to /disk; without it to the guest's memory
  *   drive=N[r]       a further disk, /drives/N: ubdN of the guest; r: not to be written
@@ -59,6 +61,15 @@ static bool take(struct settings *s, const char *key, size_t key_len, const char
 			return false;
 		s->ports[s->n_ports++] = value;
 		return is_number && n && n <= 65535;
+	}
+	if (IS("socket")) {
+		const size_t digits = strspn(value, "01234567");
+
+		if (s->n_sockets == ARRAY_SIZE(s->sockets) || !digits || digits > 4 ||
+		    strncmp(value + digits + (value[digits] == 'l'), ":/", 2) != 0)
+			return false;
+		s->sockets[s->n_sockets++] = value;
+		return true;
 	}
 	if (IS("drive")) {
 		const size_t digits = strspn(value, "0123456789");

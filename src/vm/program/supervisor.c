@@ -619,6 +619,8 @@ int supervisor_main(const struct call *call, struct settings *set)
 	for (unsigned i = 0; i < set->n_ports; i++)
 		if (forward_start(set->ports[i]) < 0)
 			refuse(s, "a published port can't be listened at");
+	if (sockets_start(set) < 0)
+		refuse(s, "a socket can't be given to the guest");
 	start_kernel(s);
 	if (!(call->flags & INIT_IDLE))
 		start_first(s);
