@@ -94,6 +94,25 @@ busybox_base() {
 	stopped
 }
 
+# A kernel of its own has control groups of its own: nobody has to delegate any.
+@test "boot: the running system's systemd in a guest, to a login; services, stop" {
+	need_guest
+	[ -e /lib/systemd/systemd ] || skip "no systemd here"
+	"$KENNEL" create -P "$T/store" --isolate vm --net none --boot box
+	"$KENNEL" start -q -P "$T/store" box
+	wait_for 100 shown 'box login:'
+	run_kennel exec box -- systemctl is-active dbus.service basic.target console-getty.service
+	is_equal "$stdout" $'active\nactive\nactive'
+	run_kennel exec box -- sh -c 'cat /proc/1/comm; systemctl show --property=ControlGroup --value dbus.service; useradd inside'
+	is_equal "$stdout" $'systemd\n/system.slice/dbus.service'
+	run_kennel stop -t 60 box
+	is_status 0
+	is_equal "$stderr" ""
+	stopped
+	run_kennel diff -P "$T/store" box /etc/passwd
+	has /etc/passwd "$stdout"
+}
+
 @test "boot: systemd of an ordinary user, from a control group that was delegated; killed, it leaves none behind" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root: to delegate a control group"
 	[ -e /lib/systemd/systemd ] || skip "no systemd here"

@@ -89,11 +89,21 @@ void guest_prepare(struct guest *g)
 		guest_fail(g, errno, "open the slots");
 }
 
-/* Where the modules go below the root; NULL: the tree has no place for them. */
+/* Where the modules go below the root; NULL: the tree has no place for them, or nothing that loads them. */
 static const char *modules_parent(void)
 {
+	static const char *const loaders[] = { "usr/bin/kmod", "bin/kmod", "usr/bin/busybox", "bin/busybox" };
 	struct stat st;
+	bool loads = false;
 
+	for (unsigned i = 0; i < ARRAY_SIZE(loaders) && !loads; i++) {
+		char path[40];
+
+		snprintf(path, sizeof(path), "/tree/%s", loaders[i]);
+		loads = lstat(path, &st) == 0;
+	}
+	if (!loads)
+		return NULL;
 	if (lstat("/tree/lib", &st) == 0 && S_ISDIR(st.st_mode))
 		return "lib";
 	return lstat("/tree/usr/lib", &st) == 0 && S_ISDIR(st.st_mode) ? "usr/lib" : NULL;
