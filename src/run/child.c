@@ -34,22 +34,15 @@
 #include "mount/mount.h"
 #include "net/nat.h"
 #include "net/tap.h"
+#include "run/child-guest.h"
 #include "run/child-pin.h"
 #include "run/init.h"
 #include "run/nest.h"
 #include "sys/sys.h"
 
-#define TOP_SIZE "1M" /* directories and mount points, nothing else */
-#define TOP_INODES "256"
 #define PTY_MAX "1024"          /* ptys of one sandbox; the machine has 4096 in all (kernel.pty.max) */
 
-struct child_at {               /* where we are, for the report */
-	const struct child_plan *p;
-	struct child_report report;
-	int top_fd; /* iff there is another root above the copy's */
-};
-
-static _Noreturn void die(struct child_at *at, enum child_step step)
+_Noreturn void child_die(struct child_at *at, enum child_step step)
 {
 	at->report.step = step;
 	at->report.errnum = errno;
@@ -98,7 +91,7 @@ static void open_fuse(struct child_at *at)
 	for (unsigned i = 0; i < p->n_views; i++) {
 		p->shared->fuse_fds[i] = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 		if (p->shared->fuse_fds[i] < 0)
-			die(at, CHILD_STEP_FUSE);
+			child_die(at, CHILD_STEP_FUSE);
 	}
 	say(at, CHILD_OPENED);
 }
@@ -110,21 +103,21 @@ static void early(struct child_at *at)
 	if (p->rootless)
 		open_fuse(at);
 	if (sys_setsid() < 0 && errno != EPERM)
-		die(at, CHILD_STEP_SESSION);
+		child_die(at, CHILD_STEP_SESSION);
 	if (sys_keyctl_join_session(NULL) < 0 && errno != ENOSYS && errno != EDQUOT && errno != EPERM)
-		die(at, CHILD_STEP_SESSION);
+		child_die(at, CHILD_STEP_SESSION);
 	for (unsigned i = 0; i < p->n_cgroup_fds; i++)
 		if (write(p->cgroup_fds[i], "0", 1) != 1)
-			die(at, CHILD_STEP_CGROUP);
+			child_die(at, CHILD_STEP_CGROUP);
 	/*
 	 * The working directory goes along into the new mount namespace: the delta's place in our own copy
 	 * of the mounts, found without looking up a name.
 	 */
 	if (p->rootless && p->keep_fd >= 0 && fchdir(p->keep_fd) < 0)
-		die(at, CHILD_STEP_DELTA);
+		child_die(at, CHILD_STEP_DELTA);
 	if (sys_unshare(p->unshare_flags) < 0 ||
 	    (p->net_ns_fd >= 0 && sys_setns(p->net_ns_fd, CLONE_NEWNET) < 0))
-		die(at, CHILD_STEP_NAMESPACES);
+		child_die(at, CHILD_STEP_NAMESPACES);
 	/* Whether that ends the start depends on whether nat was asked for: the parent knows. */
 	if (p->rootless && p->tap) {
 		p->shared->tap_fd = net_tap_new();
@@ -132,9 +125,9 @@ static void early(struct child_at *at)
 			p->shared->tap_errno = errno;
 	}
 	if (p->loopback && net_loopback_up() < 0)
-		die(at, CHILD_STEP_LOOPBACK);
+		child_die(at, CHILD_STEP_LOOPBACK);
 	if (p->hostname && sys_sethostname(p->hostname, p->hostname_len) < 0)
-		die(at, CHILD_STEP_HOSTNAME);
+		child_die(at, CHILD_STEP_HOSTNAME);
 }
 
 static void settle(struct child_at *at)
@@ -143,15 +136,15 @@ static void settle(struct child_at *at)
 	const struct sys_mount_attr private = { .propagation = MS_PRIVATE };
 
 	if (p->late_mount_ns && sys_unshare(CLONE_NEWNS) < 0)
-		die(at, CHILD_STEP_NAMESPACES);
+		child_die(at, CHILD_STEP_NAMESPACES);
 	/* Nothing that we mount may show outside, and nothing mounted outside may come in. */
 	if (sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
-		die(at, CHILD_STEP_PRIVATE);
+		child_die(at, CHILD_STEP_PRIVATE);
 	if (p->user_ns && ((sys_setgroups(0, NULL) < 0 && !p->keeps_groups) || sys_setresgid(0, 0, 0) < 0 ||
 			   sys_setresuid(0, 0, 0) < 0))
-		die(at, CHILD_STEP_IDS);
+		child_die(at, CHILD_STEP_IDS);
 	if (sys_prctl(PR_SET_PDEATHSIG, (unsigned long)p->death_signal, 0, 0, 0) < 0)
-		die(at, CHILD_STEP_PARENT);
+		child_die(at, CHILD_STEP_PARENT);
 	if (parent_is_gone(p))
 		_exit(126);
 	/*
@@ -190,7 +183,7 @@ static void open_frozen(struct child_at *at)
 		p->shared->lower_fds[i] =
 			upper_fd < 0 ? -1 : sys_open_tree(upper_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
 		if (p->shared->lower_fds[i] < 0)
-			die(at, CHILD_STEP_FROZEN);
+			child_die(at, CHILD_STEP_FROZEN);
 		close(upper_fd);
 		close(delta_fd);
 	}
@@ -207,20 +200,20 @@ static void make_own_trees(struct child_at *at)
 		s->view_fds[i] = p->own_base && p->own_view == i ? clone_kept(p->own_base) :
 								   mount_new_view(s->fuse_fds[i]);
 		if (s->view_fds[i] < 0)
-			die(at, CHILD_STEP_VIEW);
+			child_die(at, CHILD_STEP_VIEW);
 		if (i < p->overlays[0].n_lowers - p->overlays[0].n_frozen)
 			s->lower_fds[p->overlays[0].n_frozen + i] = s->view_fds[i];
 	}
 	s->scratch_fd = mount_new_tmpfs(p->delta_size, p->delta_inodes);
 	s->delta_fd = p->keep_fd < 0 ? s->scratch_fd : clone_kept("delta");
 	if (s->scratch_fd < 0 || s->delta_fd < 0)
-		die(at, CHILD_STEP_DELTA);
+		child_die(at, CHILD_STEP_DELTA);
 	say(at, CHILD_READY);
 	wait_for_go(at);
 	s->upper_fds[0] = open_upper(s->delta_fd, "upper");
 	s->work_fds[0] = open_upper(s->delta_fd, "work");
 	if (s->upper_fds[0] < 0 || s->work_fds[0] < 0)
-		die(at, CHILD_STEP_DELTA);
+		child_die(at, CHILD_STEP_DELTA);
 }
 
 static int attach_over(struct child_at *at, int mount_fd, const char *path)
@@ -253,18 +246,9 @@ static int wrap_lowers(struct child_at *at, const int *fds, unsigned n)
 	int fd = empty_fd < 0 ? -1 : mount_overlay(&m);
 
 	if (fd < 0 || attach_over(at, fd, at->p->stage) < 0)
-		die(at, CHILD_STEP_LAYER);
+		child_die(at, CHILD_STEP_LAYER);
 	close(empty_fd);
 	return fd;
-}
-
-/* The root that the copy will be a directory of: an empty file system, on top of the pile. */
-static void make_top(struct child_at *at)
-{
-	at->top_fd = mount_new_tmpfs(TOP_SIZE, TOP_INODES);
-	if (at->top_fd < 0 || mkdirat(at->top_fd, CHILD_TOP_TREE, 0755) < 0 ||
-	    attach_over(at, at->top_fd, at->p->stage) < 0)
-		die(at, CHILD_STEP_TOP);
 }
 
 static int make_overlay(struct child_at *at, unsigned i, int wrapped_fd)
@@ -292,7 +276,7 @@ static int make_overlay(struct child_at *at, unsigned i, int wrapped_fd)
 	};
 	int fd = mount_overlay(&m);
 	if (fd < 0)
-		die(at, CHILD_STEP_OVERLAY);
+		child_die(at, CHILD_STEP_OVERLAY);
 	return fd;
 }
 
@@ -304,7 +288,7 @@ static int make_overlays(struct child_at *at)
 	int root_fd = -1, wrapped_fds[CHILD_MAX_FDS];
 
 	if (attach_over(at, s->delta_fd, p->stage) < 0)
-		die(at, CHILD_STEP_DELTA);
+		child_die(at, CHILD_STEP_DELTA);
 	/* All of them before the root of the copy, which must end up on top of the pile. */
 	for (unsigned i = 0; i < p->n_overlays; i++) {
 		const struct child_overlay *o = &p->overlays[i];
@@ -313,14 +297,14 @@ static int make_overlays(struct child_at *at)
 		for (unsigned k = 0; k < o->n_lowers; k++)
 			if (s->lower_fds[o->first_lower + k] >= 0 &&
 			    attach_over(at, s->lower_fds[o->first_lower + k], p->stage) < 0)
-				die(at, CHILD_STEP_STAGE);
+				child_die(at, CHILD_STEP_STAGE);
 		const unsigned n = s->wrapped_from[i];
 
 		if (n && s->lower_fds[o->first_lower] >= 0)
 			wrapped_fds[i] = wrap_lowers(at, s->lower_fds + o->first_lower + n, o->n_lowers - n);
 	}
 	if (p->vm)
-		make_top(at);
+		child_guest_begin(at);
 	for (unsigned i = 0; i < p->n_overlays; i++) {
 		const struct child_overlay *o = &p->overlays[i];
 
@@ -330,20 +314,21 @@ static int make_overlays(struct child_at *at)
 			continue;
 		int fd = make_overlay(at, i, s->wrapped_from[i] ? wrapped_fds[i] : -1);
 		if (i == 0) {
-			if (p->vm ? sys_move_mount(fd, "", at->top_fd, CHILD_TOP_TREE,
-						   SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0 :
-				    attach_over(at, fd, p->stage) < 0)
-				die(at, CHILD_STEP_ATTACH);
+			if (p->vm ? child_guest_take_tree(at, fd) < 0 : attach_over(at, fd, p->stage) < 0)
+				child_die(at, CHILD_STEP_ATTACH);
 			root_fd = fd;
 			continue;
 		}
 		int target_fd = child_pin_made(root_fd, o->target, true, 0755);
 		if (target_fd < 0)
-			die(at, CHILD_STEP_TARGET);
+			child_die(at, CHILD_STEP_TARGET);
 		if (mount_attach(fd, target_fd) < 0)
-			die(at, CHILD_STEP_ATTACH);
+			child_die(at, CHILD_STEP_ATTACH);
 		close(target_fd);
-		close(fd);
+		if (p->vm)
+			child_guest_keep(at, fd);
+		else
+			close(fd);
 	}
 	return root_fd;
 }
@@ -361,11 +346,11 @@ static void bind_scratch(struct child_at *at, int root_fd, const char *name, uns
 	if (target_fd < 0) {
 		if (!must && (errno == ELOOP || errno == ENOTDIR))
 			return;
-		die(at, step);
+		child_die(at, step);
 	}
 	int fd = sys_open_tree(at->p->shared->scratch_fd, name, SYS_OPEN_TREE_CLONE);
 	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &flags) < 0 || mount_attach(fd, target_fd) < 0)
-		die(at, step);
+		child_die(at, step);
 	close(fd);
 	close(target_fd);
 }
@@ -382,7 +367,7 @@ static void bind_device(struct child_at *at, int root_fd, int index, const char 
 	int fd = at->p->shared->lower_fds[index];
 	int target_fd = child_pin_made(root_fd, path, false, 0);
 	if (target_fd < 0 || mount_attach(fd, target_fd) < 0)
-		die(at, CHILD_STEP_DEV_NODE);
+		child_die(at, CHILD_STEP_DEV_NODE);
 	close(target_fd);
 }
 
@@ -391,7 +376,7 @@ static int make_master(struct child_at *at)
 	int unlock = 0, fd = openat(at->p->shared->pts_fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0 || sys_ioctl(fd, TIOCSPTLCK, &unlock) < 0)
-		die(at, CHILD_STEP_PTY);
+		child_die(at, CHILD_STEP_PTY);
 	return fd;
 }
 
@@ -405,7 +390,7 @@ static void make_terminals(struct child_at *at)
 
 	s->pts_fd = mount_new_devpts(PTY_MAX);
 	if (s->pts_fd < 0)
-		die(at, CHILD_STEP_DEVPTS);
+		child_die(at, CHILD_STEP_DEVPTS);
 	if (!at->p->tty)
 		return;
 	/* In this order: the numbers of a new devpts begin with 0. */
@@ -431,13 +416,13 @@ static void make_dev(struct child_at *at, int root_fd, int first_dev_fd)
 
 	int target_fd = child_pin(root_fd, "dev/pts");
 	if (target_fd < 0 || mount_attach(pts_fd, target_fd) < 0)
-		die(at, CHILD_STEP_DEVPTS);
+		child_die(at, CHILD_STEP_DEVPTS);
 	close(target_fd);
 	if (p->tty) {
 		int tree_fd = sys_open_tree(pts_fd, "0", SYS_OPEN_TREE_CLONE);
 		target_fd = child_pin(root_fd, "dev/console");
 		if (tree_fd < 0 || target_fd < 0 || mount_attach(tree_fd, target_fd) < 0)
-			die(at, CHILD_STEP_PTY);
+			child_die(at, CHILD_STEP_PTY);
 		close(tree_fd);
 		close(target_fd);
 	}
@@ -449,7 +434,7 @@ static void mount_at(struct child_at *at, int root_fd, int mount_fd, const char 
 	int target_fd = mount_fd < 0 ? -1 : child_pin_made(root_fd, target, true, 0555);
 
 	if (target_fd < 0 || mount_attach(mount_fd, target_fd) < 0)
-		die(at, step);
+		child_die(at, step);
 	close(target_fd);
 	close(mount_fd);
 }
@@ -487,7 +472,7 @@ static void bind_nest(struct child_at *at, int root_fd)
 
 		if (target_fd < 0 || fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0 ||
 		    mount_attach(fd, target_fd) < 0)
-			die(at, CHILD_STEP_NEST);
+			child_die(at, CHILD_STEP_NEST);
 		close(place_fd);
 		close(target_fd);
 		close(fd);
@@ -509,7 +494,7 @@ static void cover(struct child_at *at, int root_fd)
 					 sys_open_tree(target_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
 		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &ro) < 0 ||
 		    mount_attach(fd, target_fd) < 0)
-			die(at, CHILD_STEP_MASK);
+			child_die(at, CHILD_STEP_MASK);
 		close(fd);
 		close(target_fd);
 	}
@@ -523,7 +508,7 @@ static void cover(struct child_at *at, int root_fd)
 					 sys_open_tree(p->shared->scratch_fd, "empty", SYS_OPEN_TREE_CLONE) :
 					 sys_open_tree(root_fd, "dev/null", SYS_OPEN_TREE_CLONE);
 		if (fd < 0 || mount_attach(fd, target_fd) < 0)
-			die(at, CHILD_STEP_MASK);
+			child_die(at, CHILD_STEP_MASK);
 		close(fd);
 		close(target_fd);
 	}
@@ -557,7 +542,7 @@ static void take_staged(struct child_at *at, int first)
 		else
 			fd = take_view(at, p->shared->view_fds[b->view], b->only);
 		if (fd < 0)
-			die(at, CHILD_STEP_BIND);
+			child_die(at, CHILD_STEP_BIND);
 		p->shared->lower_fds[first + (int)i] = fd;
 	}
 }
@@ -570,97 +555,9 @@ static void attach_binds(struct child_at *at, int root_fd, int first)
 		at->report.index = (int)i;
 		int target_fd = child_pin_made(root_fd, p->binds[i].target, p->binds[i].is_dir, 0755);
 		if (target_fd < 0 || mount_attach(p->shared->lower_fds[first + (int)i], target_fd) < 0)
-			die(at, CHILD_STEP_BIND);
+			child_die(at, CHILD_STEP_BIND);
 		close(target_fd);
 	}
-}
-
-/*
- * What an ordinary user's child takes from its own copy of the mounts. Nobody could lock these against root
- * inside, but nobody there has the right to change a mount.
- */
-static void take_places(struct child_at *at)
-{
-	const struct child_plan *p = at->p;
-
-	for (unsigned i = 0; p->rootless && i < p->n_places; i++) {
-		const struct child_place *o = &p->places[i];
-		const struct sys_mount_attr attr = {
-			.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV |
-				    (o->writable ? 0 : SYS_MOUNT_ATTR_RDONLY),
-		};
-
-		if (o->is_layer && !p->shared->layered)
-			continue;
-		int fd = sys_open_tree(AT_FDCWD, o->source, SYS_OPEN_TREE_CLONE);
-
-		at->report.index = (int)i;
-		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0)
-			die(at, CHILD_STEP_PLACE);
-		p->shared->place_fds[i] = fd;
-	}
-}
-
-/* A read-only one of what is mounted already. */
-static void attach_again(struct child_at *at, int tree_fd, const char *name)
-{
-	const struct sys_mount_attr attr = {
-		.attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV,
-	};
-	int target_fd = child_pin_made(at->top_fd, name, true, 0755);
-	int fd = sys_open_tree(tree_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
-
-	if (target_fd < 0 || fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0 ||
-	    mount_attach(fd, target_fd) < 0)
-		die(at, CHILD_STEP_PLACE);
-	close(target_fd);
-	close(fd);
-}
-
-/* The copy, its delta and frozen changes below that, and room for layers that come while it runs. */
-static void attach_parts(struct child_at *at, int tree_fd)
-{
-	const struct child_shared *s = at->p->shared;
-	char upper[] = CHILD_TOP_UPPER "/00", live[] = CHILD_TOP_LIVE "/0";
-
-	attach_again(at, tree_fd, CHILD_TOP_COPY);
-	for (unsigned i = 0; i <= at->p->overlays[0].n_frozen; i++) {
-		at->report.index = (int)i;
-		upper[sizeof(upper) - 3] = (char)('0' + i / 10);
-		upper[sizeof(upper) - 2] = (char)('0' + i % 10);
-		attach_again(at, i == 0 ? s->upper_fds[0] : s->lower_fds[i - 1], upper);
-	}
-	int fd = child_pin_made(at->top_fd, CHILD_TOP_STAGE, true, 0755);
-	for (unsigned i = 0; i < CHILD_TOP_LIVE_MAX && fd >= 0; i++) {
-		close(fd);
-		live[sizeof(live) - 2] = (char)('0' + i);
-		fd = child_pin_made(at->top_fd, live, true, 0755);
-	}
-	if (fd < 0)
-		die(at, CHILD_STEP_PLACE);
-	close(fd);
-}
-
-/* And then nothing more is made in that root. */
-static void attach_places(struct child_at *at)
-{
-	const struct child_plan *p = at->p;
-	const struct sys_mount_attr ro = { .attr_set = SYS_MOUNT_ATTR_RDONLY };
-
-	for (unsigned i = 0; i < p->n_places; i++) {
-		const struct child_place *o = &p->places[i];
-
-		if (o->is_layer && !p->shared->layered)
-			continue;
-		int target_fd = child_pin_made(at->top_fd, o->name, o->is_dir, 0755);
-
-		at->report.index = (int)i;
-		if (target_fd < 0 || mount_attach(p->shared->place_fds[i], target_fd) < 0)
-			die(at, CHILD_STEP_PLACE);
-		close(target_fd);
-	}
-	if (p->vm && sys_mount_setattr(at->top_fd, "", AT_EMPTY_PATH, &ro) < 0)
-		die(at, CHILD_STEP_TOP);
 }
 
 static void build_root(struct child_at *at)
@@ -682,19 +579,19 @@ static void build_root(struct child_at *at)
 		path[5 + k] = '\0';
 		p->shared->lower_fds[first_dev + (int)i] = sys_open_tree(AT_FDCWD, path, SYS_OPEN_TREE_CLONE);
 		if (p->shared->lower_fds[first_dev + (int)i] < 0)
-			die(at, CHILD_STEP_DEV_NODE);
+			child_die(at, CHILD_STEP_DEV_NODE);
 	}
 	take_staged(at, first_bind);
-	take_places(at);
+	child_take_places(at);
 	if (!p->new_sys) {
 		sys_fd = sys_open_tree(AT_FDCWD, "/sys", SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
 		if (sys_fd < 0 || sys_mount_setattr(sys_fd, "", AT_EMPTY_PATH | SYS_AT_RECURSIVE, &ro) < 0)
-			die(at, CHILD_STEP_SYS);
+			child_die(at, CHILD_STEP_SYS);
 	}
 
 	if (p->shared->scratch_fd != p->shared->delta_fd &&
 	    attach_over(at, p->shared->scratch_fd, p->stage) < 0)
-		die(at, CHILD_STEP_TMP);
+		child_die(at, CHILD_STEP_TMP);
 	int tree_fd = make_overlays(at);
 	int root_fd = p->vm ? at->top_fd : tree_fd;
 	bind_scratch(at, root_fd, "tmp", 01777, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV, false,
@@ -705,15 +602,16 @@ static void build_root(struct child_at *at)
 	make_proc_and_sys(at, root_fd, sys_fd);
 	cover(at, root_fd);
 	if (p->vm)
-		attach_parts(at, tree_fd);
-	attach_places(at);
+		child_guest_furnish(at, tree_fd);
 	if (p->n_nest)
 		bind_nest(at, root_fd);
 	attach_binds(at, tree_fd, first_bind);
+	if (p->vm)
+		child_guest_close(at);
 
 	if (fchdir(root_fd) < 0 || sys_pivot_root(".", ".") < 0 || sys_umount2(".", MNT_DETACH) < 0 ||
 	    chdir("/") < 0)
-		die(at, CHILD_STEP_PIVOT);
+		child_die(at, CHILD_STEP_PIVOT);
 }
 
 /*
@@ -723,7 +621,7 @@ static void build_root(struct child_at *at)
 static void take_own_files(struct child_at *at)
 {
 	if (sys_unshare(CLONE_FILES) < 0)
-		die(at, CHILD_STEP_FILES);
+		child_die(at, CHILD_STEP_FILES);
 }
 
 /* From here on only 0, 1, 2, the report and init itself are open (CVE-2024-21626). */
@@ -732,19 +630,19 @@ static void keep_few_files(struct child_at *at)
 	const struct child_plan *p = at->p;
 
 	if (sys_close_range(3, ~0U, SYS_CLOSE_RANGE_CLOEXEC) < 0)
-		die(at, CHILD_STEP_FILES);
+		child_die(at, CHILD_STEP_FILES);
 	if (p->tty) {
 		int slave_fd =
 			sys_ioctl_int(p->shared->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 
 		if (slave_fd < 0)
-			die(at, CHILD_STEP_PTY);
+			child_die(at, CHILD_STEP_PTY);
 		for (int fd = 0; fd <= 2; fd++)
 			if (dup3(slave_fd, fd, 0) < 0)
-				die(at, CHILD_STEP_FILES);
+				child_die(at, CHILD_STEP_FILES);
 	}
 	if (fcntl(p->report_fd, F_SETFD, 0) < 0)
-		die(at, CHILD_STEP_FILES);
+		child_die(at, CHILD_STEP_FILES);
 	if (p->becomes)
 		say(at, CHILD_APART);
 }
@@ -764,15 +662,15 @@ _Noreturn void child_main(const struct child_plan *p)
 	build_root(&at);
 	keep_few_files(&at);
 	if (p->no_new_privs && sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		die(&at, CHILD_STEP_NO_NEW_PRIVS);
+		child_die(&at, CHILD_STEP_NO_NEW_PRIVS);
 	if (p->filter && sys_seccomp_load(p->filter) < 0)
-		die(&at, CHILD_STEP_SECCOMP);
+		child_die(&at, CHILD_STEP_SECCOMP);
 	if (p->set_caps && caps_apply(p->caps, p->last_cap) < 0)
-		die(&at, CHILD_STEP_CAPS);
+		child_die(&at, CHILD_STEP_CAPS);
 	if (p->held) {
 		say(&at, CHILD_HELD);
 		wait_for_go(&at);
 	}
 	sys_execveat(p->shared->init_fd, "", p->argv, p->envp, AT_EMPTY_PATH);
-	die(&at, CHILD_STEP_INIT);
+	child_die(&at, CHILD_STEP_INIT);
 }
