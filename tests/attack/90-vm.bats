@@ -21,7 +21,7 @@ setup() {
 # In the guest: runs its arguments with each directory of the kernel's own root that hostfs can show, at /mnt/h.
 EVERYWHERE='everywhere() {
 	mkdir -p /mnt/h
-	for d in / /tree /tree/.. /run /disk/.. /proc /proc/1/root /proc/self/cwd /../.. /tree/proc/1/root; do
+	for d in / /tree /tree/.. /run /disk/.. /copy /upper/00 /proc /proc/1/root /proc/self/cwd /../.. /tree/proc/1/root; do
 		mount -t hostfs none /mnt/h -o "$d" 2>/dev/null || continue
 		"$@"
 		umount /mnt/h
@@ -33,7 +33,7 @@ EVERYWHERE='everywhere() {
 	local host=$!
 	attack vm "$EVERYWHERE
 		look() {
-			cat /mnt/h$SECRET_FILE /mnt/h/..$SECRET_FILE /mnt/h/*/root$SECRET_FILE /mnt/h/*/cwd/../../..$SECRET_FILE /mnt/h/proc/*/root$SECRET_FILE 2>/dev/null
+			cat /mnt/h$SECRET_FILE /mnt/h/..$SECRET_FILE /mnt/h/*$SECRET_FILE /mnt/h/*/root$SECRET_FILE /mnt/h/*/cwd/../../..$SECRET_FILE /mnt/h/proc/*/root$SECRET_FILE 2>/dev/null
 			for p in /mnt/h /mnt/h/proc; do
 				[ -e \$p/$host ] && echo SEEN
 				cat \$p/*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'sleep 60[0]' && echo SEEN
@@ -91,7 +91,7 @@ EVERYWHERE='everywhere() {
 			timeout 1 cat \"\$@\"
 		}
 		look() {
-			for s in /mnt/h$T /mnt/h/tree$T; do
+			for s in /mnt/h$T /mnt/h/tree$T /mnt/h/copy$T /mnt/h/upper/00$T; do
 				echo 1 >\$s/shared/file; chmod 777 \$s/shared/file \$s/shared; chown 1 \$s/shared/file; touch \$s/shared/new; ln \$s/shared/file \$s/shared/link
 				mv \$s/shared/file \$s/shared/moved; rm -f \$s/shared/file
 				cat \$s/top/hidden/secret \$s/top/file; rmdir \$s/top/hidden; rm -rf \$s/top/hidden \$s/top/file; cat \$s/top/hidden/secret \$s/top/file
