@@ -138,7 +138,7 @@ frame() {
 
 @test "vm: rubbish and forged frames on the line, and last words with escape sequences" {
 	# VM_READY, VM_DATA, VM_CREDIT, VM_END, VM_REFUSED, VM_FAILED; of the guest, the command itself, and sessions that there are not
-	local frames= session type
+	local frames='' session type
 	for session in 0 1 2 63 64 255; do
 		for type in 1 4 8 9 14 15 16 18 5; do frames+=$(frame $type $session 1 "$(printf 'AAAA\x1b]0;title\x07')"); done
 	done
