@@ -6,6 +6,7 @@
 #include "base/error.h"
 
 struct graft;
+struct view_plan;
 
 #ifndef STATX_ATTR_MOUNT_ROOT
 #define STATX_ATTR_MOUNT_ROOT 0x2000 /* linux/stat.h, Linux 5.8 */
@@ -15,5 +16,12 @@ int graft_join_mounts(const struct graft *g, struct kennel_error **err) MUST_CHE
 int graft_become_root(const struct graft *g, struct kennel_error **err) MUST_CHECK;
 /* Return: descriptor, or a code. */
 int graft_open_user_ns(const struct graft *g, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * graft-view.c: v as a detached mount of the sandbox's user namespace, for an ordinary user; its server
+ * runs, and ends with that mount. *ret_tree_fd is the caller's.
+ */
+int graft_make_view(const struct graft *g, const struct view_plan *v, int *ret_tree_fd,
+		    struct kennel_error **err) MUST_CHECK;
 
 #endif

@@ -29,6 +29,7 @@
 #include "run/graft-inside.h"
 #include "run/interfaces.h"
 #include "run/sandbox.h"
+#include "run/views.h"
 #include "sys/sys.h"
 
 #define STAGE "/tmp" /* covered in a mount namespace of the process alone */
@@ -45,6 +46,8 @@ struct work {
 	const char *target;
 	struct stat st; /* of the source, or of the device */
 	bool as_user, plain; /* plain: its ids could not be shifted */
+	int view_fd; /* an ordinary user's read-only one, as a view, or -EBADF */
+	const char *only; /* the one file of that, or NULL */
 };
 
 int graft_join_mounts(const struct graft *g, struct kennel_error **err)
@@ -115,9 +118,27 @@ int graft_open_user_ns(const struct graft *g, struct kennel_error **err)
 	return fd < 0 ? fail_errno(err, "open the sandbox's user namespace") : fd;
 }
 
+static int take_view(const struct work *w, struct kennel_error **err)
+{
+	int r = graft_become_root(w->g, err);
+	int fd = -EBADF;
+
+	if (r == 0 && w->only) /* only what is attached can be cloned */
+		r = own_mounts(err);
+	if (r < 0)
+		return r;
+	if (!w->only)
+		fd = fcntl(w->view_fd, F_DUPFD_CLOEXEC, 3);
+	else if (sys_move_mount(w->view_fd, "", AT_FDCWD, STAGE, SYS_MOVE_MOUNT_F_EMPTY_PATH) == 0)
+		fd = sys_open_tree(w->view_fd, w->only, SYS_OPEN_TREE_CLONE);
+	return fd < 0 ? fail_errno(err, "stage the mount") : fd;
+}
+
 /* As its own flags and ids are to be inside; the process is then where it may attach it. */
 static int prepare_tree(struct work *w, struct kennel_error **err)
 {
+	if (w->view_fd >= 0)
+		return take_view(w, err);
 	if (w->as_user) {
 		int r = graft_become_root(w->g, err);
 
@@ -324,21 +345,33 @@ static int in_process(struct work *w, work_fn fn, struct kennel_error **err)
 	return r;
 }
 
+/* Nobody could lock the flag of a mount for an ordinary user: views.c. */
+static int make_view(const struct graft *g, struct view_plan *v, int *ret_fd, const struct spec_mount *m,
+		     struct kennel_error **err)
+{
+	int r = views_open_share(m, v, err);
+
+	return r <= 0 ? r : graft_make_view(g, v, ret_fd, err);
+}
+
 int graft_mount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err)
 {
-	struct work w = { .g = g, .mount = m, .target = m->target };
+	struct work w = { .g = g, .mount = m, .target = m->target, .view_fd = -EBADF };
+	struct view_plan view = { .fd = -EBADF };
 
 	if (stat(m->source, &w.st) < 0)
 		return fail_errno(err, "share \"%s\"", m->source);
-	if (m->read_only && geteuid() != 0)
-		return fail(err, KENNEL_E_UNSUPPORTED,
-			    "without root a read-only share is made by a start alone");
-	return in_process(&w, do_mount, err);
+	int r = m->read_only && geteuid() != 0 ? make_view(g, &view, &w.view_fd, m, err) : 0;
+	_cleanup_close_ int source_fd = view.fd;
+	_cleanup_close_ int view_fd = w.view_fd;
+	_cleanup_free_ char *only = view.only;
+	w.only = only;
+	return r < 0 ? r : in_process(&w, do_mount, err);
 }
 
 int graft_unmount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err)
 {
-	struct work w = { .g = g, .mount = m, .target = m->target };
+	struct work w = { .g = g, .mount = m, .target = m->target, .view_fd = -EBADF };
 
 	if (stat(m->source, &w.st) < 0)
 		return fail_errno(err, "look at \"%s\"", m->source);
@@ -358,7 +391,7 @@ static int look_at_device(struct work *w, struct kennel_error **err)
 
 int graft_device(const struct graft *g, const struct spec_device *d, struct kennel_error **err)
 {
-	struct work w = { .g = g, .device = d, .target = d->path };
+	struct work w = { .g = g, .device = d, .target = d->path, .view_fd = -EBADF };
 
 	int r = look_at_device(&w, err);
 	if (r < 0)
@@ -369,7 +402,7 @@ int graft_device(const struct graft *g, const struct spec_device *d, struct kenn
 
 int graft_remove_device(const struct graft *g, const struct spec_device *d, struct kennel_error **err)
 {
-	struct work w = { .g = g, .device = d, .target = d->path };
+	struct work w = { .g = g, .device = d, .target = d->path, .view_fd = -EBADF };
 
 	int r = look_at_device(&w, err);
 	return r < 0 ? r : in_process(&w, geteuid() != 0 ? do_unmount : do_remove_device, err);

@@ -24,8 +24,7 @@ struct graft {
 /*
  * Shows m->source at m->target, whose missing directories (or whose file) are made. A source without id maps
  * is told and has nobody as its owner.
- * Return: 0; NOTFOUND there is no such source, or the sandbox has ended; UNSUPPORTED what only a start can
- * give: a read-only one to an ordinary user; or another code.
+ * Return: 0; NOTFOUND there is no such source, or the sandbox has ended; or another code.
  */
 int graft_mount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err) MUST_CHECK;
 /*

@@ -73,7 +73,7 @@ static bool is_kernel_interface(int fd)
 	return false;
 }
 
-static int open_share(struct launch *l, const struct spec_mount *m, struct kennel_error **err)
+int views_open_share(const struct spec_mount *m, struct view_plan *ret, struct kennel_error **err)
 {
 	_cleanup_close_ int fd = open(m->source, O_PATH | O_CLOEXEC);
 	struct stat st;
@@ -89,20 +89,25 @@ static int open_share(struct launch *l, const struct spec_mount *m, struct kenne
 	/* Read-only or not makes no difference to those: a bind mount, as if it were not asked for. */
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return 0;
-	struct view_plan *v = add(l, VIEW_SHARE, m->source);
+	*ret = (struct view_plan){ .kind = VIEW_SHARE, .name = m->source, .fd = -EBADF, .report_fd = -EBADF };
 	if (S_ISDIR(st.st_mode)) {
-		v->fd = layer_open_dir(m->source, err);
-		return v->fd < 0 ? wrap(err, v->fd, "share \"%s\"", m->source) : 0;
+		ret->fd = layer_open_dir(m->source, err);
+		return ret->fd < 0 ? wrap(err, ret->fd, "share \"%s\"", m->source) : 1;
 	}
 	/* The file itself, whatever links lead to it: the directory that it is in, and its name there. */
 	_cleanup_free_ char *real = realpath(m->source, NULL);
 	char *slash = real ? strrchr(real, '/') : NULL;
-	v->only = slash ? strdup(slash + 1) : NULL;
-	if (!v->only)
+	ret->only = slash ? strdup(slash + 1) : NULL;
+	if (!ret->only)
 		return fail_errno(err, "share \"%s\"", m->source);
 	slash[slash == real] = '\0';
-	v->fd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return v->fd < 0 ? fail_errno(err, "share \"%s\"", m->source) : 0;
+	ret->fd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ret->fd >= 0)
+		return 1;
+	int r = fail_errno(err, "share \"%s\"", m->source);
+	free(ret->only);
+	ret->only = NULL;
+	return r;
 }
 
 int views_open(struct launch *l, struct kennel_error **err)
@@ -119,8 +124,11 @@ int views_open(struct launch *l, struct kennel_error **err)
 	if (r == 0)
 		r = open_layer(l, VIEW_BASE, spec->base_path ? spec->base_path : "/", err);
 	for (size_t i = 0; i < spec->n_mounts && r == 0; i++)
-		if (spec->mounts[i].read_only)
-			r = open_share(l, &spec->mounts[i], err);
+		if (spec->mounts[i].read_only) {
+			r = views_open_share(&spec->mounts[i], &l->views[l->n_views], err);
+			l->n_views += r > 0;
+			r = MIN(r, 0);
+		}
 	return r;
 }
 

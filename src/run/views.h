@@ -30,6 +30,11 @@ struct view_plan {
  */
 int views_open(struct launch *l, struct kennel_error **err) MUST_CHECK;
 void views_done(struct launch *l);
+/*
+ * The view that a read-only share is, with nothing that it shows yet in *ret: fd and only are the caller's.
+ * Return: 1; 0 it needs none, for it is no file and no directory; or a code.
+ */
+int views_open_share(const struct spec_mount *m, struct view_plan *ret, struct kennel_error **err) MUST_CHECK;
 /* Which view the share shows, if any, and what of it. */
 void views_choose_bind(struct launch *l, size_t share);
 /*

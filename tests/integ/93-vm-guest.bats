@@ -101,15 +101,14 @@ in_guest() {
 	# of a disk root inside would read what is hidden, too
 	in_guest "$see; ls /dev/ubdp 2>/dev/null || echo none" --base "$T/base.erofs" --hide /hidden
 	is_equal "$stdout" $'rw,relatime,lowerdir=/tree:/below\na b\n\nbase\nnone'
-	# damaged, in its first bytes and in what comes later
+	# cut short, and damaged in what comes last: its tables
 	head -c 4096 "$T/base.erofs" >"$T/short"
 	run_kennel run --isolate vm --net none --base "$T/short" -- true
 	refused yes damaged
-	head -c 2000 /dev/urandom | dd of="$T/base.squashfs" bs=1 seek=96 conv=notrunc 2>/dev/null
-	head -c 4000 /dev/urandom | dd of="$T/base.squashfs" bs=1 seek=$(($(stat -c %s "$T/base.squashfs") - 4000)) conv=notrunc 2>/dev/null
+	used=$(od -An -tu8 -j40 -N8 "$T/base.squashfs")
+	dd if=/dev/zero of="$T/base.squashfs" bs=1 seek=$((used - 300)) count=300 conv=notrunc 2>/dev/null
 	run_kennel run --isolate vm --net none --base "$T/base.squashfs" -- true
-	is_status 125
-	[ "$(grep -c '^kennel: ' <<<"$stderr")" -eq 1 ]
+	refused yes base.squashfs
 }
 
 @test "vm-guest: layers come while it runs, below its changes and above what was there" {
