@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <kennel/kennel.h>
 
+#include "api-guest.h"
 #include "api-running.h"
 #include "base/cleanup.h"
 #include "conf/name.h"
@@ -151,6 +153,7 @@ static int open_container(const struct wanted *w, const struct store *store, str
 	_cleanup_manifest_ struct manifest m = { 0 };
 	_cleanup_close_ int ns_fd = -EBADF;
 	_cleanup_buf_ struct buf text = { 0 };
+	struct container_holder guest = { 0 };
 
 	int r = container_open(store, w->what, &c, err);
 	if (r == -KENNEL_E_NOTFOUND && !w->store) {
@@ -158,8 +161,9 @@ static int open_container(const struct wanted *w, const struct store *store, str
 		return 0;
 	}
 	if (r == 0)
-		r = keep_settle_to_look(&c, err);
-	if (r == 0)
+		r = keep_settle_or_find(&c, &guest, err);
+	const bool runs = r > 0;
+	if (r >= 0)
 		r = container_read(&c, CONTAINER_MANIFEST, &text, err);
 	if (r == 0)
 		return hint(err,
@@ -171,6 +175,12 @@ static int open_container(const struct wanted *w, const struct store *store, str
 	if (r == 0)
 		r = delta_open_namespace(&m, store->owner, &ns_fd, err);
 	int n_base = r == 0 && w->since ? count_since(&c, &m, w->since, err) : r;
+	if (n_base >= 0 && runs) {
+		r = container_find_base(&c, &m, err);
+		if (r == 0)
+			r = guest_open_kept(store, &c, &m, guest.id, ns_fd, (size_t)n_base, ret, err);
+		return r < 0 ? r : 1;
+	}
 	int fd = n_base < 0 ? n_base : container_open_delta(&c, err);
 	if (fd < 0)
 		return fd;
@@ -219,11 +229,14 @@ static int open_entry(const struct kennel_list *list, const struct copy_sandbox 
 
 	if (dir_fd < 0)
 		return dir_fd;
-	if (running_is_guest(list))
-		return hint(err,
-			    fail(err, KENNEL_E_UNSUPPORTED,
-				 "the changes of this sandbox are inside of its guest as long as that runs"),
-			    "those of a container can be looked at once it is stopped");
+	if (running_is_guest(list)) {
+		const char *path = kennel_list_value(list, 0, "path");
+		struct stat st;
+
+		return path && stat(path, &st) == 0 && S_ISDIR(st.st_mode) ?
+			       open_by_path(path, ret, err) :
+			       guest_open_running(list, ret, err); /* a throwaway, or in a file */
+	}
 	int r = manifest_parse(text ? text : "", &m, err);
 	if (r < 0 || m.below.n)
 		return r < 0 ? r : open_by_path(kennel_list_value(list, 0, "path"), ret, err);

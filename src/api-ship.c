@@ -50,13 +50,18 @@ static int open_container(const char *store_path, const char *name, struct conta
 	return r < 0 ? r : 1;
 }
 
+/* *ret_guest: it runs as a guest, which knows its own changes; nothing was opened then. */
 static int open_kept_delta(struct container *c, uid_t owner, struct delta_tree **ret, int *ret_ns_fd,
-			   struct kennel_error **err)
+			   bool *ret_guest, struct kennel_error **err)
 {
+	struct container_holder guest = { 0 };
 	_cleanup_manifest_ struct manifest m = { 0 };
 	_cleanup_buf_ struct buf text = { 0 };
 
-	int r = keep_settle_to_look(c, err);
+	int r = keep_settle_or_find(c, &guest, err);
+	*ret_guest = r > 0;
+	if (r > 0)
+		return 0;
 	if (r == 0)
 		r = container_read(c, CONTAINER_MANIFEST, &text, err);
 	if (r == 0)
@@ -80,9 +85,15 @@ int ship_delta_open(const char *store, const char *what, struct delta_tree **ret
 	uid_t owner = geteuid();
 
 	int r = open_container(store, what, &c, &owner, err);
-	if (r != 0)
-		return r < 0 ? r : open_kept_delta(&c, owner, ret, ret_ns_fd, err);
-	r = kennel_delta_open(what, &d, err);
+	bool guest = false;
+
+	if (r > 0)
+		r = open_kept_delta(&c, owner, ret, ret_ns_fd, &guest, err);
+	else if (r == 0)
+		guest = true; /* or any other sandbox that runs */
+	if (r < 0 || !guest)
+		return r;
+	r = kennel_delta_open_in(c.path ? store : NULL, what, &d, err);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(&d->tree);

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -21,110 +20,30 @@
 #include "copy/child.h"
 #include "ext4/pack.h"
 #include "ext4/unpack.h"
-#include "path/remove.h"
 #include "run/copy.h"
 #include "run/errand.h"
-#include "run/vm-errand.h"
+#include "run/temp-dir.h"
+#include "run/vm-talk.h"
 #include "sys/sys.h"
 
 #define ID_NOBODY 65534u
 
-/* --- the guest's side of it --- */
-
-struct talk {
-	struct vm_errand errand;
-	int report_fd;
-};
-
-static int talk_begin(const struct vm_guest *g, const char *const *words, int in_fd, int out_fd,
-		      struct talk *ret, struct kennel_error **err)
-{
-	_cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int ends[2];
-
-	if (null_fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	const int fds[3] = { in_fd < 0 ? null_fd : in_fd, out_fd < 0 ? null_fd : out_fd, ends[1] };
-	int r = vm_errand_start(g, words, fds, &ret->errand, err);
-	close_fd(ends[1]);
-	if (r < 0)
-		close_fd(ends[0]);
-	else
-		ret->report_fd = ends[0];
-	return r;
-}
-
-static int gone(const struct buf *said, struct kennel_error **err)
-{
-	return fail(err, KENNEL_E_IO, "%s",
-		    said->len ? buf_str(said) : "the guest says nothing of its files");
-}
-
-/* What the guest says became of it. It may say anything. */
-static int talk_end(struct talk *t, struct copy_report *ret, struct kennel_error **err)
-{
-	_cleanup_buf_ struct buf said = { 0 };
-	int status = 0;
-
-	int r = buf_read_fd(&said, t->report_fd, sizeof(*ret), err);
-	close_fd(t->report_fd);
-	if (r < 0) { /* too much of it: nobody takes the rest */
-		error_clear(err);
-		said.len = 0;
-	}
-	r = vm_errand_wait(&t->errand, &status, err);
-	if (r < 0)
-		return r;
-	if (said.len != sizeof(*ret))
-		return gone(&said, err);
-	memcpy(ret, said.data, sizeof(*ret));
-	ret->first_left_out[sizeof(ret->first_left_out) - 1] = '\0';
-	return ret->step == COPY_DONE ? 0 : copy_report_error(ret, err);
-}
-
-/* --- a hidden directory --- */
+/* --- out --- */
 
 struct stage {
-	char name[COPY_TEMP_SIZE];
-	int parent_fd, tree_fd, links_fd;
-	int wake_fd; /* once this is closed, it goes */
-	pid_t keeper;
+	struct temp_dir dir;
+	int tree_fd, links_fd;
 };
-
 #define STAGE_NONE \
 	{ \
-		.parent_fd = -EBADF, .tree_fd = -EBADF, .links_fd = -EBADF, .wake_fd = -EBADF \
+		.dir = TEMP_DIR_NONE, .tree_fd = -EBADF, .links_fd = -EBADF \
 	}
-
-static _Noreturn void keep_stage(int parent_fd, const char *name, int fd)
-{
-	sigset_t all;
-	char byte;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	(void)sys_setsid();
-	/* Nobody waits for the end of a pipe that only we still hold. */
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 5);
-	parent_fd = fcntl(parent_fd, F_DUPFD_CLOEXEC, 5);
-	if (fd >= 0 && parent_fd >= 0 && dup2(fd, 3) == 3 && dup2(parent_fd, 4) == 4) {
-		(void)sys_close_range(0, 2, 0);
-		(void)sys_close_range(5, ~0u, 0);
-		while (read(3, &byte, 1) < 0 && errno == EINTR)
-			;
-		(void)!path_remove_tree(4, name, NULL);
-	}
-	_exit(0);
-}
 
 static void stage_end(struct stage *s)
 {
 	close_fd(s->tree_fd);
 	close_fd(s->links_fd);
-	close_fd(s->parent_fd);
-	close_fd(s->wake_fd);
-	while (s->keeper > 0 && waitpid(s->keeper, NULL, 0) < 0 && errno == EINTR)
-		;
+	temp_dir_end(&s->dir);
 }
 
 static int open_new_dir(int at_fd, const char *path)
@@ -134,41 +53,31 @@ static int open_new_dir(int at_fd, const char *path)
 		       openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Who removes it is there before it is. */
 static int stage_begin(struct stage *s, const struct copy_side *source, const struct copy_side *target,
 		       struct kennel_error **err)
 {
-	struct copy_report why = { 0 };
-	int ends[2];
+	_cleanup_close_ int parent_fd = copy_open_target(target);
+	_cleanup_error_ struct kennel_error *why = NULL;
+	struct copy_report report = { 0 };
+	char name[COPY_TEMP_SIZE];
 
-	s->parent_fd = copy_open_target(target);
-	if (s->parent_fd < 0) {
-		(void)!copy_fail_word(&why, errno == ENOENT ? COPY_STEP_TARGET_PARENT : COPY_STEP_TARGET,
+	if (parent_fd < 0) {
+		(void)!copy_fail_word(&report, errno == ENOENT ? COPY_STEP_TARGET_PARENT : COPY_STEP_TARGET,
 				      errno == ENOENT ? target->parent : target->path);
-		return copy_report_error(&why, err);
+		return copy_report_error(&report, err);
 	}
-	copy_random_name(s->name);
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	s->keeper = fork();
-	if (s->keeper == 0) {
-		close(ends[1]);
-		keep_stage(s->parent_fd, s->name, ends[0]);
+	copy_random_name(name);
+	if (temp_dir_make(&s->dir, parent_fd, name, -EBADF, &why) < 0) {
+		errno = kennel_error_errno(why);
+	} else {
+		s->tree_fd = open_new_dir(s->dir.dir_fd, "tree");
+		s->links_fd = s->tree_fd < 0 ? -1 : open_new_dir(s->dir.dir_fd, "links");
+		if (s->links_fd >= 0)
+			return 0;
 	}
-	close_fd(ends[0]);
-	s->wake_fd = ends[1];
-	if (s->keeper < 0)
-		return fail_errno(err, "start a process");
-	_cleanup_close_ int dir_fd = open_new_dir(s->parent_fd, s->name);
-	s->tree_fd = dir_fd < 0 ? -1 : open_new_dir(dir_fd, "tree");
-	s->links_fd = s->tree_fd < 0 ? -1 : open_new_dir(dir_fd, "links");
-	if (s->links_fd >= 0)
-		return 0;
-	(void)!copy_fail_word(&why, COPY_STEP_TARGET_WRITE, source->path);
-	return copy_report_error(&why, err);
+	(void)!copy_fail_word(&report, COPY_STEP_TARGET_WRITE, source->path);
+	return copy_report_error(&report, err);
 }
-
-/* --- out --- */
 
 struct taking {
 	const struct stage *stage;
@@ -195,7 +104,7 @@ static int take_out(void *data, struct buf *out, struct kennel_error **err)
 		return fail(err, KENNEL_E_INTERRUPTED, "interrupted");
 	umask(0);
 	errand_raise_file_limit();
-	close_fd(t->stage->wake_fd);
+	close_fd(t->stage->dir.wake_fd);
 	return ext4_unpack(t->stream_fd, &where, err);
 }
 
@@ -204,19 +113,19 @@ static int run_out(const struct copy_request *q, const struct vm_guest *g, const
 {
 	_cleanup_error_ struct kennel_error *why = NULL;
 	const char *const words[] = { "pack", q->source, NULL };
-	struct talk talk;
+	struct vm_talk talk;
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return fail_errno(err, "make a pipe");
-	int r = talk_begin(g, words, -1, ends[1], &talk, err);
+	int r = vm_talk_begin(g, words, -1, ends[1], &talk, err);
 	close_fd(ends[1]);
 	if (r == 0) {
 		struct taking t = { .stage = stage, .stream_fd = ends[0], .parent = getpid() };
 		int taken = errand_run(-EBADF, take_out, &t, NULL, &why);
 
 		close_fd(take_fd(&ends[0]));
-		r = talk_end(&talk, report, err);
+		r = vm_talk_end(&talk, report, err);
 		if (taken < 0 && (r == 0 || report->step == COPY_STEP_PIPE)) { /* why it was not taken */
 			error_clear(err);
 			if (err)
@@ -304,14 +213,14 @@ static int copy_in(const struct copy_request *q, const struct vm_guest *g, struc
 	_cleanup_buf_ struct buf out = { 0 };
 	struct copy_report given = { 0 }, report = { 0 };
 	const char *const words[] = { "unpack", q->source, q->target, NULL };
-	struct talk talk;
+	struct vm_talk talk;
 	int ends[2];
 
 	if (copy_split_side(&source, &split) < 0)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return fail_errno(err, "make a pipe");
-	int r = talk_begin(g, words, ends[0], -1, &talk, err);
+	int r = vm_talk_begin(g, words, ends[0], -1, &talk, err);
 	close_fd(ends[0]);
 	if (r < 0) {
 		close_fd(ends[1]);
@@ -322,7 +231,7 @@ static int copy_in(const struct copy_request *q, const struct vm_guest *g, struc
 	close_fd(ends[1]);
 	if (r == 0 && out.len == sizeof(given))
 		memcpy(&given, out.data, sizeof(given));
-	int taken = talk_end(&talk, &report, &why);
+	int taken = vm_talk_end(&talk, &report, &why);
 	if (r < 0)
 		return r;
 	/* where it was not taken, the guest knows why */

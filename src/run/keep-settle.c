@@ -34,20 +34,16 @@ int keep_settle(struct container *c, const struct log_sink *log, struct kennel_e
 	return r == 0 && vm_disk_is_there(c) ? vm_disk_settle(c, log, err) : r;
 }
 
-int keep_settle_to_look(struct container *c, struct kennel_error **err)
+int keep_settle_or_find(struct container *c, struct container_holder *ret_guest, struct kennel_error **err)
 {
 	_cleanup_error_ struct kennel_error *why = NULL;
-	struct container_holder h = { 0 };
 
+	*ret_guest = (struct container_holder){ 0 };
 	if (!vm_disk_is_there(c))
 		return 0;
-	int r = container_lock(c, &h, &why);
-	if (r == -KENNEL_E_BUSY && h.id[0])
-		return hint(err,
-			    fail(err, KENNEL_E_BUSY,
-				 "the container \"%s\" runs, and its changes are on the disk of its guest",
-				 c->name),
-			    "end it first: kennel stop %s", c->name);
+	int r = container_lock(c, ret_guest, &why);
+	if (r == -KENNEL_E_BUSY && ret_guest->id[0])
+		return 1;
 	if (r == 0)
 		return keep_settle(c, NULL, err);
 	if (err)

@@ -125,9 +125,12 @@ int keep_check_frozen(const struct keep *k, const struct delta_join *j, const ch
 int keep_settle(struct container *c, const struct log_sink *log, struct kennel_error **err) MUST_CHECK;
 /*
  * The same where only its changes are to be looked at, for who holds no lock: takes it if there is something
- * to complete, and holds it as long as c. BUSY, with a hint: its guest runs.
+ * to complete, and holds it as long as c. Return: 1 its guest runs and has changes of its own (*ret_guest),
+ * 0, or a code.
  */
-int keep_settle_to_look(struct container *c, struct kennel_error **err) MUST_CHECK;
+struct container_holder;
+int keep_settle_or_find(struct container *c, struct container_holder *ret_guest, struct kennel_error **err)
+	MUST_CHECK;
 
 /* Is a store_wipe_fn: whoever the files belong to. */
 int keep_wipe(void *data, int dir_fd, const char *shown, struct kennel_error **err) MUST_CHECK;

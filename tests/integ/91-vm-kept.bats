@@ -251,14 +251,34 @@ guest() {
 	background "$KENNEL" run -q -P "$S" -k box --isolate vm --net none -- sh -c 'cat /synced; echo three >/f; rm /g; sync; echo done; sleep 300'
 	pid=$!
 	wait_for 60 says "$T/out.1" "done"
+	# What it has not even synced is told, and nothing is left of that.
+	run_kennel exec box -- sh -c 'echo more >/unsynced; mknod /pipe p'
 	run_kennel diff -P "$S" box
-	is_status 125
-	has "its changes are on the disk of its guest"
+	is_status 0
+	lacks " /g"
+	has "A /unsynced"
+	running=$stdout
+	is_equal "$("$KENNEL" diff "$("$KENNEL" list -q)")" "$running"
+	run_kennel commit -P "$S" --dry-run box
+	refused yes "is running"
+	run_kennel export -P "$S" -o "$T/out.tar" box
+	is_status 0
+	is_equal "$(tar xOf "$T/out.tar" ./f ./unsynced)" $'three\nmore'
+	for _ in 1 2 3; do
+		"$KENNEL" diff -P "$S" box >/dev/null 3>&- &
+		sleep 0.03
+		kill -9 $! 2>/dev/null || :
+		wait $! || :
+	done
+	# shellcheck disable=SC2016
+	wait_for 20 sh -c '[ -z "$(find "$0" -maxdepth 1 -name ".new-*")" ]' "$S"
+	run_kennel exec box -- sh -c 'cat /f; sync'
+	is_equal "$stdout" three
 	kill -9 "$pid"
 	wait "$pid" || :
 	run_kennel diff -P "$S" box
 	is_status 0
-	lacks " /g"
+	is_equal "$stdout" "$running"
 	is_equal "$(inside box 'cat /f; ls /g 2>/dev/null || echo gone')" $'three\ngone'
 	[ ! -e "$S/box/vm-disk" ]
 }

@@ -42,8 +42,6 @@ guest() {
 		is_equal "$(sed -n 's/^CapBnd:\t*//p' "/proc/$pid/status")" 0000000000003406
 		is_equal "$(sed -n 's/^Seccomp:\t*//p' "/proc/$pid/status")" 2
 	done
-	run_kennel diff "$id"
-	refused yes "guest"
 	run_kennel exec "$id" -- sh -c 'cat /proc/sys/kernel/hostname; exit 9'
 	is_status 9
 	has "kennel-$id" "$stdout"
@@ -113,6 +111,42 @@ like() {
 	wait_for 20 sh -c 'cd "$1" && [ "$(printf "%s " * .[!.]*)" = "$2" ]' - "$T" "$names"
 	run_kennel exec "$id" -- ls -A /srv
 	is_equal "$stdout" "$(printf '%s\n' pipe set tree)"
+}
+
+@test "vm walls: what a guest that runs has changed is told as of any sandbox" {
+	guest --net none --hostname same --hide /opt
+	# shellcheck disable=SC2016
+	script='rm /etc/issue; rm -r /etc/apt; mkdir /etc/apt; echo new >/etc/apt/new; echo more >>/etc/motd; mkdir -p /srv/d /opt/x; echo f >/srv/f
+		ln /srv/f /srv/d/again; ln -s f /srv/link; chmod 6755 /srv/f; chown 33:44 /srv/d; head -c 30M /dev/urandom >/srv/big; touch /etc/hosts'
+	"$KENNEL" exec "$id" -- sh -c "$script"
+	"$KENNEL" diff "$id" >"$T/guest.diff"
+	"$KENNEL" diff --content "$id" /etc >"$T/guest.text"
+	background "$KENNEL" run --isolate user --net none --hostname same --hide /opt -- sh -c 'echo up; exec sleep 600'
+	wait_for 60 grep -q up "$T/out.$LIB_STARTED"
+	other=$("$KENNEL" list -q | grep -vx "$id")
+	"$KENNEL" exec "$other" -- sh -c "$script"
+	"$KENNEL" diff "$other" >"$T/user.diff"
+	diff "$T/user.diff" "$T/guest.diff"
+	"$KENNEL" diff --content "$other" /etc | diff - "$T/guest.text"
+	[ "$(wc -l <"$T/guest.diff")" -gt 10 ]
+	run_kennel commit --dry-run "$id"
+	refused yes "is running"
+	run_kennel commit -v --dry-run --running "$id" /srv
+	has "/srv/f" "$output"
+	run_kennel export -o "$T/out.tar" "$id"
+	is_status 0
+	is_equal "$(tar xOf "$T/out.tar" ./srv/d/again)" f
+	mkdir "$T/place"
+	for _ in 1 2 3; do
+		TMPDIR=$T/place "$KENNEL" diff "$id" >/dev/null 3>&- &
+		sleep 0.05
+		kill -KILL $!
+		wait $! || :
+	done
+	# shellcheck disable=SC2016
+	wait_for 20 sh -c '[ -z "$(ls -A "$0")" ]' "$T/place"
+	run_kennel exec "$id" -- stat -c %s /srv/big
+	is_equal "$stdout" $((30 << 20))
 }
 
 @test "vm walls: a frozen guest stands still, busy as it is, and goes on, or is stopped" {

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* run/vm-talk.h - errands of a guest about files (vm/program/errand.h), which end with a report. */
+#ifndef KENNEL_RUN_VM_TALK_H
+#define KENNEL_RUN_VM_TALK_H
+
+#include "run/vm-errand.h"
+
+struct copy_report;
+
+struct vm_talk {
+	struct vm_errand errand;
+	int report_fd;
+};
+
+/* As vm_errand_start(); in_fd and out_fd: below 0 for nothing. */
+int vm_talk_begin(const struct vm_guest *g, const char *const *words, int in_fd, int out_fd,
+		  struct vm_talk *ret, struct kennel_error **err) MUST_CHECK;
+/*
+ * What the guest says became of it, into *ret, which is empty before. It may say anything. Return: 0, what
+ * the report says went wrong, or why there is none.
+ */
+int vm_talk_end(struct vm_talk *t, struct copy_report *ret, struct kennel_error **err) MUST_CHECK;
+
+#endif
