@@ -230,10 +230,10 @@ int vm_tell(const struct vm *vm, struct plan *p, struct kennel_error **err)
 	if (r == 0 && p->new_net)
 		r = strv_add(&p->env, "KENNEL_VM:net=1", err);
 
-	/* what the machine sends itself comes over the loopback, of TCP at least */
+	/* what the machine sends itself comes over the loopback */
 	for (size_t i = 0; p->net == SPEC_NET_NAT && i < vm->spec.n_ports && r == 0; i++)
-		if (!vm->spec.ports[i].udp)
-			r = strv_addf(&p->env, err, "KENNEL_VM:port=%u", vm->spec.ports[i].inside);
+		r = strv_addf(&p->env, err, "KENNEL_VM:%s=%u", vm->spec.ports[i].udp ? "udp" : "port",
+			      vm->spec.ports[i].inside);
 	for (size_t i = 0; i < vm->words.n && r == 0; i++)
 		r = strv_add(&p->env, vm->words.items[i], err);
 	return r;

@@ -115,6 +115,16 @@ s.bind(("", 9000)); print("up", flush=True); _, c, _, _ = s.recvmsg(99, 99); pri
 	has "nameserver 169.254.1.1" "$stdout"
 	is_equal "$(grep -c '^from ' <<<"$stdout")" 2
 	has 1.2.3.4 "$stdout"
+	# A guest asks the same, while something in it has the port.
+	if [ "$(uname -m)" = x86_64 ] && command -v linux.uml >/dev/null; then
+		on run --isolate vm --net bridge -- sh -c "/usr/bin/python3 -c 'import socket, time; s = socket.socket(type=socket.SOCK_DGRAM)
+			s.setsockopt(1, 2, 1); s.bind((\"\", 53)); time.sleep(60)' & $question tcp one 80; $question tcp TWO.kennel 80
+			getent hosts other.example; cat /etc/resolv.conf"
+		is_status 0
+		has "nameserver 169.254.1.1" "$stdout"
+		is_equal "$(grep -c '^from ' <<<"$stdout")" 2
+		has 1.2.3.4 "$stdout"
+	fi
 	# The older one knows the younger; who is on another bridge knows neither.
 	name=$("${ON[@]}" "$KENNEL" list --json | jq -r '.[] | select(.hostname == "one").id')
 	run "$KENNEL" exec "$name" -- sh -c "$question tcp two 80"

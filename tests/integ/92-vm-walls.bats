@@ -203,8 +203,15 @@ like() {
 
 @test "vm walls: the network is the guest's: its name, its address, a published port" {
 	cat >"$T/serve.py" <<'PY'
-import socket
+import socket, sys, threading
 server = socket.create_server(("", 8000))
+datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+datagrams.bind(("::", int(sys.argv[1])))
+def answer():
+    while True:
+        text, who = datagrams.recvfrom(65536)
+        datagrams.sendto(b"heard " + text, who)
+threading.Thread(target=answer, daemon=True).start()
 print("listens", flush=True)
 while True:
     connection = server.accept()[0]
@@ -225,14 +232,30 @@ while piece := connection.recv(4096):
     answer += piece
 print(answer[:17].decode(), len(answer))
 PY
+	# several who ask at a time, one with a large datagram, and more than there are flows
+	cat >"$T/tell.py" <<'PY'
+import socket, sys
+all = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(300)]
+for s in all:
+    s.settimeout(20)
+    s.connect(("127.0.0.1", int(sys.argv[1])))
+heard = 0
+for i in list(range(300)) + [0]:
+    all[i].send(b"%d" % i * 5000)
+    heard += all[i].recv(65536) == b"heard " + b"%d" % i * 5000
+print(heard)
+PY
 	port=$((18400 + (EUID != 0)))
-	background "$KENNEL" run -q --isolate vm --hostname server --share "$T:ro" --publish "127.0.0.1:$port:8000" -- python3 "$T/serve.py"
+	# pasta of 2023 answers datagrams of the machine itself only where both numbers are the same
+	background "$KENNEL" run -q --isolate vm --hostname server --share "$T:ro" --publish "127.0.0.1:$port:8000" \
+		--publish "127.0.0.1:$port:$port/udp" -- python3 "$T/serve.py" "$port"
 	wait_for 60 grep -q listens "$T/out.$LIB_STARTED"
 	run_kennel exec "$("$KENNEL" list -q)" -- sh -c 'hostname; ip -4 -o address show eth0'
 	is_status 0
 	has server "$stdout"
 	has "inet " "$stdout"
 	is_equal "$(python3 "$T/ask.py" 127.0.0.1 "$port")" "from the guest: X 100016"
+	is_equal "$(python3 "$T/tell.py" "$port")" 301
 }
 
 @test "vm walls: a guest that reads more files than its kernel may have open" {

@@ -35,9 +35,10 @@ static const struct errand {
 	unsigned n_args;
 	void (*run)(char **args);
 } errands[] = {
-	{ "accept", 1, errand_accept }, { "connect", 1, errand_connect },
-	{ "pack", 1, errand_pack },	{ "pack-changes", 0, errand_pack_changes },
-	{ "unpack", 2, errand_unpack }, { "forget", 0, forget },
+	{ "accept", 1, errand_accept },	      { "connect", 1, errand_connect },
+	{ "datagrams", 0, errand_datagrams }, { "resolve", 0, errand_resolve },
+	{ "pack", 1, errand_pack },	      { "pack-changes", 0, errand_pack_changes },
+	{ "unpack", 2, errand_unpack },	      { "forget", 0, forget },
 };
 
 void errand_runs(void)
@@ -99,7 +100,10 @@ static int take_descriptors(const struct guest *g, const int fds[3], int report_
 _Noreturn void errand_main(const struct guest *g, char **words, const int fds[3], int report_fd)
 {
 	const struct errand *e = find(words);
-	const int socket_fd = e && e->run == errand_accept ? guest_socket_fd(g, words[1]) : -1;
+	const int socket_fd = !e		       ? -1 :
+			      e->run == errand_accept  ? guest_socket_fd(g, words[1]) :
+			      e->run == errand_resolve ? g->names_fd :
+							 -1;
 
 	if (take_descriptors(g, fds, report_fd, socket_fd) < 0)
 		_exit(EXIT_FAILED);

@@ -16,7 +16,7 @@ struct guest;
 
 #define ERRAND_REPORT_FD 3
 #define ERRAND_CHANGES_FD 4 /* O_PATH: where the guest's changes are, delta/0/upper of it */
-#define ERRAND_SOCKET_FD 5 /* of "accept" alone: where it listens */
+#define ERRAND_SOCKET_FD 5 /* of "accept" and "resolve" alone: where it listens */
 
 /* The child of the agent. words: the name, arguments, NULL. Its exit code is the session's. */
 _Noreturn void errand_main(const struct guest *g, char **words, const int fds[3], int report_fd);
@@ -30,6 +30,9 @@ bool errand_hand_on(int from, int to);
 
 /* sockets.c: a connection to the NUMBERth socket that stands for one of the machine, on input and output. */
 void errand_accept(char **args);
+/* datagrams.c: UDP, in frames on input and output, to ports of the guest; from who asks for names in it. */
+void errand_datagrams(char **args);
+void errand_resolve(char **args);
 /* forward.c: PORT of the guest's loopback, on input and output. */
 void errand_connect(char **args);
 

@@ -23,24 +23,39 @@
 #include "vm/program/errand.h"
 #include "vm/program/program.h"
 
-#define LISTEN_FD 3 /* the first behind input, output and errors */
-
 /* --- beside the guest --- */
 
-static _Noreturn void serve(int fd, const char *port)
+_Noreturn void forward_serve(int fd, char **words)
 {
 	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
-	char *args[] = { (char *)"", (char *)"", (char *)"connect", (char *)port, NULL }, *env[] = { NULL };
-	const struct call call = { .report_fd = -1, .tty_fd = -1, .args = args, .env = env };
+	char *env[] = { NULL };
+	const struct call call = { .report_fd = -1, .tty_fd = -1, .args = words, .env = env };
 	int agent_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (agent_fd < 0 || connect(agent_fd, (const struct sockaddr *)&to, sizeof(to)) < 0 ||
-	    dup2(fd, 0) < 0 || dup2(fd, 1) < 0 || dup2(null_fd, 2) < 0)
+	    dup2(fd, 0) < 0 || dup2(fd, 1) < 0)
 		_exit(EXIT_FAILED);
 	(void)!fcntl(agent_fd, F_SETFL, O_NONBLOCK);
 	close(fd);
 	_exit(client_run(agent_fd, &call, VM_OPEN_ERRAND));
+}
+
+/* What the caller of all this gave belongs to the first command, and ends with it. */
+int forward_keep(int *fds, unsigned n)
+{
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* above those that they become */
+	for (unsigned i = 0; i < n; i++)
+		if ((fds[i] = fcntl(fds[i], F_DUPFD, FORWARD_FD + (int)n)) < 0)
+			return -1;
+	for (unsigned i = 0; i < n; i++)
+		if (dup2(fds[i], FORWARD_FD + (int)i) < 0)
+			return -1;
+	for (int i = 0; i < 3; i++)
+		if (null_fd < 0 || dup2(null_fd, i) < 0)
+			return -1;
+	return close_range(FORWARD_FD + n, ~0U, 0);
 }
 
 static int listen_at(int family, uint16_t port)
@@ -58,45 +73,73 @@ static int listen_at(int family, uint16_t port)
 	return fd < 0 || bind(fd, at, size) < 0 || listen(fd, SOMAXCONN) < 0 ? -1 : take_fd(&fd);
 }
 
-static _Noreturn void wait_for_connections(const char *port, int listen_fd)
-{
-	const int fd = LISTEN_FD;
-	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+struct listening {
+	int fd;
+	uint16_t port;
+};
 
-	/* what the caller of all this gave belongs to the first command, and ends with it */
-	if (null_fd < 0 || dup2(listen_fd, fd) < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 ||
-	    dup2(null_fd, 2) < 0 || close_range(fd + 1, ~0U, 0) < 0)
+static void serve_one(int listen_fd, uint16_t port)
+{
+	char text[8];
+	char *words[] = { (char *)"", (char *)"", (char *)"connect", text, NULL };
+	_cleanup_close_ int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+		(void)!poll(NULL, 0, 100); /* a lack that may pass */
+	if (fd < 0 || fork() != 0)
+		return;
+	snprintf(text, sizeof(text), "%u", port);
+	forward_serve(fd, words);
+}
+
+static _Noreturn void wait_for_connections(const struct listening *all, unsigned n)
+{
+	struct pollfd *p = calloc(n, sizeof(*p));
+	int *fds = calloc(n, sizeof(*fds));
+
+	for (unsigned i = 0; p && fds && i < n; i++) {
+		fds[i] = all[i].fd;
+		p[i] = (struct pollfd){ .fd = FORWARD_FD + (int)i, .events = POLLIN };
+	}
+	if (!p || !fds || forward_keep(fds, n) < 0)
 		_exit(EXIT_FAILED);
 	(void)!signal(SIGCHLD, SIG_IGN); /* nobody asks how they ended */
 	for (;;) {
-		int one = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-
-		if (one >= 0 && fork() == 0)
-			serve(one, port);
-		close_fd(one);
-		if (one < 0 && errno != EINTR && errno != ECONNABORTED)
-			(void)!poll(NULL, 0, 100); /* a lack that may pass */
+		if (poll(p, n, -1) < 0)
+			continue;
+		for (unsigned i = 0; i < n; i++)
+			if (p[i].revents)
+				serve_one(p[i].fd, all[i].port);
 	}
 }
 
-int forward_start(const char *port)
+int forward_start(const struct port *ports, unsigned n)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
+	struct listening *all = calloc(2 * (size_t)n + 1, sizeof(*all));
+	unsigned n_all = 0;
+	bool ok = all;
 
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		_cleanup_close_ int fd = listen_at(families[i], (uint16_t)strtoul(port, NULL, 10));
+	for (unsigned i = 0; ok && i < 2 * n; i++) {
+		const struct port *p = &ports[i / 2];
+		int fd = p->udp ? -1 : listen_at(families[i % 2], p->number);
 
-		if (fd < 0 && families[i] == AF_INET)
-			return -1;
-		pid_t pid = fd < 0 ? 1 : fork();
-		if (pid == 0) {
-			signals_give_back();
-			wait_for_connections(port, fd);
-		}
-		if (pid < 0)
-			return -1;
+		ok = p->udp || fd >= 0 || families[i % 2] != AF_INET;
+		if (fd >= 0)
+			all[n_all++] = (struct listening){ fd, p->number };
 	}
-	return 0;
+	const int saved = errno;
+	pid_t pid = !ok ? -1 : n_all ? fork() : 1;
+	if (pid == 0) {
+		signals_give_back();
+		wait_for_connections(all, n_all);
+	}
+	for (unsigned i = 0; i < n_all; i++)
+		close(all[i].fd);
+	free(all);
+	if (!ok)
+		errno = saved;
+	return pid < 0 ? -1 : 0;
 }
 
 /* --- in the guest --- */

@@ -394,6 +394,7 @@ void guest_make_root(struct guest *g, char *config, size_t len)
 			mount_share(g, p + 6, (unsigned)(p - config));
 		else if (net_configure(p) < 0)
 			guest_fail(g, errno, p);
+	g->names_fd = value_of(config, len, "names") ? guest_listen_for_names() : -1;
 	guest_make_sockets(g, config, len, ROOT);
 	enter_root(g);
 	guest_place_sockets(g, config, len);

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "net/link.h"
+#include "net/names.h"
 #include "net/netlink.h"
 #include "vm/program/net.h"
 
@@ -177,6 +178,25 @@ static int add_card(int nl_fd, const struct if_nameindex *card, struct net_cards
 	return queue_add(config, text, (size_t)n + 1) ? 0 : -1;
 }
 
+/* On a bridge: who asks there is answered (net/names.h), so the guest has the address as well. */
+static bool take_names(unsigned index, const struct seen *s, struct net_cards *ret, struct queue *config)
+{
+	uint8_t names[4];
+
+	(void)!inet_pton(AF_INET, NET_NAMES_ADDRESS, names);
+	for (unsigned i = 0; i < s->n && !ret->names; i++) {
+		const struct address *a = &s->addresses[i];
+
+		if (a->index != index || a->family != AF_INET || memcmp(a->bytes, names, sizeof(names)) != 0)
+			continue;
+		if (!tell(config, "address", "lo", a, true) ||
+		    !queue_add(config, "names=1", sizeof("names=1")))
+			return false;
+		ret->names = true;
+	}
+	return true;
+}
+
 /* Every number is its own in there: the machine itself, whose addresses nobody may take. */
 static bool is_initial_user_ns(void)
 {
@@ -202,8 +222,13 @@ int net_take_over(struct net_cards *ret, struct queue *config)
 	int r = list ? look(nl_fd, &seen) : -1;
 
 	ret->n = 0;
+	ret->names = false;
 	for (const struct if_nameindex *i = list; i && i->if_index && r == 0; i++) {
-		if (strcmp(i->if_name, "lo") == 0 || ret->n == NET_CARDS_MAX)
+		if (strcmp(i->if_name, "lo") == 0) {
+			r = take_names(i->if_index, &seen, ret, config) ? 0 : -1;
+			continue;
+		}
+		if (ret->n == NET_CARDS_MAX)
 			continue;
 		r = add_card(nl_fd, i, ret, config);
 		if (r == 0)

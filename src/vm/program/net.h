@@ -13,6 +13,7 @@
 struct net_cards {
 	char args[NET_CARDS_MAX][128]; /* of the kernel's command line */
 	unsigned n;
+	bool names; /* the loopback has the resolver of names behind it */
 };
 
 /*

@@ -19,7 +19,6 @@
 #define SLOTS_NAME "slots"
 #define SLOTS_PATH "/run/" SLOTS_NAME
 #define EXIT_FAILED 125
-#define PORTS_MAX 64
 #define DRIVES_MAX 15
 #define LAYERS_MAX 15
 #define SOCKETS_MAX 32
@@ -47,7 +46,10 @@ struct settings {
 	unsigned n_drives;
 	const char *layers[LAYERS_MAX];
 	unsigned n_layers;
-	const char *ports[PORTS_MAX];
+	struct port {
+		uint16_t number;
+		bool udp;
+	} * ports;
 	unsigned n_ports;
 	const char *sockets[SOCKETS_MAX];
 	unsigned n_sockets;
@@ -75,8 +77,24 @@ int client_main(const struct call *call);
 /* kernel.c: starts linux.uml. Return: its pid, or -errno. */
 pid_t kernel_start(const struct settings *set, int line_fd, int console_fd);
 
-/* forward.c: beside the guest, somebody who listens; -1 and errno. */
-int forward_start(const char *port);
+/* forward.c: beside the guest, somebody who listens at those of TCP; -1 and errno. */
+int forward_start(const struct port *ports, unsigned n);
+/* An errand in the guest whose input and output are fd (taken); words as those of a call. */
+_Noreturn void forward_serve(int fd, char **words);
+/* In a process of its own: fds become FORWARD_FD and so on, nothing else is open. -1 and errno. */
+#define FORWARD_FD 3 /* the first behind input, output and errors */
+int forward_keep(int *fds, unsigned n);
+
+/* datagrams.c: the same for UDP; and who asks the resolver of names for the guest. -1 and errno. */
+struct datagram_port {
+	int fd;
+	uint16_t port;
+	bool v6;
+};
+int datagrams_start(const struct port *ports, unsigned n);
+int datagrams_resolve(void);
+/* In the guest: where names are asked for; -1 and errno. */
+int guest_listen_for_names(void);
 
 /* sockets.c: beside the guest, who makes connections to the machine's sockets; -1 and errno. */
 int sockets_start(const struct settings *set);
@@ -100,6 +118,7 @@ struct guest {
 		int tree_fd; /* a mount of it alone, until it is in its place */
 	} sockets[SOCKETS_MAX]; /* as the supervisor numbers them */
 	unsigned n_sockets;
+	int names_fd; /* where names of neighbours are asked for, or -1 */
 	char *name; /* argv[0] */
 };
 /* Reads from the line, and says what room there is again. */

@@ -9,7 +9,8 @@
  *   net=1            the interfaces of the network namespace become the guest's
  *   socket=MODE[l]:/PATH  what listens there in the tree can be connected to from the guest, at the same
  *                    place; l: connections are lent there
- *   port=N           of the sandbox's loopback leads to the guest's; any number of them up to 64
+ *   port=N           of the sandbox's loopback leads to the guest's; any number of them
+ *   udp=N            the same for datagrams
  *   disk=1           changes go to /disk; without it to the guest's memory
  *   drive=N[r]       a further disk, /drives/N: ubdN of the guest; r: not to be written
  *   layer=N:TYPE     an image that lies over the tree, /layers/N: ubdN of the guest; uppermost first
@@ -40,6 +41,20 @@ static bool number(const char *text, unsigned long long *ret)
 	return !*end && !errno;
 }
 
+static bool add_port(struct settings *s, uint16_t number, bool udp)
+{
+	for (unsigned i = 0; i < s->n_ports; i++)
+		if (s->ports[i].number == number && s->ports[i].udp == udp)
+			return true; /* published twice */
+	struct port *grown = reallocarray(s->ports, s->n_ports + 1, sizeof(*grown));
+
+	if (!grown)
+		return false;
+	s->ports = grown;
+	s->ports[s->n_ports++] = (struct port){ number, udp };
+	return true;
+}
+
 static bool take(struct settings *s, const char *key, size_t key_len, const char *value)
 {
 	unsigned long long n = 0;
@@ -56,12 +71,8 @@ static bool take(struct settings *s, const char *key, size_t key_len, const char
 	}
 	if (IS("size") || IS("pids"))
 		return is_number;
-	if (IS("port")) {
-		if (s->n_ports == ARRAY_SIZE(s->ports))
-			return false;
-		s->ports[s->n_ports++] = value;
-		return is_number && n && n <= 65535;
-	}
+	if (IS("port") || IS("udp"))
+		return is_number && n && n <= 65535 && add_port(s, (uint16_t)n, IS("udp"));
 	if (IS("socket")) {
 		const size_t digits = strspn(value, "01234567");
 

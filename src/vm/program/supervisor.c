@@ -616,9 +616,10 @@ int supervisor_main(const struct call *call, struct settings *set)
 	tell_uppers(set);
 	listen_for_clients(s);
 	make_slots(s);
-	for (unsigned i = 0; i < set->n_ports; i++)
-		if (forward_start(set->ports[i]) < 0)
-			refuse(s, "a published port can't be listened at");
+	if (forward_start(set->ports, set->n_ports) < 0 || datagrams_start(set->ports, set->n_ports) < 0)
+		refuse(s, "a published port can't be listened at");
+	if (set->cards.names && datagrams_resolve() < 0)
+		refuse(s, "the resolver of names can't be reached");
 	if (sockets_start(set) < 0)
 		refuse(s, "a socket can't be given to the guest");
 	start_kernel(s);
