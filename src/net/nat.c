@@ -51,7 +51,7 @@
 #define TUN_MAJOR 10
 #define TUN_MINOR 200
 #define WORDS_MAX 2048          /* of pasta's last words */
-#define TAP_FD_MAX 64           /* pasta opens its tap device among the first dozen */
+#define TAP_GAP 64 /* none of its numbers is free in between: the tap comes behind its ports */
 
 struct net_nat {
 	int pidfd;
@@ -481,10 +481,11 @@ static int nat_read(struct net_nat *nat, struct kennel_error **err)
  */
 static int nat_close_loopback(const struct net_nat *nat, struct kennel_error **err)
 {
-	for (int n = 3; n < TAP_FD_MAX; n++) {
+	for (int n = 3, free = 0; free < TAP_GAP; n++) {
 		_cleanup_close_ int fd = sys_pidfd_getfd(nat->pidfd, n);
 		struct ifreq request = { 0 };
 
+		free = fd < 0 ? free + 1 : 0;
 		if (fd < 0 && errno == EBADF)
 			continue;
 		if (fd < 0)

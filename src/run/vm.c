@@ -143,7 +143,10 @@ int vm_find(struct vm_kernel *ret, char **ret_remedy, struct kennel_error **err)
 			      ret->release),
 			 "they come with it, in " VM_MODULES_DIR "/%s", ret->release);
 	else if (ret->needs_remedy)
-		r = program_find(REMEDY, "vm", ret_remedy, err);
+		r = hint_default(
+			err, program_find(REMEDY, "vm", ret_remedy, err),
+			"it comes with kennel; without it kernels before 6.13 ruin the registers of this "
+			"processor, and programs compute wrongly");
 	if (r < 0)
 		vm_kernel_done(ret);
 	return r;

@@ -25,14 +25,16 @@ load machine
 @test "network: guests with kernels of their own are neighbours on a bridge like others" {
 	need_guest
 	serving guest tcp 80 --isolate vm --net bridge
-	local address
-	address=$("${ON[@]}" "$KENNEL" list --json | jq -r '.[] | select(.hostname == "guest").interfaces[0].addresses[] | split("/")[0]' | grep -v : | head -n 1)
-	on run --isolate ns --net bridge -- /usr/bin/python3 "$T/ask" tcp "$address" 80
-	is_status 0
-	has "from " "$stdout"
-	on run --isolate vm --net bridge -- /usr/bin/python3 "$T/ask" tcp "$address" 80
-	is_status 0
-	has "from " "$stdout"
+	local addresses
+	addresses=$("${ON[@]}" "$KENNEL" list --json | jq -r '[.[] | select(.hostname == "guest").interfaces[0].addresses[] | split("/")[0]] | join(" ")')
+	has : "$addresses"
+	has . "$addresses"
+	for level in ns vm; do
+		# shellcheck disable=SC2016
+		on run --isolate "$level" --net bridge -- sh -c 'for a in $1; do /usr/bin/python3 "$0" tcp "$a" 80; done' "$T/ask" "$addresses"
+		is_equal "$(grep -c '^from ' <<<"$stdout")" "$(wc -w <<<"$addresses")"
+		has "from fd" "$stdout"
+	done
 }
 
 @test "network: a bridge of the machine's, with a name, addresses, a gateway, a MAC address and an MTU; and a second interface" {

@@ -276,3 +276,24 @@ PY
 	is_status 0
 	is_equal "$output" "enough 0"
 }
+
+@test "vm walls: a hundred published ports, one of them twice; a library of kennel's that is missing" {
+	local ports=() n first=$((20000 + (EUID != 0) * 200))
+	for n in $(seq 0 99); do ports+=(--publish "127.0.0.1:$((first + n)):$((30000 + n))"); done
+	background "$KENNEL" run -q --isolate vm "${ports[@]}" --publish "127.0.0.1:$((first + 100)):30099" -- \
+		/usr/bin/python3 -c 'import socket; s = socket.create_server(("", 30099)); print("up", flush=True)
+while True: s.accept()[0].sendall(b"here")'
+	wait_for 60 grep -q up "$T/out.$LIB_STARTED"
+	for n in 99 100; do
+		is_equal "$(/usr/bin/python3 -c 'import socket, sys; print(socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20).recv(9).decode())' $((first + n)))" here
+	done
+	run_kennel check
+	[[ $stdout == *"helped with this processor's registers"* ]] || return 0
+	mkdir "$T/bin"
+	cp "$KENNEL" "$T/bin/kennel"
+	status=0
+	stderr=$("$T/bin/kennel" run --isolate vm --net none -- true 2>&1) || status=$?
+	is_status 125
+	has "kennel-remedy.so is not installed" "$stderr"
+	has "before 6.13" "$stderr"
+}

@@ -259,3 +259,19 @@ prompts() {
 	run_kennel info --json -P "$T/store" box
 	has '"status": 0' "$stdout"
 }
+
+@test "vm-guest: limits: processes are the guest's to count, processors the machine's" {
+	local cpus=()
+	[ "$EUID" -ne 0 ] || { [ ! -d /sys/fs/cgroup/cpu ] && ! grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null; } || cpus=(--cpus 0.3)
+	start --pids 30 "${cpus[@]}"
+	# shellcheck disable=SC2016
+	inside sh -c 'n=0; while [ $n -lt 60 ]; do sleep 3 & n=$((n + 1)); done; echo never'
+	has fork "$stderr"
+	lacks never "$stdout"
+	[ "${#cpus[@]}" -gt 0 ] || return 0
+	background "$KENNEL" exec box -- sh -c 'while :; do :; done'
+	pause 1
+	local percent
+	percent=$("$KENNEL" top --json -n 1 -d 2 box | sed -n 's/.*"cpu-percent": \([0-9]*\).*/\1/p')
+	[ "$percent" -gt 10 ] && [ "$percent" -lt 40 ]
+}
