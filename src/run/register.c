@@ -110,8 +110,7 @@ int register_sandbox(struct launch *l, struct kennel_error **err)
 		sb->work.id = NULL;
 		return sb->entry_fd;
 	}
-	if (sb->cgroup)
-		(void)!flock(sb->registry_fd, LOCK_UN);
+	(void)!flock(sb->registry_fd, LOCK_UN); /* also where a group was wished for and could not be had */
 	network_unlock(l);
 	return 0;
 }

@@ -144,6 +144,8 @@ type_in() {
 @test "live: its monitor killed while it is frozen, nothing is left" {
 	create box
 	start -q box -- sleep 300
+	run timeout 20 "$KENNEL" gc -P "$T/store"
+	is_status 0
 	run_kennel freeze box
 	if [ "$(id -u)" -ne 0 ] && [ "$status" -ne 0 ]; then
 		refused yes "no control group"
