@@ -13,6 +13,7 @@
 #include <kennel/kennel.h>
 
 #include "api-clone.h"
+#include "api-guest.h"
 #include "api-duplicate.h"
 #include "api-standstill.h"
 #include "api-storage.h"
@@ -23,6 +24,7 @@
 #include "container/origin.h"
 #include "container/tidy.h"
 #include "run/keep.h"
+#include "run/vm-disk.h"
 #include "ship/identity.h"
 
 #define FLAGS \
@@ -40,6 +42,7 @@ struct cloning {
 	bool whole, runs, shares, stacks;
 	bool far; /* in another store than its origin */
 	int far_hold_fd; /* of that one's layers */
+	int disk_fd; /* what its guest has changed, vm_disk_put(); or -EBADF */
 	char origin[ORIGIN_ID_SIZE]; /* "": they have nothing in common */
 	bool no_keys, announced;
 };
@@ -129,6 +132,18 @@ static int fill_shared(struct cloning *c, const struct container_room *room, str
 	return r < 0 ? r : storage_open(ret, err);
 }
 
+/* What is on the disk of the origin's guest is the clone's own. */
+static int put_disk(struct cloning *c, const struct container_room *room, struct kennel_error **err)
+{
+	_cleanup_close_ int fd =
+		openat(room->data_fd, "delta", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return fail_errno(err, "open the new delta");
+	int r = vm_disk_put(&c->s.c, c->disk_fd, fd, &c->s.manifest, err);
+	return r < 0 ? r : clone_put_manifest(room->dir_fd, &c->s, err);
+}
+
 static int fill(void *data, const struct container_room *room, struct buf *config, struct kennel_error **err)
 {
 	struct cloning *c = data;
@@ -153,6 +168,8 @@ static int fill(void *data, const struct container_room *room, struct buf *confi
 		r = clone_copy(&c->s, room, &how, config, err);
 	if (c->shares)
 		there.data_fd = shared.data_fd;
+	if (r == 0 && c->disk_fd >= 0)
+		r = put_disk(c, &there, err);
 	if (r == 0)
 		r = renew_identity(c, &there, config, err);
 	storage_close(&shared, CLOSE_WAIT_MS);
@@ -240,7 +257,11 @@ static int make(struct cloning *c, const char *holder, struct kennel_error **err
 	if (r == 0 && c->runs)
 		r = layers_hold(&c->s.store, &c->s.hold_fd, err);
 	if (r == 0 && c->runs && !c->whole)
+		r = guest_take_disk(&c->s.c, holder, &c->disk_fd, err);
+	/* the origin's own changes are not what a guest writes */
+	if (r == 0 && c->runs && !c->whole)
 		r = standstill_begin(holder, &still, err);
+	r = MIN(r, 0);
 	if (r == 0 && c->far)
 		r = clone_carry(&c->s, &c->to, &c->far_hold_fd, err);
 	if (r == 0) {
@@ -289,6 +310,7 @@ static int try_clone(const char *name, const char *new_name, const struct kennel
 		.new_name = new_name,
 		.s = CLONE_SOURCE_NONE,
 		.far_hold_fd = -EBADF,
+		.disk_fd = -EBADF,
 		.in_memory = { .store = "tmpfs", .passing = true },
 		.to = STORE_NONE,
 	};
@@ -301,6 +323,7 @@ static int try_clone(const char *name, const char *new_name, const struct kennel
 	if (r == 0)
 		layers_made(&c.far_hold_fd);
 	close_fd(c.far_hold_fd);
+	close_fd(c.disk_fd);
 	if (r < 0 && c.far)
 		layers_tidy(&c.to, keep_wipe);
 	if (r < 0 && c.announced)

@@ -18,10 +18,12 @@
 #include <unistd.h>
 
 #include "api-delta.h"
+#include "api-standstill.h"
 #include "base/cleanup.h"
 #include "container/changes.h"
 #include "run/temp-dir.h"
 #include "run/vm-changes.h"
+#include "run/vm-disk.h"
 
 struct held {
 	struct temp_dir dir;
@@ -211,4 +213,35 @@ int guest_open_running(const struct kennel_list *list, struct delta_tree **ret, 
 	if (h)
 		let_go(h);
 	return r;
+}
+
+/* What its programs have written is on its disk then. One that is frozen, or just ending, is as it is. */
+static void sync_guest(const char *id)
+{
+	static const char *const words[] = { "sync", NULL };
+	_cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const int fds[3] = { null_fd, null_fd, null_fd };
+	struct vm_guest guest = { .init_pidfd = -EBADF };
+	struct kennel_list *list = NULL;
+	struct vm_errand errand;
+	int status;
+
+	if (open_guest(id, &guest, &list, NULL) == 0 &&
+	    vm_errand_start(&guest, words, fds, &errand, NULL) == 0)
+		(void)!vm_errand_wait(&errand, &status, NULL);
+	close_fd(guest.init_pidfd);
+	kennel_list_free(list);
+}
+
+int guest_take_disk(const struct container *c, const char *id, int *ret_fd, struct kennel_error **err)
+{
+	_cleanup_standstill_ struct standstill still = STANDSTILL_NONE;
+
+	if (!vm_disk_is_there(c))
+		return 0;
+	sync_guest(id);
+	int r = standstill_begin(id, &still, err);
+	if (r == 0)
+		r = vm_disk_copy(c, ret_fd, err);
+	return r < 0 ? r : 1;
 }

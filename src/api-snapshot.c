@@ -10,6 +10,7 @@
 #include <kennel/kennel.h>
 
 #include "api-clone.h"
+#include "api-guest.h"
 #include "api-list.h"
 #include "api-standstill.h"
 #include "base/cleanup.h"
@@ -19,9 +20,12 @@
 #include "container/switch.h"
 #include "run/errand.h"
 #include "run/keep.h"
+#include "run/vm-disk.h"
 #include "ship/duplicate.h"
 #include "storage/storage.h"
 #include "sys/sys.h"
+
+#define CLOSE_WAIT_MS 5000u /* for our own mounts, which go when their last use does */
 
 static int choose_name(const struct container *c, const char *wanted, char **ret, struct kennel_error **err)
 {
@@ -59,8 +63,33 @@ static int open_new(const struct container *c, const char *name, int *ret_dir_fd
 	return fd < 0 ? fail_errno(err, "open the snapshot") : fd;
 }
 
-/* s->manifest: what it remembers. shares: and what the store makes of the container's trees. */
-static int publish(struct clone_source *s, const struct clone_moment *moment, bool shares,
+/* What the store has just made of the container's trees lacks what is on its guest's disk. */
+static int put_disk(struct clone_source *s, const struct storage_at *at, int disk_fd,
+		    struct kennel_error **err)
+{
+	_cleanup_storage_ struct storage storage = STORAGE_NONE;
+
+	if (disk_fd < 0)
+		return 0;
+	int r = storage_load(at, &storage, err);
+	if (r == 0)
+		r = storage_open(&storage, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int fd =
+		openat(storage.data_fd, "delta", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = fd < 0 ? fail_errno(err, "open the delta of the snapshot") :
+		     vm_disk_put(&s->c, disk_fd, fd, &s->manifest, err);
+	close_fd(take_fd(&fd));
+	storage_close(&storage, CLOSE_WAIT_MS);
+	return r;
+}
+
+/*
+ * s->manifest: what it remembers. shares: and what the store makes of the container's trees; disk_fd: with
+ * what is on that, or below 0.
+ */
+static int publish(struct clone_source *s, const struct clone_moment *moment, bool shares, int disk_fd,
 		   struct kennel_error **err)
 {
 	const struct storage_at from = clone_place(&s->c);
@@ -76,6 +105,8 @@ static int publish(struct clone_source *s, const struct clone_moment *moment, bo
 		return fd;
 	to.dir_fd = fd;
 	r = shares ? storage_snapshot(&from, &to, err) : 0;
+	if (r == 0 && shares)
+		r = put_disk(s, &to, disk_fd, err);
 	if (r == 0)
 		r = clone_put_moment(s, fd, moment, err);
 	if (r == 0)
@@ -100,7 +131,7 @@ static int unplant(void *data, struct buf *out, struct kennel_error **err)
 }
 
 /* It goes on writing to its changes, so a copy of them becomes the layer. */
-static int fill_layer(struct clone_source *s, const char *id, struct kennel_error **err)
+static int fill_layer(struct clone_source *s, const char *id, int disk_fd, struct kennel_error **err)
 {
 	_cleanup_close_ int layer_fd = -EBADF;
 	_cleanup_close_ int to_fd = clone_make_layer_delta(&s->store, id, &layer_fd, err);
@@ -121,6 +152,8 @@ static int fill_layer(struct clone_source *s, const char *id, struct kennel_erro
 	_cleanup_manifest_ struct manifest same = { 0 };
 	int r = ship_duplicate(&d, NULL, &same, err);
 	close_fd(from_fd);
+	if (r == 0 && disk_fd >= 0)
+		r = vm_disk_put(&s->c, disk_fd, to_fd, &s->manifest, err);
 	int fds[] = { layer_fd, to_fd };
 	if (r == 0)
 		r = geteuid() == 0 ? unplant(fds, NULL, err) : errand_alone(unplant, fds, NULL, err);
@@ -131,6 +164,7 @@ static int take_running(struct clone_source *s, const char *holder, const struct
 			struct kennel_error **err)
 {
 	_cleanup_standstill_ struct standstill still = STANDSTILL_NONE;
+	_cleanup_close_ int disk_fd = -EBADF;
 	_cleanup_buf_ struct buf text = { 0 };
 	char id[LAYERS_ID_SIZE];
 
@@ -141,14 +175,17 @@ static int take_running(struct clone_source *s, const char *holder, const struct
 	if (r == 0)
 		r = layers_make(&s->store, &text, id, &s->hold_fd, err);
 	if (r == 0)
-		r = standstill_begin(holder, &still, err);
+		r = guest_take_disk(&s->c, holder, &disk_fd, err);
+	/* the container's own changes are not what a guest writes */
 	if (r == 0)
-		r = fill_layer(s, id, err);
+		r = standstill_begin(holder, &still, err);
+	if (r >= 0)
+		r = fill_layer(s, id, disk_fd, err);
 	standstill_end(&still);
 	if (r == 0)
 		r = clone_stand_on(s, id, err);
 	if (r == 0)
-		r = publish(s, moment, false, err);
+		r = publish(s, moment, false, -EBADF, err);
 	if (r == 0) {
 		layers_made(&s->hold_fd);
 		return 0;
@@ -163,11 +200,15 @@ static int take_shared(struct clone_source *s, const char *holder, const struct 
 		       struct kennel_error **err)
 {
 	_cleanup_standstill_ struct standstill still = STANDSTILL_NONE;
+	_cleanup_close_ int disk_fd = -EBADF;
+	const int r = holder[0] ? guest_take_disk(&s->c, holder, &disk_fd, err) : 0;
 
+	if (r < 0)
+		return r;
 	/* What can't stand still is taken as it is at one instant all the same: the store sees to that. */
-	if (holder[0])
+	if (holder[0] && r == 0)
 		(void)!standstill_begin(holder, &still, NULL);
-	return publish(s, moment, true, err);
+	return publish(s, moment, true, disk_fd, err);
 }
 
 static int take(struct clone_source *s, const char *holder, const struct clone_moment *moment,
@@ -188,7 +229,7 @@ static int take(struct clone_source *s, const char *holder, const struct clone_m
 				 storage_name(&storage)),
 			    "\"kennel clone\" makes a copy of it");
 	return holder[0] && s->manifest.base ? take_running(s, holder, moment, err) :
-	       holder[0]		     ? publish(s, moment, false, err) :
+	       holder[0]		     ? publish(s, moment, false, -EBADF, err) :
 					       clone_freeze(s, moment, err);
 }
 

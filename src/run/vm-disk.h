@@ -20,6 +20,7 @@
 
 struct container;
 struct keep;
+struct manifest;
 
 #define VM_DISK "vm-disk"
 #define VM_DISK_NEW ".vm-disk-new" /* while it is made */
@@ -34,6 +35,18 @@ struct keep;
 int vm_disk_find(struct keep *k, uint64_t size_bytes, char **ret, struct kennel_error **err) MUST_CHECK;
 
 bool vm_disk_is_there(const struct container *c);
+
+/*
+ * The disk as it is now, of a container whose guest runs and stands still, in a file without a name. BUSY: it
+ * has just gone.
+ */
+int vm_disk_copy(const struct container *c, int *ret_fd, struct kennel_error **err) MUST_CHECK;
+/*
+ * What is on that, which is mended before, into a delta that is nobody's yet and has what that container's
+ * has. m: its manifest; what that says of births changes. c: in whose store its layers are.
+ */
+int vm_disk_put(struct container *c, int disk_fd, int delta_fd, struct manifest *m, struct kennel_error **err)
+	MUST_CHECK;
 
 /*
  * Puts what is on it into the delta and removes it. c is locked (container_lock()), and no overlay stands on

@@ -237,6 +237,35 @@ static int settle(struct container *c, int disk_fd, struct manifest *m, const st
 	return r;
 }
 
+int vm_disk_copy(const struct container *c, int *ret_fd, struct kennel_error **err)
+{
+	_cleanup_close_ int from_fd =
+		openat(c->dir_fd, VM_DISK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(c->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (from_fd < 0 && errno == ENOENT)
+		return hint(err, fail(err, KENNEL_E_BUSY, "\"%s\" is just ending", c->name),
+			    "try again in a moment");
+	if (from_fd < 0 || fd < 0)
+		return fail_errno(err, "copy the disk of the guest of \"%s\"", c->name);
+	int r = disk_copy(from_fd, fd, err);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r < 0 ? wrap(err, r, "copy the disk of the guest of \"%s\"", c->name) : 0;
+}
+
+int vm_disk_put(struct container *c, int disk_fd, int delta_fd, struct manifest *m, struct kennel_error **err)
+{
+	struct settling s = { .c = c, .manifest = m, .delta_fd = delta_fd, .shifted = geteuid() != 0 };
+	struct outcome o = { 0 };
+
+	int r = disk_ready(disk_fd, VM_DISK, err);
+	if (r == 0)
+		r = run_work(&s, disk_fd, &o, err);
+	m->copied_ns = manifest_made_until_now();
+	return r < 0 ? wrap(err, r, "take what the guest of \"%s\" has changed", c->name) : 0;
+}
+
 /* Root looks into other users' stores, but writes nothing there. */
 static int check_owner(const struct container *c, struct kennel_error **err)
 {

@@ -240,6 +240,10 @@ guest() {
 	"$KENNEL" run -q -P "$S" -k "$1" --isolate vm --net none --base "$T_BASE" -- sh -c "$2"
 }
 
+goes_on() {
+	"$KENNEL" exec "$1" -- true
+}
+
 @test "vm kept: a container at user, at vm and back; a guest and a monitor that are killed" {
 	need_guest
 	inside box "$BEFORE"
@@ -264,12 +268,21 @@ guest() {
 	run_kennel export -P "$S" -o "$T/out.tar" box
 	is_status 0
 	is_equal "$(tar xOf "$T/out.tar" ./f ./unsynced)" $'three\nmore'
-	for _ in 1 2 3; do
-		"$KENNEL" diff -P "$S" box >/dev/null 3>&- &
+	# Snapshots and clones have it as it is at one moment.
+	"$KENNEL" snapshot -q -P "$S" --name live box
+	"$KENNEL" clone -P "$S" box copy
+	"$KENNEL" clone -s -P "$S" box shared
+	for what in "diff -P $S box" "snapshot -P $S --name half box" "clone -P $S box half" "clone -P $S box half"; do
+		# shellcheck disable=SC2086
+		"$KENNEL" $what >/dev/null 3>&- &
 		sleep 0.03
 		kill -9 $! 2>/dev/null || :
 		wait $! || :
 	done
+	wait_for 20 goes_on box
+	"$KENNEL" snapshot -q -P "$S" --remove half box || :
+	"$KENNEL" rm -fs -P "$S" half || :
+	"$KENNEL" gc -P "$S"
 	# shellcheck disable=SC2016
 	wait_for 20 sh -c '[ -z "$(find "$0" -maxdepth 1 -name ".new-*")" ]' "$S"
 	run_kennel exec box -- sh -c 'cat /f; sync'
@@ -279,6 +292,12 @@ guest() {
 	run_kennel diff -P "$S" box
 	is_status 0
 	is_equal "$stdout" "$running"
+	is_equal "$("$KENNEL" diff -P "$S" copy)" "$running"
+	is_equal "$("$KENNEL" diff -P "$S" shared)" "$running"
+	is_equal "$(inside shared 'cat /f /unsynced')" $'three\nmore'
+	inside box 'rm /unsynced'
+	"$KENNEL" restore -P "$S" box live
+	is_equal "$("$KENNEL" diff -P "$S" box)" "$running"
 	is_equal "$(inside box 'cat /f; ls /g 2>/dev/null || echo gone')" $'three\ngone'
 	[ ! -e "$S/box/vm-disk" ]
 }

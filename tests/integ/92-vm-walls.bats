@@ -33,7 +33,7 @@ guest() {
 	# of an ordinary user nobody but root may look there
 	if [ "$(id -u)" -eq 0 ]; then
 		is_equal "$(printf '%s ' "/proc/$init/root/"* | sed "s|/proc/$init/root/||g; s|remedy.so ||")" \
-			"dev initrd lib lib64 linux modules proc run tmp tree "
+			"copy dev initrd lib lib64 linux live modules proc run tmp tree upper "
 		run touch "/proc/$init/root/file"
 		is_status 1
 	fi

@@ -30,15 +30,27 @@ static void forget(char **args)
 	errand_runs();
 }
 
+static void sync_all(char **args)
+{
+	(void)args;
+	errand_runs();
+	sync();
+}
+
 static const struct errand {
 	const char *name;
 	unsigned n_args;
 	void (*run)(char **args);
 } errands[] = {
-	{ "accept", 1, errand_accept },	      { "connect", 1, errand_connect },
-	{ "datagrams", 0, errand_datagrams }, { "resolve", 0, errand_resolve },
-	{ "pack", 1, errand_pack },	      { "pack-changes", 0, errand_pack_changes },
-	{ "unpack", 2, errand_unpack },	      { "forget", 0, forget },
+	{ "accept", 1, errand_accept },
+	{ "connect", 1, errand_connect },
+	{ "datagrams", 0, errand_datagrams },
+	{ "resolve", 0, errand_resolve },
+	{ "pack", 1, errand_pack },
+	{ "pack-changes", 0, errand_pack_changes },
+	{ "unpack", 2, errand_unpack },
+	{ "forget", 0, forget },
+	{ "sync", 0, sync_all },
 };
 
 void errand_runs(void)
