@@ -401,6 +401,8 @@ int plan_new(const struct spec *spec, const struct plan_facts *facts, enum spec_
 	p->view = facts->view;
 	p->size_bytes = run_limits_room(spec, facts->total_memory);
 	p->inodes = run_limits_inodes(p->size_bytes);
+	p->room_bytes = p->size_bytes;
+	p->boots = spec->boot;
 	int r = plan_level(p, spec, facts, level, err);
 	if (r == 0) {
 		plan_caps(p, spec, facts);

@@ -59,6 +59,8 @@ struct plan {
 	struct strv details;            /* "copied\tPATH\tFSTYPE", ...: one line a mount of the machine */
 
 	uint64_t size_bytes, inodes;    /* of a delta in memory */
+	uint64_t room_bytes; /* for changes: the same, or what a guest has for them */
+	bool boots; /* what runs is an init, of a guest too */
 	uint64_t caps;
 	bool set_caps;
 	bool filter;                    /* seccomp */

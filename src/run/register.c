@@ -53,14 +53,13 @@ static void put_entry(struct launch *l, struct buf *b)
 	} else {
 		registry_put(b, "idmap", "no");
 	}
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)(l->vm ? l->vm->room_bytes : p->size_bytes));
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)p->room_bytes);
 	registry_put(b, "size", text);
 	_cleanup_buf_ struct buf command = { 0 };
-	const bool boots = l->spec->boot || (l->vm && l->vm->boots);
 	report_quote_command(&l->spec->command, &command);
 	registry_put(b, "command",
 		     command.len	 ? command.data :
-		     boots		 ? "(init)" :
+		     p->boots		 ? "(init)" :
 		     l->spec->background ? "(idle)" :
 					   "(shell)");
 	for (size_t i = 0; i < l->spec->env.n; i++) /* for who enters it later; only its user reads this */

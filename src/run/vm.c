@@ -230,6 +230,9 @@ int vm_tell(const struct vm *vm, struct plan *p, struct kennel_error **err)
 {
 	int r = p->hostname ? strv_addf(&p->env, err, "KENNEL_VM:hostname=%s", p->hostname) : 0;
 
+	/* the start around the guest has neither */
+	p->room_bytes = vm->room_bytes;
+	p->boots = vm->boots;
 	if (r == 0 && p->new_net)
 		r = strv_add(&p->env, "KENNEL_VM:net=1", err);
 

@@ -7,7 +7,7 @@
  * before.
  */
 #include "ship/archive.h"
-#include "ship/library.h"
+#include "archive/library.h"
 
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -42,7 +42,7 @@ int ship_clean_name(const char *name, char *buf, size_t size)
 #include "base/cleanup.h"
 
 struct archive_source {
-	const struct ship_archive_lib *lib;
+	const struct archive_lib *lib;
 	const struct ship_source_options *o;
 	struct archive *a;
 	struct kennel_error *read_error; /* what o->read said */
@@ -71,7 +71,7 @@ static la_int64_t on_skip(struct archive *a, void *data, la_int64_t request)
 static int source_fail(struct archive_source *s, const char *what, struct kennel_error **err)
 {
 	if (!s->read_error)
-		return ship_archive_fail(s->lib, s->a, what, err);
+		return archive_lib_fail(s->lib, s->a, what, err);
 	int r = -kennel_error_code(s->read_error);
 	if (err)
 		*err = take_ptr(&s->read_error);
@@ -191,7 +191,7 @@ static const char *first_of(const char *a, const char *b)
 static int take_entry(struct archive_source *s, struct archive_entry *in, struct ship_entry *e,
 		      struct kennel_error **err)
 {
-	const struct ship_archive_lib *l = s->lib;
+	const struct archive_lib *l = s->lib;
 	const char *name = first_of(l->archive_entry_pathname(in), l->archive_entry_pathname_utf8(in));
 	const char *hard = first_of(l->archive_entry_hardlink(in), l->archive_entry_hardlink_utf8(in));
 
@@ -256,7 +256,7 @@ static int read_entries(struct archive_source *s, struct ship_sink *sink, struct
  * A filter that is not built in would run a program of its name out of PATH; that is what WARN means, and
  * such a filter is not added.
  */
-static void add_filters(const struct ship_archive_lib *l, struct archive *a)
+static void add_filters(const struct archive_lib *l, struct archive *a)
 {
 	int (*const filters[])(struct archive *) = {
 		l->archive_read_support_filter_gzip, l->archive_read_support_filter_xz,
@@ -274,7 +274,7 @@ static void add_filters(const struct ship_archive_lib *l, struct archive *a)
 	}
 }
 
-int ship_archive_read(const struct ship_archive_lib *lib, const struct ship_source_options *o,
+int ship_archive_read(const struct archive_lib *lib, const struct ship_source_options *o,
 		      struct ship_sink *sink, struct kennel_error **err)
 {
 	struct archive_source s = { .lib = lib, .o = o };

@@ -10,7 +10,7 @@
  * not fit.
  */
 #include "ship/archive.h"
-#include "ship/library.h"
+#include "archive/library.h"
 
 #if KENNEL_HAVE_ARCHIVE
 #include <errno.h>
@@ -27,7 +27,7 @@
 
 struct archive_sink {
 	struct ship_sink base;
-	const struct ship_archive_lib *lib;
+	const struct archive_lib *lib;
 	struct ship_archive_options o;
 	struct archive *a;
 	struct archive_entry *entry;
@@ -47,7 +47,7 @@ static la_ssize_t on_write(struct archive *a, void *data, const void *bytes, siz
 static int sink_fail(struct archive_sink *s, const char *what, struct kennel_error **err)
 {
 	if (!s->write_error)
-		return ship_archive_fail(s->lib, s->a, what, err);
+		return archive_lib_fail(s->lib, s->a, what, err);
 	int r = -kennel_error_code(s->write_error);
 	if (err)
 		*err = take_ptr(&s->write_error);
@@ -332,7 +332,7 @@ static void archive_sink_free(struct ship_sink *sink)
 }
 
 /* A filter that is not built in would run a program of its name out of PATH: that is WARN, and refused. */
-static int add_filter(const struct ship_archive_lib *lib, struct archive *a, enum ship_filter filter,
+static int add_filter(const struct archive_lib *lib, struct archive *a, enum ship_filter filter,
 		      struct kennel_error **err)
 {
 	char threads[16];
@@ -356,7 +356,7 @@ static int add_filter(const struct ship_archive_lib *lib, struct archive *a, enu
 
 static int open_sink(struct archive_sink *s, struct kennel_error **err)
 {
-	const struct ship_archive_lib *lib = s->lib;
+	const struct archive_lib *lib = s->lib;
 
 	s->a = lib->archive_write_new();
 	s->entry = lib->archive_entry_new();
@@ -367,7 +367,7 @@ static int open_sink(struct archive_sink *s, struct kennel_error **err)
 		s->o.format == SHIP_TAR_GNU ? lib->archive_write_set_format_gnutar(s->a) :
 					      lib->archive_write_set_format_pax(s->a);
 	if (r != ARCHIVE_OK)
-		return ship_archive_fail(lib, s->a, "choose the format", err);
+		return archive_lib_fail(lib, s->a, "choose the format", err);
 	if (s->o.format == SHIP_TAR)
 		(void)!lib->archive_write_set_option(s->a, NULL, "xattrheader", "SCHILY");
 	r = add_filter(lib, s->a, s->o.filter, err);
@@ -378,7 +378,7 @@ static int open_sink(struct archive_sink *s, struct kennel_error **err)
 	return check(s, lib->archive_write_open2(s->a, s, NULL, on_write, NULL, NULL), NULL, err);
 }
 
-int ship_archive_sink(const struct ship_archive_lib *lib, const struct ship_archive_options *o,
+int ship_archive_sink(const struct archive_lib *lib, const struct ship_archive_options *o,
 		      struct ship_sink **ret, struct kennel_error **err)
 {
 	struct archive_sink *s = calloc(1, sizeof(*s));
@@ -398,7 +398,7 @@ int ship_archive_sink(const struct ship_archive_lib *lib, const struct ship_arch
 }
 
 struct ship_compressor {
-	const struct ship_archive_lib *lib;
+	const struct archive_lib *lib;
 	struct archive *a;
 	struct archive_entry *entry;
 	ship_write_fn write;
@@ -416,14 +416,14 @@ static la_ssize_t on_compressed(struct archive *a, void *data, const void *bytes
 static int compressor_fail(struct ship_compressor *c, struct kennel_error **err)
 {
 	if (!c->write_error)
-		return ship_archive_fail(c->lib, c->a, "compress", err);
+		return archive_lib_fail(c->lib, c->a, "compress", err);
 	int r = -kennel_error_code(c->write_error);
 	if (err)
 		*err = take_ptr(&c->write_error);
 	return r;
 }
 
-int ship_compress_open(const struct ship_archive_lib *lib, enum ship_filter filter, ship_write_fn write,
+int ship_compress_open(const struct archive_lib *lib, enum ship_filter filter, ship_write_fn write,
 		       void *write_data, struct ship_compressor **ret, struct kennel_error **err)
 {
 	struct ship_compressor *c = calloc(1, sizeof(*c));

@@ -35,16 +35,16 @@ struct ship_archive_options {
 	struct ship_progress *progress; /* or NULL */
 };
 
-struct ship_archive_lib;
+struct archive_lib;
 
-int ship_archive_sink(const struct ship_archive_lib *lib, const struct ship_archive_options *o,
+int ship_archive_sink(const struct archive_lib *lib, const struct ship_archive_options *o,
 		      struct ship_sink **ret, struct kennel_error **err) MUST_CHECK;
 
 /*
  * A stream that is only compressed. Bytes go in by ship_compress_write(), which is a ship_write_fn.
  */
 struct ship_compressor;
-int ship_compress_open(const struct ship_archive_lib *lib, enum ship_filter filter, ship_write_fn write,
+int ship_compress_open(const struct archive_lib *lib, enum ship_filter filter, ship_write_fn write,
 		       void *write_data, struct ship_compressor **ret, struct kennel_error **err) MUST_CHECK;
 int ship_compress_write(void *compressor, const void *bytes, size_t size, struct kennel_error **err);
 int ship_compress_close(struct ship_compressor *c, struct kennel_error **err) MUST_CHECK;
@@ -69,7 +69,7 @@ struct ship_source_options {
  * Reads tar or cpio, compressed or not, and pushes it into sink, which stays the caller's. Names with ".."
  * are refused, absolute ones are taken as relative to the top, and nothing else is believed either.
  */
-int ship_archive_read(const struct ship_archive_lib *lib, const struct ship_source_options *o,
+int ship_archive_read(const struct archive_lib *lib, const struct ship_source_options *o,
 		      struct ship_sink *sink, struct kennel_error **err) MUST_CHECK;
 
 /*

@@ -19,7 +19,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "ship/library.h"
+#include "archive/library.h"
 #include "ship/mark.h"
 #include "ship/tool.h"
 #include "ship/tree.h"
@@ -73,7 +73,7 @@ static void all_is_read(const struct ship_output *o)
 }
 
 #if KENNEL_HAVE_ARCHIVE
-static int export_archive(const struct ship_archive_lib *lib, const struct ship_walk *w,
+static int export_archive(const struct archive_lib *lib, const struct ship_walk *w,
 			  const struct ship_output *o, struct kennel_error **err)
 {
 	int fd = o->fd;
@@ -94,7 +94,7 @@ static int export_archive(const struct ship_archive_lib *lib, const struct ship_
 }
 
 /* Writes an archive into a program, and takes the better of two words where that fails. */
-static int export_through(const struct ship_archive_lib *lib, const struct ship_walk *w,
+static int export_through(const struct archive_lib *lib, const struct ship_walk *w,
 			  const struct ship_output *o, const struct ship_tool *tool,
 			  struct ship_archive_options *ao, struct kennel_error **err)
 {
@@ -126,7 +126,7 @@ static int export_through(const struct ship_archive_lib *lib, const struct ship_
 }
 
 /* The kernel unpacks xz only with the checksum that libarchive does not write. */
-static int export_cpio_xz(const struct ship_archive_lib *lib, const struct ship_walk *w,
+static int export_cpio_xz(const struct archive_lib *lib, const struct ship_walk *w,
 			  const struct ship_output *o, struct kennel_error **err)
 {
 	static const char *const args[] = { "--check=crc32", "-4", "-T2", "-c", NULL };
@@ -151,7 +151,7 @@ static int export_cpio_xz(const struct ship_archive_lib *lib, const struct ship_
 }
 
 /* A tar has no entry for the top directory that mksquashfs would take, so its attributes are words. */
-static int export_squashfs(const struct ship_archive_lib *lib, const struct ship_walk *w,
+static int export_squashfs(const struct archive_lib *lib, const struct ship_walk *w,
 			   const struct ship_output *o, struct kennel_error **err)
 {
 	char mode[16], uid[16], gid[16], when[24];
@@ -332,8 +332,8 @@ static int export_with_library(const struct ship_walk *w, const struct ship_outp
 			       struct kennel_error **err)
 {
 #if KENNEL_HAVE_ARCHIVE
-	_cleanup_archive_lib_ struct ship_archive_lib lib;
-	int r = ship_archive_load(&lib, err);
+	_cleanup_archive_lib_ struct archive_lib lib;
+	int r = archive_lib_load(&lib, err);
 
 	if (r < 0)
 		return r;

@@ -31,8 +31,8 @@ int ship_export(const struct ship_walk *w, const struct ship_output *o, struct k
 /* The size of an image that holds what was measured, of this file system. */
 uint64_t ship_image_bytes(const struct ship_size *s, bool journal);
 
-struct ship_archive_lib;
-int ship_oci_write(const struct ship_archive_lib *lib, const struct ship_walk *w, const struct ship_output *o,
+struct archive_lib;
+int ship_oci_write(const struct archive_lib *lib, const struct ship_walk *w, const struct ship_output *o,
 		   struct kennel_error **err) MUST_CHECK;
 /* The walk, then the extra entries, into a sink. */
 int ship_push_all(const struct ship_walk *w, const struct ship_output *o, struct ship_sink *sink,

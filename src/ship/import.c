@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "ship/input.h"
-#include "ship/library.h"
+#include "archive/library.h"
 #include "ship/oci-read.h"
 #include "ship/tree.h"
 
@@ -73,7 +73,7 @@ static int look_add(struct ship_sink *sink, const struct ship_entry *e, struct k
 	return ENOUGH;
 }
 
-static int look_into_archive(const struct ship_archive_lib *lib, const struct ship_input_options *o,
+static int look_into_archive(const struct archive_lib *lib, const struct ship_input_options *o,
 			     struct look *l, struct kennel_error **err)
 {
 	_cleanup_input_ struct ship_input_file file = { 0 };
@@ -94,15 +94,14 @@ static int look_into_archive(const struct ship_archive_lib *lib, const struct sh
 	return r == ENOUGH ? 0 : r;
 }
 
-static int read_oci_manifest(const struct ship_archive_lib *lib, const struct ship_input_options *o,
-			     bool is_tar, struct oci_source *s, struct oci_manifest *m,
-			     struct kennel_error **err)
+static int read_oci_manifest(const struct archive_lib *lib, const struct ship_input_options *o, bool is_tar,
+			     struct oci_source *s, struct oci_manifest *m, struct kennel_error **err)
 {
 	*s = (struct oci_source){ .lib = lib, .fd = o->fd, .is_tar = is_tar, .progress = o->progress };
 	return oci_read_manifest(s, m, err);
 }
 
-static int import_oci(const struct ship_archive_lib *lib, const struct ship_input_options *o, bool is_tar,
+static int import_oci(const struct archive_lib *lib, const struct ship_input_options *o, bool is_tar,
 		      struct ship_sink *tree, struct kennel_error **err)
 {
 	struct oci_manifest m = { 0 };
@@ -120,7 +119,7 @@ static int import_oci(const struct ship_archive_lib *lib, const struct ship_inpu
 	return r;
 }
 
-static int import_archive(const struct ship_archive_lib *lib, const struct ship_input_options *o, bool root,
+static int import_archive(const struct archive_lib *lib, const struct ship_input_options *o, bool root,
 			  struct ship_sink *tree, struct kennel_error **err)
 {
 	_cleanup_input_ struct ship_input_file file = { 0 };
@@ -214,8 +213,8 @@ static int import(const struct ship_input_options *o, bool unpack, struct ship_m
 		  struct kennel_error **err)
 {
 #if KENNEL_HAVE_ARCHIVE
-	_cleanup_archive_lib_ struct ship_archive_lib lib = { 0 };
-	int r = needs_library(o) ? ship_archive_load(&lib, err) : 0;
+	_cleanup_archive_lib_ struct archive_lib lib = { 0 };
+	int r = needs_library(o) ? archive_lib_load(&lib, err) : 0;
 
 	if (r < 0)
 		return r;
@@ -239,8 +238,8 @@ int ship_import_look(const struct ship_input_options *o, struct ship_mark *ret, 
 }
 
 #if KENNEL_HAVE_ARCHIVE
-static int read_words(const struct ship_archive_lib *lib, const struct ship_input_options *o,
-		      struct strv *ret, struct kennel_error **err)
+static int read_words(const struct archive_lib *lib, const struct ship_input_options *o, struct strv *ret,
+		      struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	struct look l = { .base = { .add = look_add }, .mark = &(struct ship_mark){ 0 } };
@@ -265,8 +264,8 @@ static int read_words(const struct ship_archive_lib *lib, const struct ship_inpu
 int ship_import_words(const struct ship_input_options *o, struct strv *ret, struct kennel_error **err)
 {
 #if KENNEL_HAVE_ARCHIVE
-	_cleanup_archive_lib_ struct ship_archive_lib lib = { 0 };
-	int r = ship_archive_load(&lib, err);
+	_cleanup_archive_lib_ struct archive_lib lib = { 0 };
+	int r = archive_lib_load(&lib, err);
 
 	return r < 0 ? r : read_words(&lib, o, ret, err);
 #else

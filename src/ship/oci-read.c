@@ -7,7 +7,7 @@
  * being read.
  */
 #include "ship/oci-read.h"
-#include "ship/library.h"
+#include "archive/library.h"
 
 #if KENNEL_HAVE_ARCHIVE
 #include <errno.h>

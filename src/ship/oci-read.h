@@ -5,10 +5,10 @@
 
 #include "ship/oci.h"
 
-struct ship_archive_lib;
+struct archive_lib;
 
 struct oci_source {
-	const struct ship_archive_lib *lib;
+	const struct archive_lib *lib;
 	int fd; /* the directory or the tar */
 	bool is_tar;
 	struct ship_progress *progress;

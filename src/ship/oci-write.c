@@ -6,7 +6,7 @@
  * layer has two sums, of the tar and of what it was compressed to, so the bytes pass two of them.
  */
 #include "ship/export.h"
-#include "ship/library.h"
+#include "archive/library.h"
 
 #if KENNEL_HAVE_ARCHIVE
 #include <errno.h>
@@ -96,8 +96,8 @@ static int close_blob(int blobs_fd, struct blob *b, struct kennel_error **err)
 	return 0;
 }
 
-static int write_layer(const struct ship_archive_lib *lib, const struct ship_walk *w,
-		       const struct ship_output *o, int blobs_fd, struct layer *l, struct kennel_error **err)
+static int write_layer(const struct archive_lib *lib, const struct ship_walk *w, const struct ship_output *o,
+		       int blobs_fd, struct layer *l, struct kennel_error **err)
 {
 	const struct ship_archive_options ao = {
 		.deletions = o->root ? SHIP_DELETIONS_LEFT_OUT : SHIP_DELETIONS_OCI,
@@ -200,8 +200,8 @@ static void format_index(struct buf *b, const struct ship_output *o, const struc
 	buf_puts(b, "}}]}");
 }
 
-static int write_layout(const struct ship_archive_lib *lib, const struct ship_walk *w,
-			const struct ship_output *o, int top_fd, struct kennel_error **err)
+static int write_layout(const struct archive_lib *lib, const struct ship_walk *w, const struct ship_output *o,
+			int top_fd, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf config = { 0 }, manifest = { 0 }, index = { 0 }, version = { 0 };
 	struct layer l = { .blob.fd = -EBADF };
@@ -238,8 +238,7 @@ static int write_layout(const struct ship_archive_lib *lib, const struct ship_wa
 	return r;
 }
 
-static int pack_layout(const struct ship_archive_lib *lib, const struct ship_output *o,
-		       struct kennel_error **err)
+static int pack_layout(const struct archive_lib *lib, const struct ship_output *o, struct kennel_error **err)
 {
 	const struct ship_part part = { o->spare_fd, "" };
 	const struct ship_walk w = { .parts = &part, .n_parts = 1 };
@@ -258,7 +257,7 @@ static int pack_layout(const struct ship_archive_lib *lib, const struct ship_out
 	return r == 0 ? sink->finish(sink, err) : r;
 }
 
-int ship_oci_write(const struct ship_archive_lib *lib, const struct ship_walk *w, const struct ship_output *o,
+int ship_oci_write(const struct archive_lib *lib, const struct ship_walk *w, const struct ship_output *o,
 		   struct kennel_error **err)
 {
 	if (o->format->form == SHIP_FORM_OCI)

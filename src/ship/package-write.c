@@ -6,7 +6,7 @@
  * A directory that the base has too goes in only together with something that is in it: it was copied up to
  * lead there, and dpkg is to know no more of it than it must.
  */
-#include "ship/library.h"
+#include "archive/library.h"
 #include "ship/package-internal.h"
 
 #include <errno.h>
@@ -224,7 +224,7 @@ static int put_text(struct ship_sink *to, const char *path, const struct buf *te
 	return r == 0 ? to->add(to, &e, err) : r;
 }
 
-static int open_archive(const struct ship_archive_lib *lib, enum ship_archive_format format,
+static int open_archive(const struct archive_lib *lib, enum ship_archive_format format,
 			enum ship_filter filter, int *fd, struct ship_progress *progress,
 			struct ship_sink **ret, struct kennel_error **err)
 {
@@ -278,7 +278,7 @@ static off_t begin_member(int fd, struct kennel_error **err)
 	return from;
 }
 
-static int put_control(const struct ship_archive_lib *lib, const struct ship_package *p,
+static int put_control(const struct archive_lib *lib, const struct ship_package *p,
 		       const struct package_contents *c, int fd, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf control = { 0 }, conffiles = { 0 }, deletions = { 0 };
@@ -298,7 +298,7 @@ static int put_control(const struct ship_archive_lib *lib, const struct ship_pac
 	return r == 0 ? end_member(fd, "control.tar.gz", from, err) : r;
 }
 
-static int put_data(const struct ship_archive_lib *lib, const struct ship_walk *w, struct filter *f, int fd,
+static int put_data(const struct archive_lib *lib, const struct ship_walk *w, struct filter *f, int fd,
 		    struct ship_progress *progress, struct kennel_error **err)
 {
 	_cleanup_ship_sink_ struct ship_sink *to = NULL;
@@ -310,7 +310,7 @@ static int put_data(const struct ship_archive_lib *lib, const struct ship_walk *
 	return r == 0 ? end_member(fd, "data.tar.xz", from, err) : r;
 }
 
-static int write_deb(const struct ship_archive_lib *lib, const struct ship_walk *w, struct filter *f,
+static int write_deb(const struct archive_lib *lib, const struct ship_walk *w, struct filter *f,
 		     const struct package_contents *c, int fd, struct ship_progress *progress,
 		     struct kennel_error **err)
 {
@@ -327,7 +327,7 @@ static int write_deb(const struct ship_archive_lib *lib, const struct ship_walk 
 	return r == 0 ? put_data(lib, w, f, fd, progress, err) : r;
 }
 
-static int write_tar(const struct ship_archive_lib *lib, const struct ship_walk *w, struct filter *f,
+static int write_tar(const struct archive_lib *lib, const struct ship_walk *w, struct filter *f,
 		     const struct package_contents *c, int fd, struct ship_progress *progress,
 		     struct kennel_error **err)
 {
@@ -341,7 +341,7 @@ static int write_tar(const struct ship_archive_lib *lib, const struct ship_walk 
 	return r == 0 ? walk_into(w, f, to, err) : r;
 }
 
-static int write_package(const struct ship_archive_lib *lib, const struct ship_walk *w, struct filter *f,
+static int write_package(const struct archive_lib *lib, const struct ship_walk *w, struct filter *f,
 			 struct package_contents *c, int fd, struct ship_progress *progress,
 			 struct kennel_error **err)
 {
@@ -362,10 +362,10 @@ static int write_package(const struct ship_archive_lib *lib, const struct ship_w
 int ship_package_write(const struct ship_walk *w, const struct ship_package *p, int fd,
 		       struct ship_progress *progress, struct kennel_error **err)
 {
-	_cleanup_archive_lib_ struct ship_archive_lib lib;
+	_cleanup_archive_lib_ struct archive_lib lib;
 	struct package_contents c = { 0 };
 	struct filter f = { .base = { .add = filter_add }, .p = p };
-	int r = ship_archive_load(&lib, err);
+	int r = archive_lib_load(&lib, err);
 
 	if (r == 0)
 		r = write_package(&lib, w, &f, &c, fd, progress, err);

@@ -20,7 +20,7 @@
 
 #include "base/cleanup.h"
 #include "path/path.h"
-#include "ship/library.h"
+#include "archive/library.h"
 
 #define TEXT_MAX (8u << 20) /* of modules.dep */
 #define MODULE_MAX (32u << 20)
@@ -130,7 +130,7 @@ static int find_modules(int dir_fd, const struct strv *more, struct strv *ret, s
 /* --- the archive --- */
 
 struct archive_job {
-	const struct ship_archive_lib *lib;
+	const struct archive_lib *lib;
 	struct archive *a;
 	struct archive_entry *entry;
 	struct buf out;
@@ -148,7 +148,7 @@ static la_ssize_t on_write(struct archive *a, void *data, const void *bytes, siz
 static int add_entry(struct archive_job *j, const char *path, mode_t mode, const void *data, size_t size,
 		     struct kennel_error **err)
 {
-	const struct ship_archive_lib *l = j->lib;
+	const struct archive_lib *l = j->lib;
 	const struct stat st = { .st_mode = mode, .st_nlink = 1, .st_size = (off_t)size, .st_ino = ++j->ino };
 
 	l->archive_entry_clear(j->entry);
@@ -156,11 +156,11 @@ static int add_entry(struct archive_job *j, const char *path, mode_t mode, const
 	l->archive_entry_copy_stat(j->entry, &st);
 	if (l->archive_write_header(j->a, j->entry) < ARCHIVE_OK ||
 	    (size && l->archive_write_data(j->a, data, size) != (la_ssize_t)size))
-		return ship_archive_fail(l, j->a, "write the guest's initramfs", err);
+		return archive_lib_fail(l, j->a, "write the guest's initramfs", err);
 	return 0;
 }
 
-static int read_module(const struct ship_archive_lib *l, int fd, struct buf *ret, struct kennel_error **err)
+static int read_module(const struct archive_lib *l, int fd, struct buf *ret, struct kennel_error **err)
 {
 	struct archive *a = l->archive_read_new();
 	struct archive_entry *entry;
@@ -179,7 +179,7 @@ static int read_module(const struct ship_archive_lib *l, int fd, struct buf *ret
 		while ((n = l->archive_read_data(a, block, sizeof(block))) > 0 && ret->len <= MODULE_MAX)
 			buf_add(ret, block, (size_t)n);
 	if (n < 0)
-		r = ship_archive_fail(l, a, "read it", err);
+		r = archive_lib_fail(l, a, "read it", err);
 	else if (n > 0)
 		r = fail(err, KENNEL_E_LIMIT, "it is larger than %u MB", MODULE_MAX >> 20);
 	l->archive_read_free(a);
@@ -209,25 +209,25 @@ static int add_modules(struct archive_job *j, int dir_fd, const struct strv *mod
 
 static int fill(struct archive_job *j, int dir_fd, const struct strv *modules, struct kennel_error **err)
 {
-	const struct ship_archive_lib *l = j->lib;
+	const struct archive_lib *l = j->lib;
 
 	if (l->archive_write_set_format_cpio_newc(j->a) < ARCHIVE_OK ||
 	    l->archive_write_set_bytes_per_block(j->a, BLOCK) < ARCHIVE_OK ||
 	    l->archive_write_set_bytes_in_last_block(j->a, 1) < ARCHIVE_OK ||
 	    l->archive_write_open2(j->a, j, NULL, on_write, NULL, NULL) < ARCHIVE_OK)
-		return ship_archive_fail(l, j->a, "write the guest's initramfs", err);
+		return archive_lib_fail(l, j->a, "write the guest's initramfs", err);
 	int r = add_entry(j, "init", S_IFREG | 0755, vm_blob, vm_blob_size, err);
 	if (r == 0)
 		r = add_modules(j, dir_fd, modules, err);
 	if (r == 0 && l->archive_write_close(j->a) < ARCHIVE_OK)
-		r = ship_archive_fail(l, j->a, "write the guest's initramfs", err);
+		r = archive_lib_fail(l, j->a, "write the guest's initramfs", err);
 	return r < 0 ? r : buf_check(&j->out, err);
 }
 
 static int make(int dir_fd, const struct strv *modules, struct buf *ret, struct kennel_error **err)
 {
-	_cleanup_archive_lib_ struct ship_archive_lib lib = { 0 };
-	int r = ship_archive_load(&lib, err);
+	_cleanup_archive_lib_ struct archive_lib lib = { 0 };
+	int r = archive_lib_load(&lib, err);
 
 	if (r < 0)
 		return r;

@@ -18,7 +18,7 @@
 #include "ship/archive.h"
 #include "ship/export.h"
 #include "ship/import.h"
-#include "ship/library.h"
+#include "archive/library.h"
 #include "ship/oci.h"
 #include "ship/package.h"
 #include "ship/place.h"

@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ship/library.c - see library.h. */
-#include "ship/library.h"
+/* archive/library.c - see library.h. */
+#include "archive/library.h"
 
 #if KENNEL_HAVE_ARCHIVE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
 
-int ship_archive_load(struct ship_archive_lib *ret, struct kennel_error **err)
+int archive_lib_load(struct archive_lib *ret, struct kennel_error **err)
 {
-	*ret = (struct ship_archive_lib){ .library = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL) };
+	*ret = (struct archive_lib){ .library = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL) };
 	if (!ret->library)
 		return hint(err, fail(err, KENNEL_E_MISSING, "libarchive is not installed"),
 			    "install it (Debian: apt-get install libarchive13)");
 	bool whole = true;
-#define SHIP_LOAD(name) whole = (ret->name = (__typeof__(&name))dlsym(ret->library, #name)) && whole;
-	SHIP_ARCHIVE_FUNCTIONS(SHIP_LOAD)
-#undef SHIP_LOAD
+#define LIB_LOAD(name) whole = (ret->name = (__typeof__(&name))dlsym(ret->library, #name)) && whole;
+	ARCHIVE_LIB_FUNCTIONS(LIB_LOAD)
+#undef LIB_LOAD
 	if (whole)
 		return 0;
-	ship_archive_unload(ret);
+	archive_lib_unload(ret);
 	return hint(err, fail(err, KENNEL_E_MISSING, "the libarchive that is installed is too old"),
 		    "3.3.3 or later is needed");
 }
 
-void ship_archive_unload(struct ship_archive_lib *l)
+void archive_lib_unload(struct archive_lib *l)
 {
 	if (l->library)
 		dlclose(l->library);
 	l->library = NULL;
 }
 
-int ship_archive_fail(const struct ship_archive_lib *l, struct archive *a, const char *what,
-		      struct kennel_error **err)
+int archive_lib_fail(const struct archive_lib *l, struct archive *a, const char *what,
+		     struct kennel_error **err)
 {
 	const char *text = l->archive_error_string(a);
 	int errnum = l->archive_errno(a);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ship/library.h - libarchive, loaded when an archive is to be read or written; its header is needed when
+ * archive/library.h - libarchive, loaded when an archive is to be read or written; its header is needed when
  * kennel is built, its library never linked.
  *
  * One list of the functions that we use makes the table and fills it, so none can be forgotten.
  */
-#ifndef KENNEL_SHIP_LIBRARY_H
-#define KENNEL_SHIP_LIBRARY_H
+#ifndef KENNEL_ARCHIVE_LIBRARY_H
+#define KENNEL_ARCHIVE_LIBRARY_H
 
 #include "base/error.h"
-#include "ship/archive-config.h"
+#include "archive/archive-config.h"
 
 #if KENNEL_HAVE_ARCHIVE
 #include <archive.h>
 #include <archive_entry.h>
 
 /* clang-format off */
-#define SHIP_ARCHIVE_FUNCTIONS(F) \
+#define ARCHIVE_LIB_FUNCTIONS(F) \
 	F(archive_entry_clear) F(archive_entry_copy_hardlink) F(archive_entry_copy_pathname) \
 	F(archive_entry_copy_stat) F(archive_entry_copy_symlink) F(archive_entry_free) \
 	F(archive_entry_gid) F(archive_entry_hardlink) F(archive_entry_hardlink_utf8) \
@@ -45,20 +45,20 @@
 	F(archive_write_set_format_pax) F(archive_write_set_format_raw) F(archive_write_set_option)
 /* clang-format on */
 
-struct ship_archive_lib {
+struct archive_lib {
 	void *library;
-#define SHIP_MEMBER(name) __typeof__(&name) name;
-	SHIP_ARCHIVE_FUNCTIONS(SHIP_MEMBER)
-#undef SHIP_MEMBER
+#define LIB_MEMBER(name) __typeof__(&name) name;
+	ARCHIVE_LIB_FUNCTIONS(LIB_MEMBER)
+#undef LIB_MEMBER
 };
 
 /* Loads it. What it was loaded into is borrowed by all sinks and sources made with it. */
-int ship_archive_load(struct ship_archive_lib *ret, struct kennel_error **err) MUST_CHECK;
-void ship_archive_unload(struct ship_archive_lib *l);
-#define _cleanup_archive_lib_ __attribute__((cleanup(ship_archive_unload)))
+int archive_lib_load(struct archive_lib *ret, struct kennel_error **err) MUST_CHECK;
+void archive_lib_unload(struct archive_lib *l);
+#define _cleanup_archive_lib_ __attribute__((cleanup(archive_lib_unload)))
 
 /* Turns the state of an archive into an error: what it says, and the code of its errno. */
-int ship_archive_fail(const struct ship_archive_lib *l, struct archive *a, const char *what,
-		      struct kennel_error **err);
+int archive_lib_fail(const struct archive_lib *l, struct archive *a, const char *what,
+		     struct kennel_error **err);
 #endif
 #endif
