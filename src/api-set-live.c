@@ -173,16 +173,22 @@ static void change_layers(const struct change *c, bool guest)
 	}
 }
 
-/* Is there a line that is no layer's in one of them alone? */
-static bool only_layers_changed(const struct buf *before, const struct buf *after)
+/* The lines of what a guest takes while it runs, from p on, are passed over. */
+static const char *pass_over(const char *p)
+{
+	while (strncmp(p, "layer", 5) == 0 || strncmp(p, "share", 5) == 0 || strncmp(p, "mount", 5) == 0)
+		p += strcspn(p, "\n") + (strchr(p, '\n') != NULL);
+	return p;
+}
+
+/* Is there any other line in one of them alone? */
+static bool guest_takes_all(const struct buf *before, const struct buf *after)
 {
 	const char *a = buf_str(before), *b = buf_str(after);
 
 	for (;;) {
-		while (strncmp(a, "layer", 5) == 0)
-			a += strcspn(a, "\n") + (strchr(a, '\n') != NULL);
-		while (strncmp(b, "layer", 5) == 0)
-			b += strcspn(b, "\n") + (strchr(b, '\n') != NULL);
+		a = pass_over(a);
+		b = pass_over(b);
 		const size_t n = strcspn(a, "\n");
 		if (n != strcspn(b, "\n") || strncmp(a, b, n) != 0)
 			return false;
@@ -297,12 +303,13 @@ void set_live(const char *id, const struct buf *before, const struct buf *after,
 		const bool guest = running_is_guest(running);
 
 		c.graft.init_pidfd = pidfd;
+		c.graft.guest = guest;
+		change_mounts(&c); /* first, for once a layer came no places can be made for them */
 		change_layers(&c, guest);
-		if (guest && !only_layers_changed(before, after)) {
+		if (guest && !guest_takes_all(before, after)) {
 			log_warn(log,
 				 "it has a kernel of its own, which takes other changes at its next start");
 		} else if (!guest) {
-			change_mounts(&c);
 			change_devices(&c);
 			change_interfaces(&c, running);
 		}

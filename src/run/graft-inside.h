@@ -18,6 +18,12 @@ int graft_become_root(const struct graft *g, struct kennel_error **err) MUST_CHE
 int graft_open_user_ns(const struct graft *g, struct kennel_error **err) MUST_CHECK;
 
 /*
+ * graft-layer.c: has the guest do an errand (vm/program/errand.h). words end with NULL. Return: 0, the errno
+ * with which it failed, or a code.
+ */
+int graft_errand(const struct graft *g, const char *const *words, struct kennel_error **err) MUST_CHECK;
+
+/*
  * graft-view.c: v as a detached mount of the sandbox's user namespace, for an ordinary user; its server
  * runs, and ends with that mount. *ret_tree_fd is the caller's.
  */

@@ -284,9 +284,8 @@ static int put_in(void *data, struct buf *out, struct kennel_error **err)
 	return r < 0 ? r : put_over(w->tree_fd, proc_fd, err);
 }
 
-static int forget(const struct graft *g, struct kennel_error **err)
+int graft_errand(const struct graft *g, const char *const *words, struct kennel_error **err)
 {
-	static const char *const words[] = { "forget", NULL };
 	const struct vm_guest guest = { .init_pidfd = g->init_pidfd, .init = g->sb->init, .id = g->id };
 	_cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct vm_errand e;
@@ -295,7 +294,9 @@ static int forget(const struct graft *g, struct kennel_error **err)
 	if (null_fd < 0)
 		return fail_errno(err, "open /dev/null");
 	int r = vm_errand_start(&guest, words, (const int[]){ null_fd, null_fd, null_fd }, &e, err);
-	return r < 0 ? r : vm_errand_wait(&e, &status, err);
+	if (r == 0)
+		r = vm_errand_wait(&e, &status, err);
+	return r < 0 ? r : status;
 }
 
 int graft_layer(const struct graft *g, const char *path, struct kennel_error **err)
@@ -318,7 +319,7 @@ int graft_layer(const struct graft *g, const char *path, struct kennel_error **e
 		r = errand_run(-EBADF, put_in, &w, NULL, err);
 	if (r < 0)
 		return r;
-	if (forget(g, &why) < 0)
+	if (graft_errand(g, (const char *const[]){ "forget", NULL }, &why) < 0)
 		log_warn(&g->log, "what was looked up inside before is seen in \"%s\" at the next start: %s",
 			 path, kennel_error_message(why));
 	return 0;

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "mount/mount.h"
 #include "path/path.h"
+#include "run/child.h"
 #include "run/errand.h"
 #include "run/graft-inside.h"
 #include "run/interfaces.h"
@@ -171,11 +172,30 @@ static int make_file(int root_fd, const char *target, struct kennel_error **err)
 	return path_pin_plain(dir_fd, slash + 1, 0, err);
 }
 
-static int open_inside(struct kennel_error **err)
+static int open_inside(const struct work *w, struct kennel_error **err)
 {
-	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(w->g->guest ? "/" CHILD_TOP_TREE : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? fail_errno(err, "open the sandbox's root") : fd;
+}
+
+/*
+ * What a guest sees is read-only here, but for who makes a place in it. That can't be had once a layer lies
+ * over it.
+ */
+static int make_place_for_guest(int tree_fd, const char *target, struct kennel_error **err)
+{
+	const struct sys_mount_attr writable = { .attr_clr = SYS_MOUNT_ATTR_RDONLY };
+	_cleanup_close_ int there_fd = path_pin_plain(tree_fd, target, O_DIRECTORY, NULL);
+	_cleanup_close_ int made_fd = -EBADF;
+
+	if (there_fd >= 0)
+		return take_fd(&there_fd);
+	_cleanup_close_ int fd = sys_open_tree(tree_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &writable) < 0)
+		return fail_errno(err, "open the tree of the guest");
+	made_fd = path_make_dirs(fd, target, 0755, err);
+	return made_fd < 0 ? made_fd : path_pin_plain(tree_fd, target, O_DIRECTORY, err);
 }
 
 static int do_mount(struct work *w, struct kennel_error **err)
@@ -186,12 +206,13 @@ static int do_mount(struct work *w, struct kennel_error **err)
 	int r = graft_join_mounts(w->g, err);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int root_fd = open_inside(err);
+	_cleanup_close_ int root_fd = open_inside(w, err);
 	if (root_fd < 0)
 		return root_fd;
-	_cleanup_close_ int target_fd = S_ISDIR(w->st.st_mode) ?
-						path_make_dirs(root_fd, w->target, 0755, err) :
-						make_file(root_fd, w->target, err);
+	_cleanup_close_ int target_fd = w->g->guest ? make_place_for_guest(root_fd, w->target, err) :
+					S_ISDIR(w->st.st_mode) ?
+						      path_make_dirs(root_fd, w->target, 0755, err) :
+						      make_file(root_fd, w->target, err);
 	if (target_fd < 0)
 		return wrap(err, target_fd, "make the place \"%s\" inside", w->target);
 	if (mount_attach(tree_fd, target_fd) < 0)
@@ -238,7 +259,7 @@ static int do_unmount(struct work *w, struct kennel_error **err)
 	int r = dir ? enter(w, err) : fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (r < 0)
 		return r;
-	_cleanup_close_ int root_fd = open_inside(err);
+	_cleanup_close_ int root_fd = open_inside(w, err);
 	if (root_fd < 0)
 		return root_fd;
 	_cleanup_close_ int dir_fd = path_pin_plain(root_fd, *dir ? dir : "/", O_DIRECTORY, err);
@@ -276,7 +297,7 @@ static int open_node_dir(const struct work *w, bool make, const char **ret_name,
 		r = borrow_ids(w, err);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int root_fd = open_inside(err);
+	_cleanup_close_ int root_fd = open_inside(w, err);
 	if (root_fd < 0)
 		return root_fd;
 	*ret_name = slash + 1;
@@ -354,6 +375,19 @@ static int make_view(const struct graft *g, struct view_plan *v, int *ret_fd, co
 	return r <= 0 ? r : graft_make_view(g, v, ret_fd, err);
 }
 
+static int tell_guest(const struct graft *g, const char *errand, const char *target,
+		      struct kennel_error **err)
+{
+	const int r = graft_errand(g, (const char *const[]){ errand, target, NULL }, err);
+
+	if (r <= 0)
+		return r;
+	errno = r;
+	return strcmp(errand, "share") == 0 ?
+		       fail_errno(err, "have the guest mount it at \"%s\"", target) :
+		       fail(err, KENNEL_E_NOTFOUND, "it is not mounted at \"%s\" any more", target);
+}
+
 int graft_mount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err)
 {
 	struct work w = { .g = g, .mount = m, .target = m->target, .view_fd = -EBADF };
@@ -361,12 +395,21 @@ int graft_mount(const struct graft *g, const struct spec_mount *m, struct kennel
 
 	if (stat(m->source, &w.st) < 0)
 		return fail_errno(err, "share \"%s\"", m->source);
+	if (g->guest && !S_ISDIR(w.st.st_mode))
+		return fail(err, KENNEL_E_UNSUPPORTED, "a running guest gets directories alone");
 	int r = m->read_only && geteuid() != 0 ? make_view(g, &view, &w.view_fd, m, err) : 0;
 	_cleanup_close_ int source_fd = view.fd;
 	_cleanup_close_ int view_fd = w.view_fd;
 	_cleanup_free_ char *only = view.only;
 	w.only = only;
-	return r < 0 ? r : in_process(&w, do_mount, err);
+	if (r == 0)
+		r = in_process(&w, do_mount, err);
+	if (r < 0 || !g->guest)
+		return r;
+	r = tell_guest(g, "share", m->target, err);
+	if (r < 0)
+		(void)!in_process(&w, do_unmount, NULL);
+	return r;
 }
 
 int graft_unmount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err)
@@ -375,7 +418,12 @@ int graft_unmount(const struct graft *g, const struct spec_mount *m, struct kenn
 
 	if (stat(m->source, &w.st) < 0)
 		return fail_errno(err, "look at \"%s\"", m->source);
-	return in_process(&w, do_unmount, err);
+	int r = g->guest ? tell_guest(g, "unshare", m->target, err) : 0;
+	/* through its tree it would see it also where somebody inside has unmounted it */
+	int here = in_process(&w, do_unmount, r < 0 ? NULL : err);
+	if (g->guest) /* how the place looked with that: nothing is lost without */
+		(void)!graft_errand(g, (const char *const[]){ "forget", NULL }, NULL);
+	return r < 0 ? r : here;
 }
 
 static int look_at_device(struct work *w, struct kennel_error **err)

@@ -18,12 +18,13 @@ struct graft {
 	const struct copy_sandbox *sb;
 	const char *id;
 	int init_pidfd; /* its first process: whose namespaces are joined */
+	bool guest; /* mounts go into the tree that its kernel sees, and it is told of them */
 	struct log_sink log; /* for the one thing that is done, but not as asked: see graft_mount() */
 };
 
 /*
  * Shows m->source at m->target, whose missing directories (or whose file) are made. A source without id maps
- * is told and has nobody as its owner.
+ * is told and has nobody as its owner. A guest gets directories.
  * Return: 0; NOTFOUND there is no such source, or the sandbox has ended; or another code.
  */
 int graft_mount(const struct graft *g, const struct spec_mount *m, struct kennel_error **err) MUST_CHECK;

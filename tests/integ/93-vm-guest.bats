@@ -111,9 +111,9 @@ in_guest() {
 	refused yes base.squashfs
 }
 
-@test "vm-guest: layers come while it runs, below its changes and above what was there" {
+@test "vm-guest: shares come and go while it runs, and layers, below its changes and above what was there" {
 	need_commands mkfs.erofs setfattr
-	for applet in ls mkdir; do ln -s busybox "$T/base/bin/$applet"; done
+	for applet in ls mkdir rmdir umount; do ln -s busybox "$T/base/bin/$applet"; done
 	mkdir -p "$T/base/dir" "$T/base/hidden" "$T/base/place" "$T/shared" "$T"/one/{dir,new} "$T"/two/{hidden,new}
 	echo base >"$T/base/dir/a"
 	echo base >"$T/base/dir/b"
@@ -127,6 +127,22 @@ in_guest() {
 	setfattr -n user.overlay.opaque -v y "$T/two/hidden"
 	image erofs two
 	start --mount "$T/shared:/place"
+	# a share, at a place that is made for it, and one that is only read
+	mkdir "$T/real"
+	echo real >"$T/real/file"
+	[ "$EUID" -ne 0 ] || chown 12:34 "$T/real"
+	run_kennel set -P "$T/store" --mount "$T/real:/deep/place" --mount "$T/real:/etc:ro" --mount "$T/real/file:/etc/file" box
+	is_equal "$stderr" 'kennel: what is at "/etc/file" holds from the next start on: a running guest gets directories alone'
+	inside sh -c 'echo written >/deep/place/written; echo no >/etc/no; cat /etc/file /etc/written; cd /deep && ls'
+	is_equal "$stdout" $'real\nwritten\nplace'
+	is_equal "$(ls "$T/real")" $'file\nwritten'
+	run_kennel set -P "$T/store" --unset "mount=$T/real:/deep/place" --unset "mount=$T/real/file:/etc/file" box
+	inside sh -c 'ls /deep/place; cat /etc/written; umount /etc'
+	is_equal "$stdout" written
+	run_kennel set -P "$T/store" --unset "mount=$T/real:/etc:ro" box
+	has 'it is not mounted at "/etc" any more' "$stderr"
+	inside sh -c 'ls /etc; rmdir /deep/place /deep'
+	is_equal "$stdout" $'hostname\nhosts'
 	# what was looked up before, a directory that somebody is in, and a change
 	inside sh -c 'ls /new; cat /dir/b; echo own >/dir/a'
 	background "$KENNEL" exec box -- sh -c 'cd /dir; until test -e /new/a; do sleep 0.1; done; cat a b ../place/file'
@@ -143,10 +159,11 @@ in_guest() {
 	inside sh -c 'for d in dir new hidden place; do echo $(cd /$d; ls); done'
 	is_equal "$stdout" $'a b\nmade\ntwo\nfile'
 	# what can't be had is told, and all stays as it is
-	run_kennel set -P "$T/store" --layer "$T/nothing" --hostname other box
+	run_kennel set -P "$T/store" --layer "$T/nothing" --mount "$T/real:/nowhere" --hostname other box
+	has "what is at \"/nowhere\" holds from the next start on" "$stderr"
 	has "the layer \"$T/nothing\" holds from the next start on" "$stderr"
 	has "takes other changes at its next start" "$stderr"
-	run_kennel set -P "$T/store" --unset "layer=$T/nothing" --unset hostname box
+	run_kennel set -P "$T/store" --unset "layer=$T/nothing" --unset "mount=$T/real:/nowhere" --unset hostname box
 	inside cat /new/made
 	is_equal "$stdout" made
 	# the next start has the same

@@ -4,7 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/macro.h"
@@ -12,6 +17,7 @@
 #include "vm/program/program.h"
 
 #define PIECE (64u << 10)
+#define HOSTFS_MAGIC 0x00c0ffee /* fs/hostfs/hostfs_kern.c */
 
 /*
  * What this kernel remembers of names and files that nobody uses: what was looked up before is asked for
@@ -37,6 +43,37 @@ static void sync_all(char **args)
 	sync();
 }
 
+/* PATH: a directory of the tree has become the machine's own. */
+static void share(char **args)
+{
+	char from[PATH_MAX];
+	struct stat st;
+
+	forget(NULL); /* the place may have been made just now */
+	if (lstat(args[0], &st) < 0)
+		_exit(errno);
+	if (!S_ISDIR(st.st_mode))
+		_exit(ENOTDIR);
+	if ((size_t)snprintf(from, sizeof(from), "/tree%s", args[0]) >= sizeof(from))
+		_exit(ENAMETOOLONG);
+	if (mount("share", args[0], "hostfs", MS_NODEV, from) < 0)
+		_exit(errno);
+}
+
+/* PATH: it is so no more. */
+static void take_share(char **args)
+{
+	struct statfs fs;
+
+	errand_runs();
+	if (statfs(args[0], &fs) < 0)
+		_exit(errno);
+	if (fs.f_type != HOSTFS_MAGIC)
+		_exit(ENOENT);
+	if (umount2(args[0], MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		_exit(errno);
+}
+
 static const struct errand {
 	const char *name;
 	unsigned n_args;
@@ -51,6 +88,8 @@ static const struct errand {
 	{ "unpack", 2, errand_unpack },
 	{ "forget", 0, forget },
 	{ "sync", 0, sync_all },
+	{ "share", 1, share },
+	{ "unshare", 1, take_share },
 };
 
 void errand_runs(void)
