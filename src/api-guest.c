@@ -119,8 +119,10 @@ static int take(const char *id, struct held *h, int parent_fd, const char *name,
 		r = temp_dir_make(&h->dir, parent_fd, name, geteuid() == 0 ? -EBADF : ns_fd, err);
 	if (r == 0 && shift && fchown(h->dir.dir_fd, shift->base, shift->base) < 0)
 		r = fail_errno(err, "give a directory to root of the sandbox");
+	const char *room = r == 0 ? kennel_list_value(list, 0, "size") : NULL;
 	if (r == 0)
-		r = vm_changes_take(&guest, h->dir.dir_fd, ns_fd, &loss, ret_fd, err);
+		r = vm_changes_take(&guest, h->dir.dir_fd, ns_fd, room ? strtoull(room, NULL, 10) : 0, &loss,
+				    ret_fd, err);
 	close_fd(guest.init_pidfd);
 	kennel_list_free(list);
 	return r;

@@ -417,6 +417,7 @@ int ext4_unpack(int stream_fd, const struct unpack_where *where, struct kennel_e
 {
 	_cleanup_free_ struct unpack *u = calloc(1, sizeof(*u));
 	struct ext4_record record;
+	uint64_t total = 0;
 	int r = 1;
 
 	if (!u)
@@ -433,6 +434,8 @@ int ext4_unpack(int stream_fd, const struct unpack_where *where, struct kennel_e
 		r = fail_errno(err, "duplicate a descriptor");
 	while (r > 0) {
 		r = stream_next(stream_fd, &record, u->record, err);
+		if (r == 0 && (total += sizeof(record) + record.len) > where->max_bytes && where->max_bytes)
+			r = fail(err, KENNEL_E_LIMIT, "it has more than there can be");
 		if (r == 0)
 			r = take(u, record.kind, record.len, err);
 	}

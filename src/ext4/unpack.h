@@ -38,6 +38,7 @@ struct unpack_where {
 	 * (the owner is who unpacks, and no set-user-id bit is left), attributes. NULL: an error.
 	 */
 	struct unpack_loss *loss;
+	uint64_t max_bytes; /* of the stream: LIMIT; 0: any */
 };
 
 /*

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* run/temp-dir.c - see temp-dir.h. */
+/*
+ * run/temp-dir.c - see temp-dir.h.
+ *
+ * The parent may be a directory that others write to, who could put something else in the place of ours. So
+ * that one's number is told once it is there, and what is removed is what is in the directory of that number,
+ * where nobody else comes; of another one nothing but the name, if it is empty.
+ */
 #include "run/temp-dir.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,10 +25,41 @@
 
 enum { WAKE = 3, PARENT, USER_NS, N_OWN };
 
+struct identity {
+	dev_t dev;
+	ino_t ino;
+};
+
+struct removal {
+	const char *name;
+	struct identity ours; /* ino 0: it is not known to have been made */
+};
+
+static bool is_empty(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	unsigned n = 0;
+
+	while (dir && n <= 2 && readdir(dir)) /* itself and its parent */
+		n++;
+	return dir && n <= 2;
+}
+
 static int remove_it(void *data, struct buf *out, struct kennel_error **err)
 {
+	const struct removal *m = data;
+	int fd = openat(PARENT, m->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct stat st;
+	int r = 0;
+
 	(void)out;
-	return path_remove_tree(PARENT, data, err);
+	if (dir && fstat(fd, &st) == 0 && st.st_dev == m->ours.dev && st.st_ino == m->ours.ino)
+		for (const struct dirent *e; r == 0 && (e = readdir(dir));)
+			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+				r = path_remove_tree(fd, e->d_name, err);
+	return unlinkat(PARENT, m->name, AT_REMOVEDIR) < 0 ? fail_errno(err, "remove \"%s\"", m->name) : r;
 }
 
 static int take_descriptor(int from, int as)
@@ -32,8 +71,10 @@ static int take_descriptor(int from, int as)
 
 static _Noreturn void keep(const struct temp_dir *t, int fd, int user_ns_fd)
 {
+	struct removal m = { .name = t->name };
+	struct identity told;
 	sigset_t all;
-	char byte;
+	ssize_t n;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
@@ -48,9 +89,10 @@ static _Noreturn void keep(const struct temp_dir *t, int fd, int user_ns_fd)
 	(void)sys_close_range(0, 2, 0);
 	/* Nobody waits for the end of a pipe that only we still hold. */
 	(void)sys_close_range(user_ns_fd < 0 ? USER_NS : N_OWN, ~0u, 0);
-	while (read(WAKE, &byte, 1) < 0 && errno == EINTR)
-		;
-	(void)!errand_run(user_ns_fd < 0 ? -EBADF : USER_NS, remove_it, (void *)t->name, NULL, NULL);
+	while ((n = read(WAKE, &told, sizeof(told))) > 0 || (n < 0 && errno == EINTR))
+		if (n == sizeof(told))
+			m.ours = told;
+	(void)!errand_run(user_ns_fd < 0 ? -EBADF : USER_NS, remove_it, &m, NULL, NULL);
 	_exit(0);
 }
 
@@ -76,9 +118,17 @@ int temp_dir_make(struct temp_dir *t, int parent_fd, const char *name, int user_
 	if (mkdirat(t->parent_fd, name, 0700) < 0)
 		return fail_errno(err, "make the directory \"%s\"", name);
 	t->dir_fd = openat(t->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (t->dir_fd < 0 || flock(t->dir_fd, LOCK_EX | LOCK_NB) < 0)
+	struct stat st = { 0 };
+	if (t->dir_fd < 0 || flock(t->dir_fd, LOCK_EX | LOCK_NB) < 0 || fstat(t->dir_fd, &st) < 0)
 		return fail_errno(err, "make the directory \"%s\"", name);
-	return 0;
+	if (st.st_uid != geteuid() || (st.st_mode & 022) || !is_empty(t->dir_fd)) {
+		errno = EBUSY; /* not the one that was just made */
+		return fail_errno(err, "make the directory \"%s\"", name);
+	}
+	const struct identity ours = { st.st_dev, st.st_ino };
+	return write(t->wake_fd, &ours, sizeof(ours)) == (ssize_t)sizeof(ours) ?
+		       0 :
+		       fail_errno(err, "make the directory \"%s\"", name);
 }
 
 void temp_dir_end(struct temp_dir *t)

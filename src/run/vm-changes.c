@@ -16,8 +16,11 @@
 #include "run/vm-talk.h"
 #include "sys/sys.h"
 
+#define AROUND (UINT64_C(64) << 20) /* what names and attributes are told with */
+
 struct taking {
 	int dir_fd, stream_fd;
+	uint64_t max_bytes;
 	pid_t parent;
 };
 
@@ -47,7 +50,11 @@ static int take(void *data, struct buf *out, struct kennel_error **err)
 	_cleanup_close_ int upper_fd = openat(t->dir_fd, "delta/0/upper", flags);
 	_cleanup_close_ int links_fd = openat(t->dir_fd, "links", flags);
 	const struct unpack_where where = {
-		.dir_fd = upper_fd, .links_fd = links_fd, .with_top = true, .loss = &loss
+		.dir_fd = upper_fd,
+		.links_fd = links_fd,
+		.with_top = true,
+		.loss = &loss,
+		.max_bytes = t->max_bytes,
 	};
 	if (upper_fd < 0 || links_fd < 0)
 		return fail_errno(err, "open the room for the guest's changes");
@@ -56,8 +63,8 @@ static int take(void *data, struct buf *out, struct kennel_error **err)
 	return r < 0 ? r : buf_check(out, err);
 }
 
-int vm_changes_take(const struct vm_guest *g, int dir_fd, int user_ns_fd, struct unpack_loss *ret_loss,
-		    int *ret_fd, struct kennel_error **err)
+int vm_changes_take(const struct vm_guest *g, int dir_fd, int user_ns_fd, uint64_t room_bytes,
+		    struct unpack_loss *ret_loss, int *ret_fd, struct kennel_error **err)
 {
 	static const char *const words[] = { "pack-changes", NULL };
 	_cleanup_error_ struct kennel_error *why = NULL;
@@ -74,7 +81,12 @@ int vm_changes_take(const struct vm_guest *g, int dir_fd, int user_ns_fd, struct
 		close_fd(ends[0]);
 		return r;
 	}
-	struct taking t = { .dir_fd = dir_fd, .stream_fd = ends[0], .parent = getpid() };
+	struct taking t = {
+		.dir_fd = dir_fd,
+		.stream_fd = ends[0],
+		.max_bytes = room_bytes ? 2 * room_bytes + AROUND : 0,
+		.parent = getpid(),
+	};
 	int taken = errand_run(user_ns_fd, take, &t, &out, &why);
 	close_fd(ends[0]);
 	r = vm_talk_end(&talk, &report, err);

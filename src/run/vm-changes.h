@@ -13,10 +13,10 @@
 
 /*
  * dir_fd: an empty directory of ours, where user_ns_fd (whose root makes it all, or negative) may write.
- * Nothing that the guest sends is believed. ret_loss: what this user may not make. *ret_fd: DIR/delta, the
- * caller's.
+ * room_bytes: what the guest has for its changes; more is LIMIT. Nothing that it sends is believed. ret_loss:
+ * what this user may not make. *ret_fd: DIR/delta, the caller's.
  */
-int vm_changes_take(const struct vm_guest *g, int dir_fd, int user_ns_fd, struct unpack_loss *ret_loss,
-		    int *ret_fd, struct kennel_error **err) MUST_CHECK;
+int vm_changes_take(const struct vm_guest *g, int dir_fd, int user_ns_fd, uint64_t room_bytes,
+		    struct unpack_loss *ret_loss, int *ret_fd, struct kennel_error **err) MUST_CHECK;
 
 #endif

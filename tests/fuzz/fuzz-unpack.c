@@ -57,6 +57,34 @@ static void check_peek(int stream_fd)
 		abort();
 }
 
+/* As "kennel cp" takes it from a guest: whatever it says, no rights come of it. */
+static void check_plain(int top_fd, int stream_fd)
+{
+	_cleanup_close_ int root_fd = open_dir(top_fd, "plain");
+	_cleanup_close_ int links_fd = open_dir(top_fd, "links");
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct unpack_loss loss = { 0 };
+	const struct unpack_where where = {
+		.dir_fd = root_fd,
+		.links_fd = links_fd,
+		.with_top = true,
+		.plain = true,
+		.keep_owner = true,
+		.loss = &loss,
+		.max_bytes = 1 << 20,
+	};
+	struct stat st;
+
+	if (lseek(stream_fd, 0, SEEK_SET) < 0)
+		abort();
+	if (ext4_unpack(stream_fd, &where, &err) < 0 && !*kennel_error_message(err))
+		abort();
+	if (fstat(root_fd, &st) < 0 || st.st_uid != getuid() || (st.st_mode & 06000))
+		abort();
+	if (unlinkat(top_fd, "links", AT_REMOVEDIR) < 0) /* empty */
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_error_ struct kennel_error *err = NULL;
@@ -77,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ext4_unpack(stream_fd, &where, &err) < 0 && !*kennel_error_message(err))
 		abort();
 	check_outside(top_fd, links_fd);
+	check_plain(top_fd, stream_fd);
 	_cleanup_close_ int parent_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (path_remove_tree(parent_fd, strrchr(top, '/') + 1, NULL) < 0)
 		abort();

@@ -114,9 +114,22 @@ static void make_stage(struct stage *s, const struct copy_side *target)
 	if (copy_is_kernel_fs(s->parent_fd) != 0)
 		give_up(COPY_STEP_TARGET_KERNEL, target->path);
 	copy_random_name(s->name);
+	struct stat st;
 	s->dir_fd = open_new_dir(s->parent_fd, s->name);
+	if (s->dir_fd >= 0 && (fstat(s->dir_fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022)))
+		give_up(COPY_STEP_TARGET_CHANGED, target->path);
 	s->tree_fd = s->dir_fd < 0 ? -1 : open_new_dir(s->dir_fd, "tree");
 	s->links_fd = s->tree_fd < 0 ? -1 : open_new_dir(s->dir_fd, "links");
+}
+
+/* Who may write where the target is can exchange the directory, but not what is in it. */
+static void remove_stage(const struct stage *s)
+{
+	if (s->dir_fd >= 0) {
+		(void)!path_remove_tree(s->dir_fd, "tree", NULL);
+		(void)!path_remove_tree(s->dir_fd, "links", NULL);
+	}
+	(void)!unlinkat(s->parent_fd, s->name, AT_REMOVEDIR);
 }
 
 static void fill_stage(const struct stage *s, const char *source, struct copy_report *report)
@@ -190,7 +203,6 @@ void errand_unpack(char **args)
 	fill_stage(&stage, args[0], &report);
 	if (report.step == COPY_DONE)
 		copy_from_stage(&stage, &source, &target, &report);
-	if (stage.dir_fd >= 0)
-		(void)!path_remove_tree(stage.parent_fd, stage.name, NULL);
+	remove_stage(&stage);
 	say(&report);
 }
