@@ -5,7 +5,7 @@
  * An overlay gets no layer while it is mounted. But the guest's has the tree of the copy through hostfs,
  * which asks this machine for each path anew: so on this side another overlay is put over that tree, of the
  * same changes, the layers that came since the start and, below them, the copy as it was. It is put together
- * aside, with all that is mounted in the tree, and moved there by one call. What the guest remembers it is
+ * aside, with all that is mounted in the tree, and put there by one call. What the guest remembers it is
  * told to forget.
  *
  *   /live/N       layers that came, in their order
@@ -222,50 +222,76 @@ static int carry_mounts(int root_fd, int stage_fd, int proc_fd, struct kennel_er
 	return r;
 }
 
-static int move_over(int root_fd, int proc_fd, struct kennel_error **err)
+/* A mount of this namespace, with what is mounted in it, for another one. */
+static int take_along(int root_fd, const char *name, struct kennel_error **err)
 {
-	_cleanup_close_ int stage_fd = open_dir(root_fd, CHILD_TOP_STAGE, err);
-	_cleanup_close_ int tree_fd = stage_fd < 0 ? -EBADF : open_dir(root_fd, CHILD_TOP_TREE, err);
+	int fd = sys_open_tree(root_fd, name, SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
 
-	if (stage_fd < 0 || tree_fd < 0)
-		return stage_fd < 0 ? stage_fd : tree_fd;
-	int r = carry_mounts(root_fd, stage_fd, proc_fd, err);
-	if (r == 0 && mount_attach(stage_fd, tree_fd) < 0)
-		r = fail_errno(err, "put it over the copy");
-	return r;
+	return fd < 0 ? fail_errno(err, "put it over the copy") : fd;
 }
 
-static void take_away(int root_fd, const char *name)
+/*
+ * In a copy of the sandbox's mounts that goes with this process: until all is in its place, the overlay
+ * shows what the base has in /tmp and its like, which a guest is not to see. ret_fds: the layer, the
+ * overlay.
+ */
+static int build(const char *live, int tree_fd, unsigned n, int proc_fd, int ret_fds[2],
+		 struct kennel_error **err)
 {
-	if (is_mount(root_fd, name) && fchdir(root_fd) == 0)
-		(void)!sys_umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW);
-}
-
-static int put_over(int tree_fd, int proc_fd, struct kennel_error **err)
-{
-	_cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	unsigned n = 0;
-	char name[32];
-
-	int r = root_fd < 0 ? fail_errno(err, "open the sandbox's root") : count_live(root_fd, &n, err);
+	if (sys_unshare(CLONE_NEWNS) < 0)
+		return fail_errno(err, "copy the sandbox's mounts");
+	_cleanup_close_ int root_fd = open_dir(AT_FDCWD, "/", err);
+	_cleanup_close_ int live_fd = root_fd < 0 ? root_fd : open_dir(root_fd, live, err);
+	if (live_fd < 0)
+		return live_fd;
+	if (mount_attach(tree_fd, live_fd) < 0)
+		return fail_errno(err, "mount it in the sandbox");
+	int r = make_overlay(root_fd, n + 1, err);
+	_cleanup_close_ int stage_fd = r < 0 ? -EBADF : open_dir(root_fd, CHILD_TOP_STAGE, err);
+	if (r == 0)
+		r = stage_fd < 0 ? stage_fd : carry_mounts(root_fd, stage_fd, proc_fd, err);
+	_cleanup_close_ int layer_fd = r < 0 ? -EBADF : take_along(root_fd, live, err);
+	if (r == 0)
+		r = MIN(layer_fd, 0);
+	_cleanup_close_ int over_fd = r < 0 ? -EBADF : take_along(root_fd, CHILD_TOP_STAGE, err);
+	if (r == 0)
+		r = MIN(over_fd, 0);
 	if (r < 0)
 		return r;
-	/* half of one, whose maker was killed */
-	take_away(root_fd, CHILD_TOP_STAGE);
-	snprintf(name, sizeof(name), CHILD_TOP_LIVE "/%u", n);
+	ret_fds[0] = take_fd(&layer_fd);
+	ret_fds[1] = take_fd(&over_fd);
+	return 0;
+}
+
+static int attach(int root_fd, const char *name, int fd, struct kennel_error **err)
+{
 	_cleanup_close_ int target_fd = open_dir(root_fd, name, err);
+
 	if (target_fd < 0)
 		return target_fd;
-	if (mount_attach(tree_fd, target_fd) < 0)
-		return fail_errno(err, "mount it in the sandbox");
-	r = make_overlay(root_fd, n + 1, err);
+	return mount_attach(fd, target_fd) < 0 ? fail_errno(err, "put it over the copy") : 0;
+}
+
+static int put_over(const struct graft *g, int tree_fd, int proc_fd, struct kennel_error **err)
+{
+	_cleanup_close_ int root_fd = open_dir(AT_FDCWD, "/", err);
+	int fds[2] = { -EBADF, -EBADF };
+	unsigned n = 0;
+	char live[32];
+
+	int r = root_fd < 0 ? root_fd : count_live(root_fd, &n, err);
+	if (r < 0)
+		return r;
+	snprintf(live, sizeof(live), CHILD_TOP_LIVE "/%u", n);
+	r = build(live, tree_fd, n, proc_fd, fds, err);
+	_cleanup_close_ int layer_fd = fds[0];
+	_cleanup_close_ int over_fd = fds[1];
 	if (r == 0)
-		r = move_over(root_fd, proc_fd, err);
-	if (r < 0) {
-		take_away(root_fd, CHILD_TOP_STAGE);
-		take_away(root_fd, name);
-	}
-	return r;
+		r = graft_join_mounts(g, err);
+	/* killed between the two, it comes with the next one */
+	if (r == 0)
+		r = attach(root_fd, live, layer_fd, err);
+	return r < 0 ? r : attach(root_fd, CHILD_TOP_TREE, over_fd, err);
 }
 
 static int put_in(void *data, struct buf *out, struct kennel_error **err)
@@ -281,7 +307,7 @@ static int put_in(void *data, struct buf *out, struct kennel_error **err)
 		r = graft_become_root(w->g, err);
 	if (r == 0)
 		r = graft_join_mounts(w->g, err);
-	return r < 0 ? r : put_over(w->tree_fd, proc_fd, err);
+	return r < 0 ? r : put_over(w->g, w->tree_fd, proc_fd, err);
 }
 
 int graft_errand(const struct graft *g, const char *const *words, struct kennel_error **err)
