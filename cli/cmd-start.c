@@ -120,10 +120,10 @@ static const struct opt_rule start_rules[] = {
 const struct cmd cmd_start = {
 	.name = "start",
 	.summary = "start a container in the background",
-	.usage = "[OPTION]... NAME [--] [COMMAND [ARG]...]",
-	.more = "Prints the id. Without a command, here or in its configuration, it runs nothing but what "
-		"enters it. \"kennel console\" attaches to its terminal, \"kennel log\" shows what that "
-		"has shown.",
+	.usage = "[OPTION]... NAME | FILE [--] [COMMAND [ARG]...]",
+	.more = "Prints the id. FILE, with a slash in it, is a container in one file. Without a command, "
+		"here or in its configuration, it runs nothing but what enters it. \"kennel console\" "
+		"attaches to its terminal, \"kennel log\" shows what that has shown.",
 	.opts = start_opts,
 	.rules = start_rules,
 	.flags = OPT_OPERAND_ENDS,

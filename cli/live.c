@@ -101,8 +101,10 @@ int live_start_spec(struct cli *cli, bool quiet, const char *store, const char *
 
 	if (r == 0 && store)
 		r = kennel_spec_set(*ret, "path", store, err);
+	/* no name has a slash in it */
 	if (r == 0)
-		r = kennel_spec_set(*ret, "keep", name, err);
+		r = spec_opt_set(*ret, &(struct opt_setting){ strchr(name, '/') ? "file" : "keep", name },
+				 err);
 	if (r == 0)
 		r = kennel_spec_set_command(*ret, command, err);
 	if (r == 0 && !quiet)

@@ -18,6 +18,7 @@
 #include "monitor/attach.h"
 #include "monitor/background.h"
 #include "monitor/peer.h"
+#include "run/file.h"
 #include "run/registry.h"
 #include "run/vm-freeze.h"
 
@@ -25,8 +26,13 @@ static int must_exist(const struct spec *spec, struct kennel_error **err)
 {
 	struct kennel_list *list = NULL;
 
-	if (!spec->keep)
+	if (!spec->keep && !spec->file)
 		return fail(err, KENNEL_E_INVALID, "only a container can be started in the background");
+	if (spec->file)
+		return file_is_there(spec->file) ?
+			       0 :
+			       hint(err, fail(err, KENNEL_E_NOTFOUND, "there is no file \"%s\"", spec->file),
+				    "\"kennel run -f FILE\" makes one");
 	int r = kennel_container_list(spec->store, spec->keep, &list, err);
 	kennel_list_free(list);
 	return r;

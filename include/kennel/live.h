@@ -24,9 +24,9 @@ extern "C" {
 
 /**
  * kennel_start() - start a container in the background
- * @spec:   with the key "keep"; what else it says overrules the container's configuration for this time.
- * Without a
- *          command, here or there, and without "boot" nothing runs inside but what enters it. Borrowed
+ * @spec:   with the key "keep" or "file"; what else it says overrules the container's configuration for this
+ *          time. Without a command, here or there, and without "boot" nothing runs inside but what enters
+ *          it. Borrowed
  * @ret_id: id of the sandbox; room for KENNEL_ID_SIZE bytes
  * @err:    error out, owned by the caller, or NULL
  *

@@ -63,6 +63,12 @@ static int shed(int answer_fd, int leader_fd)
 	return setsid() < 0 || chdir("/") < 0 ? -1 : 0;
 }
 
+/* A file that is the disk of a guest is only held meanwhile. */
+static struct keep *kept(const struct sandbox *sb)
+{
+	return sb->keep ? sb->keep : sb->held;
+}
+
 static void note_end(const struct sandbox *sb, int status)
 {
 	_cleanup_buf_ struct buf b = { 0 };
@@ -74,7 +80,7 @@ static void note_end(const struct sandbox *sb, int status)
 	const unsigned hit = cgroup_limits_hit(sb->cgroup);
 	if (hit)
 		buf_printf(&b, "limits-hit\t%u\n", hit);
-	(void)!container_write(&sb->keep->c, BACKGROUND_LAST, &b, NULL);
+	(void)!container_write(&kept(sb)->c, BACKGROUND_LAST, &b, NULL);
 }
 
 static int start(const struct spec *spec, const struct log_sink *log, struct server **server,
@@ -87,8 +93,9 @@ static int start(const struct spec *spec, const struct log_sink *log, struct ser
 		return r;
 	keep_use(sb->keep);
 	sb->log = (struct log_sink){ 0 };
+	/* one in a file has no place for a log that would not hold its file system */
 	if (!*server)
-		r = server_new(sb->keep->c.dir_fd, server, err);
+		r = server_new(kept(sb)->box ? -EBADF : sb->keep->c.dir_fd, server, err);
 	if (r == 0)
 		r = server_listen(*server, sb, err);
 	if (r < 0)
@@ -101,7 +108,7 @@ static int start(const struct spec *spec, const struct log_sink *log, struct ser
 /* Its first start has been told by now. */
 static void serve(const struct spec *spec, struct server *server, struct sandbox *sb)
 {
-	const bool boots = sb->keep->spec->boot;
+	const bool boots = kept(sb)->spec->boot;
 	int status = 0;
 
 	while (server_run(server, sb, &status, NULL) == 0 && boots && status == ENDED_AGAIN) {

@@ -64,14 +64,17 @@ int server_new(int log_dir_fd, struct server **ret, struct kennel_error **err)
 	s->listen_fd = s->signal_fd = s->master_fd = s->slave_fd = s->log.fd = -EBADF;
 	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
 		s->tty_slave_fds[i] = -EBADF;
-	s->log_dir_fd = fcntl(log_dir_fd, F_DUPFD_CLOEXEC, 3);
+	s->log_dir_fd = log_dir_fd < 0 ? -EBADF : fcntl(log_dir_fd, F_DUPFD_CLOEXEC, 3);
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
 		sigaddset(&set, taken[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	int r = s->signal_fd < 0 || s->log_dir_fd < 0 ? fail_errno(err, "prepare the monitor") :
-							console_log_open(s->log_dir_fd, &s->log, err);
+	int r = 0;
+	if (s->signal_fd < 0 || (s->log_dir_fd < 0 && log_dir_fd >= 0))
+		r = fail_errno(err, "prepare the monitor");
+	else if (log_dir_fd >= 0)
+		r = console_log_open(s->log_dir_fd, &s->log, err);
 	if (r < 0) {
 		server_free(s);
 		return r;

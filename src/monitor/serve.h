@@ -13,7 +13,7 @@
 struct sandbox;
 struct server;
 
-/* Its clients stay where one sandbox ends and the next one begins: a reboot. */
+/* Its clients stay where one sandbox ends and the next one begins: a reboot. log_dir_fd: or -EBADF. */
 int server_new(int log_dir_fd, struct server **ret, struct kennel_error **err) MUST_CHECK;
 /* Makes the socket of a sandbox that has just been started, which has a terminal. */
 int server_listen(struct server *s, struct sandbox *sb, struct kennel_error **err) MUST_CHECK;

@@ -399,3 +399,29 @@ unused() {
 	stops 7 130
 	fail_points "ENOSPC EIO" kept_there has_kept_as_said "$KENNEL" run -f "$F" --net none -- sh -c 'echo x >/srv/second'
 }
+
+@test "file: in the background: it is in use, changes are in it once it has ended, at vm as well" {
+	local level levels=user id
+	! { [ "$(uname -m)" = x86_64 ] && command -v linux.uml >/dev/null; } || levels="user vm"
+	for level in $levels; do
+		rm -f "$F"
+		run_in -q --size 64M --isolate "$level" -- sh -c 'echo one >/srv/f'
+		is_status 0
+		run_kennel start "$F"
+		is_status 0
+		id=$stdout
+		at_end sh -c '"$0" stop --kill "$1" 2>/dev/null || :' "$KENNEL" "$id"
+		run_kennel exec box.img -- sh -c 'cat /srv/f; echo two >>/srv/f'
+		is_equal "$stdout" one
+		run_in -- true
+		refused yes "in use by another kennel"
+		run_kennel stop "$id"
+		is_status 0
+		run_in -- cat /srv/f
+		is_equal "$stdout" $'one\ntwo'
+		is_whole
+	done
+	run_kennel start "$T/none.img"
+	refused yes "there is no file \"$T/none.img\""
+	[ ! -e "$T/none.img" ]
+}
