@@ -461,7 +461,7 @@ static int see_root(struct diff *d, struct kennel_error **err)
 	if (d->below || !lower_is_there(&d->lower))
 		return 0;
 	delta_tree_show_owner(d->tree, &e.st);
-	int r = lower_look(&d->lower, ".", &s.before, err);
+	int r = lower_look_root(&d->lower, &s.before, err);
 	return r < 0 ? r : see_file(d, &s, err);
 }
 

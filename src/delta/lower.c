@@ -181,6 +181,23 @@ int lower_look(const struct lower *l, const char *name, struct stat *ret, struct
 	return call(l, look_job, &(struct lower_job){ .name = name, .st = ret }, err);
 }
 
+static int look_root_job(void *data, struct kennel_error **err)
+{
+	const struct lower_job *j = data;
+	const struct lower *l = j->l;
+	const size_t tree = l->n_layers ? 0 : l->n - 1;
+
+	int r = look_in(l, tree, ".", j->st, err);
+	if (r > 0 && !l->n_layers)
+		show_owner(l->tree, j->st);
+	return r;
+}
+
+int lower_look_root(const struct lower *l, struct stat *ret, struct kennel_error **err)
+{
+	return call(l, look_root_job, &(struct lower_job){ .st = ret }, err);
+}
+
 static int open_in_job(void *data, struct kennel_error **err)
 {
 	const struct lower_job *j = data;

@@ -30,6 +30,11 @@ bool lower_is_there(const struct lower *l);
 /* What the base has in the current directory under this name. Return: 1, 0 nothing, or a negative code. */
 int lower_look(const struct lower *l, const char *name, struct stat *ret, struct kennel_error **err)
 	MUST_CHECK;
+/*
+ * What the root of the delta was like when it was made: as that of the base, whatever layers lie on it, or
+ * that of frozen changes. The walk is there. Return: as lower_look().
+ */
+int lower_look_root(const struct lower *l, struct stat *ret, struct kennel_error **err) MUST_CHECK;
 /* Descriptor of it (flags as for open(2)), or -1 and errno. */
 int lower_open(const struct lower *l, const char *name, int flags);
 /* Has it any extended attributes? True where that can't be told. */
