@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,10 +20,12 @@
 
 #include "api-delta.h"
 #include "api-running.h"
+#include "api-spec.h"
 #include "base/cleanup.h"
 #include "conf/name.h"
 #include "container/container.h"
 #include "run/keep.h"
+#include "run/vm-disk.h"
 
 /*
  * A container of the store. ret_owner: NULL, or root may look into that of another user. Return: 1 opened,
@@ -132,6 +135,7 @@ static int start_sandbox(const char *store, const char *name, struct kennel_sand
 		r = kennel_spec_set(spec, "net", "none", err);
 	if (r == 0)
 		r = kennel_spec_set_command(spec, command, err);
+	spec->spec->root_only = true;
 	if (r == 0)
 		r = kennel_sandbox_start(spec, ret, err);
 	kennel_spec_free(spec);
@@ -212,6 +216,26 @@ static int start_holder(const char *store, const char *name, struct ship_root *r
 	return r < 0 ? r : open_running_root(w.id, ret, err);
 }
 
+/*
+ * What a guest that runs sees can only be asked of it. So it gets a clone, which shares with it, is as it is
+ * at this moment, and goes when it was looked at.
+ */
+static int open_clone(const char *store, const char *name, struct ship_root *ret, struct kennel_error **err)
+{
+	const struct kennel_clone_options o = {
+		.size = sizeof(o),
+		.store = store,
+		.flags = KENNEL_CLONE_SNAPSHOT | KENNEL_CLONE_EPHEMERAL | KENNEL_CLONE_SAME_IDENTITY,
+	};
+	char clone[32];
+	uint32_t v = 0;
+
+	(void)!getrandom(&v, sizeof(v), 0);
+	snprintf(clone, sizeof(clone), "look-%08x", v);
+	int r = kennel_clone(name, clone, &o, err);
+	return r < 0 ? r : start_holder(store, clone, ret, err);
+}
+
 int ship_root_open(const char *store, const char *what, struct ship_root *ret, struct kennel_error **err)
 {
 	_cleanup_container_ struct container c = CONTAINER_NONE;
@@ -222,9 +246,12 @@ int ship_root_open(const char *store, const char *what, struct ship_root *ret, s
 		return r;
 	if (r == 0)
 		return open_running_root(what, ret, err);
-	if (container_is_held(&c, &h) && h.id[0])
+	const bool runs = container_is_held(&c, &h) && h.id[0];
+	if (runs && !vm_disk_is_there(&c))
 		return open_running_root(h.id, ret, err);
 	container_done(&c);
+	if (runs)
+		return open_clone(store, what, ret, err);
 	return start_holder(store, what, ret, err);
 }
 

@@ -51,6 +51,15 @@ struct spec *spec_new(struct kennel_error **err)
 	return s;
 }
 
+void spec_leave_guest(struct spec *s)
+{
+	s->isolate = SPEC_ISOLATE_USER;
+	for (size_t i = 0; i < s->n_drives; i++)
+		free(s->drives[i].path);
+	s->n_drives = 0;
+	s->memory_bytes = s->pids = s->size_bytes = 0; /* its memory, its kernel's processes, its disk */
+}
+
 struct spec *spec_free(struct spec *s)
 {
 	if (!s)

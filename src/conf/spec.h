@@ -84,6 +84,7 @@ struct spec {
 	bool quiet;
 	struct strv command;            /* empty: the user's shell, as found inside */
 	uint64_t ttys; /* further terminals of one in the background, at most SPEC_TTYS_MAX */
+	bool root_only; /* what it sees is all that is wanted of a container: one at vm is started at user */
 	bool boot; /* the inside's own init as pid 1, instead of kennel's and a command */
 	/* It lives on behind its caller; without a command it runs nothing but what enters it later. */
 	bool background;
@@ -146,6 +147,9 @@ void spec_mark_configured(struct spec *s);
  * place, a port without a way to it, one capability both added and dropped (beside ALL).
  */
 int spec_check(const struct spec *s, struct kennel_error **err) MUST_CHECK;
+
+/* The same without what is a guest's, for level user; it was for level vm. */
+void spec_leave_guest(struct spec *s);
 
 bool spec_has_hooks(const struct spec *s);
 

@@ -120,6 +120,8 @@ static int add_asked(struct keep *k, const struct config *config, const struct s
 		k->spec->tty = SPEC_TTY_YES;
 	for (size_t i = 0; i < asked->command.n && r == 0; i++)
 		r = strv_add(&k->spec->command, asked->command.items[i], err);
+	if (asked->root_only && k->spec->isolate == SPEC_ISOLATE_VM)
+		spec_leave_guest(k->spec);
 	return r < 0 ? r : spec_check(k->spec, err);
 }
 

@@ -272,6 +272,14 @@ goes_on() {
 	"$KENNEL" snapshot -q -P "$S" --name live box
 	"$KENNEL" clone -P "$S" box copy
 	"$KENNEL" clone -s -P "$S" box shared
+	"$KENNEL" export -P "$S" --what root -o "$T/root.tar" box
+	is_equal "$(tar xOf "$T/root.tar" ./both/base ./unsynced)" $'base\nmore'
+	is_equal "$("$KENNEL" list -kq -P "$S" | sort)" $'box\ncopy\nshared'
+	# One that does not run needs no guest for that.
+	truncate -s 1M "$T/drive"
+	"$KENNEL" create -P "$S" --isolate vm --base "$T_BASE" --drive "$T/drive" --memory 100M new
+	"$KENNEL" export -P "$S" --what root -o "$T/new.tar" new
+	is_equal "$(tar xOf "$T/new.tar" ./under)" base
 	for what in "diff -P $S box" "snapshot -P $S --name half box" "clone -P $S box half" "clone -P $S box half"; do
 		# shellcheck disable=SC2086
 		"$KENNEL" $what >/dev/null 3>&- &

@@ -485,9 +485,27 @@ static void test_suggest_offer_only_what_is_near(void **state)
 	assert_string_equal(s.best, "memory");
 }
 
+static void test_spec_leave_guest_is_fine_at_user(void **state)
+{
+	_cleanup_error_ struct kennel_error *err = NULL;
+	struct spec *s = spec_new(&err);
+
+	assert_int_equal(spec_set(s, "isolate", "vm", &err), 0);
+	assert_int_equal(spec_set(s, "drive", "/image", &err), 0);
+	assert_int_equal(spec_set(s, "memory", "100M", &err), 0);
+	assert_int_equal(spec_check(s, &err), 0);
+	spec_leave_guest(s);
+	assert_int_equal(spec_check(s, &err), 0);
+	assert_int_equal(s->isolate, SPEC_ISOLATE_USER);
+	assert_int_equal(s->n_drives, 0);
+	assert_int_equal(s->memory_bytes, 0);
+	spec_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_spec_leave_guest_is_fine_at_user),
 		cmocka_unit_test(test_spec_new_is_the_system_thrown_away),
 		cmocka_unit_test(test_spec_set_words),
 		cmocka_unit_test(test_spec_set_start),
