@@ -269,6 +269,17 @@ prompts() {
 	is_equal "$stdout" init
 	"$KENNEL" exec box -- reboot
 	wait_for 60 shown 'up as process 1' 2
+	# root inside kills what runs commands there: those end, and others can be run
+	background "$KENNEL" exec box -- sleep 60
+	# shellcheck disable=SC2016
+	run_kennel exec box -- sh -c 'for p in /proc/[0-9]*; do case $(cat "$p/cmdline" 2>/dev/null) in
+		@*) test "${p#/proc/}" -le "${last:-0}" || last=${p#/proc/} ;;
+		esac; done; kill -9 "$last"; sleep 60'
+	is_status 125
+	has "was killed there" "$stderr"
+	wait_for 20 grep -q "was killed there" "$T/err.$LIB_STARTED"
+	inside echo still here
+	is_equal "$stdout" "still here"
 	run_kennel stop box
 	is_status 0
 	"$KENNEL" wait -P "$T/store" -t 60 box

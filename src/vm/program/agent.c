@@ -82,8 +82,6 @@ static void on_words(struct agent *a, struct session *s, const struct vm_frame *
 		const bool boots = a->g->boot && (s->open.flags & VM_OPEN_FIRST) && getpid() == 1;
 
 		r = session_start(s, a->g, boots);
-		if (boots) /* an init that ends all before it switches off leaves these alone; systemd(1) */
-			a->g->name[0] = '@';
 	}
 	if (r < 0) {
 		refuse(a, f->session, INIT_STEP_FORK, -r);

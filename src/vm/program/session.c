@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -69,10 +70,20 @@ int session_add_words(struct session *s, const struct vm_frame *f)
 struct start {
 	int fds[3]; /* of the command */
 	int report_fd;
-	const struct guest *g;
-	bool boots;
+	struct guest *g;
+	bool boots, tty;
 	char **argv, **env;
 };
+
+static void close_command_end(struct start *t)
+{
+	replace_fd(&t->report_fd, -EBADF);
+	for (unsigned i = 0; i < 3; i++) {
+		if (!t->tty && (i == 0 || t->fds[i] != t->fds[0]) && (i < 2 || t->fds[2] != t->fds[1]))
+			close_fd(t->fds[i]);
+	}
+	t->fds[0] = t->fds[1] = t->fds[2] = -EBADF;
+}
 
 static __attribute__((noinline)) pid_t run_init(const struct start *t)
 {
@@ -163,12 +174,44 @@ static _Noreturn void become_init(const struct session *s, const struct start *t
 		pause();
 }
 
-static pid_t start_init(const struct session *s, const struct start *t)
+/*
+ * Beside an init of its own the agent is a process that root inside can kill; then another one goes on from
+ * here, with the session of that init and no other. Returns in it.
+ */
+static void keep_agent(struct start *t)
+{
+	struct channel *line = &t->g->line;
+	const struct timespec moment = { .tv_nsec = 100 * 1000 * 1000 };
+
+	t->g->name[0] = '@'; /* an init that ends all before it switches off leaves these alone; systemd(1) */
+	close_command_end(t);
+	pid_t pid = fork();
+	for (bool again = false; pid != 0; again = true) {
+		if (pid > 0)
+			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+				;
+		nanosleep(&moment, NULL);
+		if (!again) { /* what we have of the line is of old */
+			queue_free(&line->out);
+			line->in.start = line->in.end = 0;
+			line->under_way = 0;
+		}
+		pid = fork();
+		if (pid == 0) {
+			(void)!tcflush(line->fd, TCIFLUSH);
+			channel_send_number(line, VM_HELLO, 0, 0, VM_VERSION);
+		}
+	}
+}
+
+static pid_t start_init(const struct session *s, struct start *t)
 {
 	pid_t pid = fork();
 
 	if (pid > 0)
 		become_init(s, t);
+	if (pid == 0)
+		keep_agent(t);
 	return pid < 0 ? -errno : 1;
 }
 
@@ -210,9 +253,9 @@ static int start_command(struct session *s, struct start *t)
 	return pid > 0 ? 0 : pid;
 }
 
-int session_start(struct session *s, const struct guest *g, bool boots)
+int session_start(struct session *s, struct guest *g, bool boots)
 {
-	struct start t = { .fds = { -1, -1, -1 }, .g = g, .boots = boots };
+	struct start t = { .fds = { -1, -1, -1 }, .report_fd = -1, .g = g, .boots = boots, .tty = s->tty };
 	int report[2];
 	int r = s->tty ? open_terminal(s, t.fds) : open_pipes(s, t.fds);
 
@@ -223,11 +266,8 @@ int session_start(struct session *s, const struct guest *g, bool boots)
 		(void)!fcntl(report[0], F_SETFL, O_NONBLOCK);
 		t.report_fd = report[1];
 		r = start_command(s, &t);
-		close(report[1]);
 	}
-	for (unsigned i = 0; i < 3 && !s->tty; i++)
-		if (t.fds[i] >= 0 && (i == 0 || t.fds[i] != t.fds[i - 1]))
-			close(t.fds[i]);
+	close_command_end(&t);
 	free(take_ptr(&s->words));
 	return r;
 }

@@ -31,7 +31,7 @@ int session_add_words(struct session *s, const struct vm_frame *f);
 /*
  * boots: it becomes pid 1 of the guest, which we are, and we are its child afterwards. Return: 0, or -errno.
  */
-int session_start(struct session *s, const struct guest *g, bool boots);
+int session_start(struct session *s, struct guest *g, bool boots);
 void session_take_frame(struct session *s, const struct vm_frame *f, struct channel *line);
 void session_hang_up(struct session *s);
 void session_ended(struct session *s, int status);

@@ -308,6 +308,23 @@ static void send_config(struct supervisor *s)
 	channel_send(&s->line, &(struct vm_frame){ .type = VM_CONFIG_END });
 }
 
+/* Somebody inside has killed the one that was there, and knows of no command but the guest's own init. */
+static void agent_is_another(struct supervisor *s)
+{
+	s->line.under_way = 0;
+	for (unsigned i = FIRST + 1; i < VM_SESSIONS; i++) {
+		struct connection *c = &s->connections[i];
+
+		if (c->use == ABANDONED) {
+			c->use = UNUSED_SLOT;
+		} else if (c->use == CONNECTED && c->opened) {
+			channel_send_text(&c->channel, VM_GONE, 0, 0,
+					  "what runs commands in the guest was killed there");
+			c->use = CLOSING;
+		}
+	}
+}
+
 static void from_guest(struct supervisor *s, const struct vm_frame *f)
 {
 	uint32_t n = 0;
@@ -317,6 +334,8 @@ static void from_guest(struct supervisor *s, const struct vm_frame *f)
 	} else if (f->type == VM_HELLO && !s->said_hello && vm_get_number(f, 0, &n)) {
 		s->said_hello = true;
 		send_config(s);
+	} else if (f->type == VM_HELLO && s->ready) {
+		agent_is_another(s);
 	} else if (f->type == VM_TAKEN && vm_get_number(f, 0, &n)) {
 		channel_taken(&s->line, n);
 	} else if (f->type == VM_READY && s->said_hello && !s->ready) {
