@@ -27,7 +27,7 @@
 
 _Noreturn void forward_serve(int fd, char **words)
 {
-	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
+	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = CARRY_SOCKET };
 	char *env[] = { NULL };
 	const struct call call = { .report_fd = -1, .tty_fd = -1, .args = words, .env = env };
 	int agent_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -16,6 +16,7 @@
 
 #define GUEST_LINE "/dev/tty15"
 #define AGENT_SOCKET "/run/agent"
+#define CARRY_SOCKET "/run/carry" /* the same, for what carries connections */
 #define SLOTS_NAME "slots"
 #define SLOTS_PATH "/run/" SLOTS_NAME
 #define EXIT_FAILED 125

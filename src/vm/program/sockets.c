@@ -58,7 +58,7 @@ static int borrow_from_pinned(void)
 
 static _Noreturn void serve_one(const char *number, bool lent, int report_fd)
 {
-	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
+	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = CARRY_SOCKET };
 	char *args[] = { (char *)"", (char *)"", (char *)"accept", (char *)number, NULL }, *env[] = { NULL };
 	const struct call call = { .report_fd = report_fd,
 				   .tty_fd = -1,

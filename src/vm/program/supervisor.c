@@ -38,6 +38,7 @@
 #define POWER_OFF_SIGNAL 37 /* the SIGRTMIN+3 of libc, as for kennel-init */
 #define ENDED_AGAIN (128 + SIGHUP) /* as the first process of a pid namespace ends by a reboot */
 #define FIRST 1 /* session of the first command */
+#define CARRIED_MAX (VM_SESSIONS - 48) /* sessions that carry connections are below it */
 
 enum use {
 	UNUSED_SLOT,
@@ -58,7 +59,7 @@ struct supervisor {
 	struct settings *set;
 	struct channel line;
 	struct connection connections[VM_SESSIONS]; /* by session; the first is not used */
-	int listen_fd, console_fd, signal_fd, slots_fd;
+	int listen_fd, carry_fd, console_fd, signal_fd, slots_fd;
 	unsigned next_slot;
 	pid_t kernel, first; /* 0: has ended, or never was */
 	bool said_hello, ready, over; /* over: nothing is to be had from the guest any more */
@@ -410,19 +411,23 @@ static void read_signals(struct supervisor *s)
 	reap(s);
 }
 
-static void take_client(struct supervisor *s)
+/* Below that number; or NULL. */
+static struct connection *unused(struct supervisor *s, unsigned below)
 {
-	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	for (unsigned i = FIRST + 1; i < below; i++)
+		if (s->connections[i].use == UNUSED_SLOT)
+			return &s->connections[i];
+	return NULL;
+}
 
-	for (unsigned i = FIRST + 1; fd >= 0 && i < VM_SESSIONS; i++) {
-		struct connection *c = &s->connections[i];
+static void take_client(struct supervisor *s, int listen_fd, unsigned below)
+{
+	struct connection *one = unused(s, below);
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (c->use != UNUSED_SLOT)
-			continue;
-		*c = (struct connection){ .use = CONNECTED, .channel = { .fd = fd } };
-		return;
-	}
-	if (fd >= 0) {
+	if (fd >= 0 && one) {
+		*one = (struct connection){ .use = CONNECTED, .channel = { .fd = fd } };
+	} else if (fd >= 0) {
 		struct channel c = { .fd = fd };
 
 		channel_send_text(&c, VM_GONE, 0, EAGAIN, "too many commands run in the guest at once");
@@ -453,7 +458,7 @@ static void serve_client(struct supervisor *s, struct connection *c, short event
 	}
 }
 
-enum { LINE, CONSOLE, SIGNALS, LISTEN, CLIENTS };
+enum { LINE, CONSOLE, SIGNALS, LISTEN, CARRY, CLIENTS };
 
 static void prepare_poll(struct supervisor *s, struct pollfd *p)
 {
@@ -463,6 +468,11 @@ static void prepare_poll(struct supervisor *s, struct pollfd *p)
 	p[CONSOLE] = (struct pollfd){ .fd = s->kernel ? s->console_fd : -1, .events = POLLIN };
 	p[SIGNALS] = (struct pollfd){ .fd = s->signal_fd, .events = POLLIN };
 	p[LISTEN] = (struct pollfd){ .fd = s->stopping || s->over ? -1 : s->listen_fd, .events = POLLIN };
+	/* however many come, for commands there is room, and the rest waits */
+	p[CARRY] = (struct pollfd){
+		.fd = s->stopping || s->over || !unused(s, CARRIED_MAX) ? -1 : s->carry_fd,
+		.events = POLLIN,
+	};
 	for (unsigned i = 1; i < VM_SESSIONS; i++) {
 		struct connection *c = &s->connections[i];
 
@@ -492,7 +502,9 @@ static void run(struct supervisor *s)
 			if (p[CLIENTS + i].fd >= 0)
 				serve_client(s, &s->connections[i], p[CLIENTS + i].revents);
 		if (p[LISTEN].fd >= 0 && p[LISTEN].revents)
-			take_client(s);
+			take_client(s, s->listen_fd, VM_SESSIONS);
+		if (p[CARRY].fd >= 0 && p[CARRY].revents && unused(s, CARRIED_MAX))
+			take_client(s, s->carry_fd, CARRIED_MAX);
 		if (p[SIGNALS].revents)
 			read_signals(s);
 		if (!s->over)
@@ -532,16 +544,17 @@ static void tell_uppers(struct settings *set)
 	(void)!queue_add(&set->config, text, (size_t)n + 1);
 }
 
-static void listen_for_clients(struct supervisor *s)
+static int listen_for_clients(const struct supervisor *s, const char *path)
 {
-	const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
 	const mode_t mask = umask(0077);
-	if (s->listen_fd < 0 || bind(s->listen_fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    listen(s->listen_fd, VM_SESSIONS) < 0)
-		refuse(s, "the socket " AGENT_SOCKET " can't be made");
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, VM_SESSIONS) < 0)
+		refuse(s, "the sockets of the supervisor can't be made");
 	umask(mask);
+	return fd;
 }
 
 static void make_slots(struct supervisor *s)
@@ -590,6 +603,7 @@ static void start_first(struct supervisor *s)
 		close(s->line.fd);
 		close(s->console_fd);
 		close(s->listen_fd);
+		close(s->carry_fd);
 		close(s->signal_fd);
 		_exit(client_run(pair[1], s->call, VM_OPEN_FIRST));
 	}
@@ -624,6 +638,7 @@ int supervisor_main(const struct call *call, struct settings *set)
 		.set = set,
 		.line = { .fd = -EBADF },
 		.listen_fd = -EBADF,
+		.carry_fd = -EBADF,
 		.signal_fd = signals_take(),
 	};
 	if (s->signal_fd < 0)
@@ -633,7 +648,8 @@ int supervisor_main(const struct call *call, struct settings *set)
 		refuse(s, "the network can't be given to the guest");
 	tell_files(set);
 	tell_uppers(set);
-	listen_for_clients(s);
+	s->listen_fd = listen_for_clients(s, AGENT_SOCKET);
+	s->carry_fd = listen_for_clients(s, CARRY_SOCKET);
 	make_slots(s);
 	if (forward_start(set->ports, set->n_ports) < 0 || datagrams_start(set->ports, set->n_ports) < 0)
 		refuse(s, "a published port can't be listened at");
