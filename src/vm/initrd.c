@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,6 +26,7 @@
 #define TEXT_MAX (8u << 20) /* of modules.dep */
 #define MODULE_MAX (32u << 20)
 #define BLOCK (64 << 10)
+#define YOUNG_S 3600
 
 /* What a root needs; the kernel may have it by itself, and only the first must be there. */
 static const char *const wanted[] = { "overlay", "ext4" };
@@ -306,7 +308,10 @@ static int write_all(int fd, const struct buf *b, struct kennel_error **err)
 	return 0;
 }
 
-/* Those of the same kernel and set with another program or other modules. */
+/*
+ * Those of the same kernel and set with another program or other modules. One that is young may be that of another
+ * kennel, which is just about to use it.
+ */
 static void remove_others(int cache_fd, const char *name)
 {
 	const size_t len = strlen(name) - 16;
@@ -316,10 +321,14 @@ static void remove_others(int cache_fd, const char *name)
 	if (!d)
 		return;
 	(void)take_fd(&fd);
-	for (struct dirent *e = readdir(d); e; e = readdir(d))
+	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+		struct stat st;
+
 		if (!strncmp(e->d_name, name, len) && strlen(e->d_name) == len + 16 &&
-		    strcmp(e->d_name, name))
+		    strcmp(e->d_name, name) && fstatat(cache_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_mtime < time(NULL) - YOUNG_S)
 			(void)!unlinkat(cache_fd, e->d_name, 0);
+	}
 }
 
 static int save(int cache_fd, const char *name, const struct buf *b, struct kennel_error **err)

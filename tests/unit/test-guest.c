@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -241,8 +242,10 @@ static void check_archive(int fd)
 
 static void test_initrd_open_is_made_once_and_again_for_other_modules(void **state)
 {
+	const struct timespec yesterday[2] = { { .tv_sec = time(NULL) - 86400 },
+					       { .tv_sec = time(NULL) - 86400 } };
 	char dir[] = "/tmp/test-guest-XXXXXX";
-	_cleanup_free_ char *first = NULL, *second = NULL, *third = NULL;
+	_cleanup_free_ char *first = NULL, *second = NULL, *third = NULL, *fourth = NULL;
 
 	assert_non_null(mkdtemp(dir));
 	setenv("XDG_CACHE_HOME", dir, 1);
@@ -262,9 +265,17 @@ static void test_initrd_open_is_made_once_and_again_for_other_modules(void **sta
 	assert_true(fd >= 0);
 	close(fd);
 	assert_string_not_equal(first, third);
+	/* young as it is it may be in use */
+	assert_int_equal(access(first, F_OK), 0);
+	assert_int_equal(utimensat(AT_FDCWD, first, yesterday, 0), 0);
+	write_file(dir, "overlay.ko", "a module, and one more");
+	fd = vm_initrd_open("1.2", dir, NULL, &fourth, NULL);
+	assert_true(fd >= 0);
+	close(fd);
 	assert_int_equal(access(first, F_OK), -1);
 
 	assert_int_equal(unlink(third), 0);
+	assert_int_equal(unlink(fourth), 0);
 	for (size_t i = 0; i < 3; i++) {
 		static const char *const names[] = { "modules.dep", "modules.builtin", "overlay.ko" };
 		_cleanup_free_ char *path = NULL;
