@@ -151,13 +151,23 @@ static bool has_word(const struct strv *v, const char *word)
 	return false;
 }
 
-/* Only over a guest's tree one more can be put, and none be taken away. */
+/* Only over a guest's tree one more can be put, and taken away again. */
 static void change_layers(const struct change *c, bool guest)
 {
-	for (size_t i = 0; i < c->before->layers.n; i++)
-		if (!has_word(&c->after->layers, c->before->layers.items[i]))
+	for (size_t i = c->before->layers.n; i > 0; i--) {
+		_cleanup_error_ struct kennel_error *why = NULL;
+		const char *path = c->before->layers.items[i - 1];
+
+		if (has_word(&c->after->layers, path))
+			continue;
+		if (!guest) {
 			log_warn(&c->graft.log, "that it has no layer \"%s\" holds from the next start on",
-				 c->before->layers.items[i]);
+				 path);
+			continue;
+		}
+		int r = graft_remove_layer(&c->graft, path, &why);
+		tell(c, r, "that it has no layer", path, why);
+	}
 	for (size_t i = 0; i < c->after->layers.n; i++) {
 		_cleanup_error_ struct kennel_error *why = NULL;
 		const char *path = c->after->layers.items[i];

@@ -8,7 +8,7 @@
  * aside, with all that is mounted in the tree, and put there by one call. What the guest remembers it is
  * told to forget.
  *
- *   /live/N       layers that came, in their order
+ *   /live/N       layers that came, in their order, and which they are
  *   /live/stage   where the overlay is made
  *   /copy         the tree as it was, /upper/N the changes in it (child.h)
  *
@@ -18,6 +18,7 @@
 #include "run/graft.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/prctl.h>
 #include <sched.h>
 #include <signal.h>
@@ -45,7 +46,7 @@
 struct layer_work {
 	const struct graft *g;
 	const char *path;
-	bool as_user;
+	bool as_user, goes;
 	int tree_fd;
 };
 
@@ -85,20 +86,56 @@ static int open_dir(int root_fd, const char *name, struct kennel_error **err)
 	return fd < 0 ? fail_errno(err, "open \"/%s\" of the sandbox", name) : fd;
 }
 
-/* The number of the next one. */
-static int count_live(int root_fd, unsigned *ret, struct kennel_error **err)
+/*
+ * Beside each layer a directory tells which one it is, by a number made of its path: the guest's root may
+ * look there, too.
+ */
+static void mark_of(unsigned slot, const char *path, char ret[48])
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (; *path; path++)
+		hash = (hash ^ (unsigned char)*path) * UINT64_C(0x100000001b3);
+	snprintf(ret, 48, CHILD_TOP_LIVE "/%u-%016" PRIx64, slot, hash);
+}
+
+static bool is_live(int root_fd, unsigned slot)
 {
 	char name[32];
 
-	/* what its kernel has by itself lies over the tree, or there is no tree in its root */
-	if (faccessat(root_fd, "layers", F_OK, 0) == 0)
-		return fail(err, KENNEL_E_UNSUPPORTED, "its kernel reads other layers by itself");
-	for (*ret = 0; *ret < CHILD_TOP_LIVE_MAX; ++*ret) {
-		snprintf(name, sizeof(name), CHILD_TOP_LIVE "/%u", *ret);
-		if (!is_mount(root_fd, name))
+	snprintf(name, sizeof(name), CHILD_TOP_LIVE "/%u", slot);
+	return is_mount(root_fd, name);
+}
+
+/* What its kernel has by itself lies over the tree, or there is no tree in its root. */
+static int check_tree(int root_fd, struct kennel_error **err)
+{
+	return faccessat(root_fd, "layers", F_OK, 0) == 0 ?
+		       fail(err, KENNEL_E_UNSUPPORTED, "its kernel reads other layers by itself") :
+		       0;
+}
+
+/* Above all that came before. */
+static int next_slot(int root_fd, unsigned *ret, struct kennel_error **err)
+{
+	*ret = CHILD_TOP_LIVE_MAX;
+	while (*ret && !is_live(root_fd, *ret - 1))
+		--*ret;
+	if (*ret < CHILD_TOP_LIVE_MAX)
+		return 0;
+	return fail(err, KENNEL_E_LIMIT, "%u came already since it was started", CHILD_TOP_LIVE_MAX);
+}
+
+static int find_slot(int root_fd, const char *path, unsigned *ret, struct kennel_error **err)
+{
+	char mark[48];
+
+	for (*ret = CHILD_TOP_LIVE_MAX; *ret > 0;) {
+		mark_of(--*ret, path, mark);
+		if (is_live(root_fd, *ret) && faccessat(root_fd, mark, F_OK, 0) == 0)
 			return 0;
 	}
-	return fail(err, KENNEL_E_LIMIT, "%u came already since it was started", CHILD_TOP_LIVE_MAX);
+	return fail(err, KENNEL_E_UNSUPPORTED, "it did not come while it runs");
 }
 
 struct lowers {
@@ -121,7 +158,8 @@ static int add_lower(struct lowers *l, int root_fd, const char *name, struct ken
 	return MIN(fd, 0);
 }
 
-static int find_lowers(struct lowers *l, int root_fd, unsigned n_live, struct kennel_error **err)
+/* All but the layer that goes, which is none of the slots where none does. */
+static int find_lowers(struct lowers *l, int root_fd, unsigned goes, struct kennel_error **err)
 {
 	char name[32];
 	int r = 0;
@@ -132,20 +170,21 @@ static int find_lowers(struct lowers *l, int root_fd, unsigned n_live, struct ke
 			break;
 		r = add_lower(l, root_fd, name, err);
 	}
-	for (unsigned i = n_live; i > 0 && r == 0; i--) {
+	for (unsigned i = CHILD_TOP_LIVE_MAX; i > 0 && r == 0; i--) {
 		snprintf(name, sizeof(name), CHILD_TOP_LIVE "/%u", i - 1);
-		r = add_lower(l, root_fd, name, err);
+		if (i - 1 != goes && is_mount(root_fd, name))
+			r = add_lower(l, root_fd, name, err);
 	}
 	return r < 0 ? r : add_lower(l, root_fd, CHILD_TOP_COPY, err);
 }
 
 /* The new one, over the stage. */
-static int make_overlay(int root_fd, unsigned n_live, struct kennel_error **err)
+static int make_overlay(int root_fd, unsigned goes, struct kennel_error **err)
 {
 	struct lowers l = { 0 };
 	char words[CHILD_TEXT_SIZE] = "";
 
-	int r = find_lowers(&l, root_fd, n_live, err);
+	int r = find_lowers(&l, root_fd, goes, err);
 	const struct mount_overlay m = {
 		.lower_fds = l.fds,
 		.n_lowers = l.n,
@@ -230,28 +269,38 @@ static int take_along(int root_fd, const char *name, struct kennel_error **err)
 	return fd < 0 ? fail_errno(err, "put it over the copy") : fd;
 }
 
+#define NONE CHILD_TOP_LIVE_MAX
+
+struct building {
+	int proc_fd; /* our own, the machine's */
+	int tree_fd; /* of the layer that comes, at slot; or -EBADF */
+	unsigned slot, goes;
+};
+
 /*
  * In a copy of the sandbox's mounts that goes with this process: until all is in its place, the overlay
- * shows what the base has in /tmp and its like, which a guest is not to see. ret_fds: the layer, the
- * overlay.
+ * shows what the base has in /tmp and its like, which a guest is not to see. ret_fds: the layer that comes,
+ * the overlay.
  */
-static int build(const char *live, int tree_fd, unsigned n, int proc_fd, int ret_fds[2],
-		 struct kennel_error **err)
+static int build(const struct building *b, int ret_fds[2], struct kennel_error **err)
 {
+	char live[32];
+
 	if (sys_unshare(CLONE_NEWNS) < 0)
 		return fail_errno(err, "copy the sandbox's mounts");
+	snprintf(live, sizeof(live), CHILD_TOP_LIVE "/%u", b->slot);
 	_cleanup_close_ int root_fd = open_dir(AT_FDCWD, "/", err);
 	_cleanup_close_ int live_fd = root_fd < 0 ? root_fd : open_dir(root_fd, live, err);
 	if (live_fd < 0)
 		return live_fd;
-	if (mount_attach(tree_fd, live_fd) < 0)
+	if (b->tree_fd >= 0 && mount_attach(b->tree_fd, live_fd) < 0)
 		return fail_errno(err, "mount it in the sandbox");
-	int r = make_overlay(root_fd, n + 1, err);
+	int r = make_overlay(root_fd, b->goes, err);
 	_cleanup_close_ int stage_fd = r < 0 ? -EBADF : open_dir(root_fd, CHILD_TOP_STAGE, err);
 	if (r == 0)
-		r = stage_fd < 0 ? stage_fd : carry_mounts(root_fd, stage_fd, proc_fd, err);
-	_cleanup_close_ int layer_fd = r < 0 ? -EBADF : take_along(root_fd, live, err);
-	if (r == 0)
+		r = stage_fd < 0 ? stage_fd : carry_mounts(root_fd, stage_fd, b->proc_fd, err);
+	_cleanup_close_ int layer_fd = r < 0 || b->tree_fd < 0 ? -EBADF : take_along(root_fd, live, err);
+	if (r == 0 && b->tree_fd >= 0)
 		r = MIN(layer_fd, 0);
 	_cleanup_close_ int over_fd = r < 0 ? -EBADF : take_along(root_fd, CHILD_TOP_STAGE, err);
 	if (r == 0)
@@ -272,26 +321,50 @@ static int attach(int root_fd, const char *name, int fd, struct kennel_error **e
 	return mount_attach(fd, target_fd) < 0 ? fail_errno(err, "put it over the copy") : 0;
 }
 
-static int put_over(const struct graft *g, int tree_fd, int proc_fd, struct kennel_error **err)
+/* Nobody else writes in that root. */
+static int set_mark(int root_fd, unsigned slot, const char *path, bool on, struct kennel_error **err)
+{
+	const struct sys_mount_attr writable = { .attr_clr = SYS_MOUNT_ATTR_RDONLY };
+	char mark[48];
+
+	mark_of(slot, path, mark);
+	_cleanup_close_ int fd = sys_open_tree(root_fd, "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
+	if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &writable) < 0 ||
+	    (on ? mkdirat(fd, mark, 0700) : unlinkat(fd, mark, AT_REMOVEDIR)) < 0)
+		return on && errno == EEXIST ? 0 : fail_errno(err, "note which layer it is");
+	return 0;
+}
+
+static int put_over(const struct layer_work *w, int proc_fd, struct kennel_error **err)
 {
 	_cleanup_close_ int root_fd = open_dir(AT_FDCWD, "/", err);
+	struct building b = { .proc_fd = proc_fd, .tree_fd = w->tree_fd, .goes = NONE };
 	int fds[2] = { -EBADF, -EBADF };
-	unsigned n = 0;
 	char live[32];
 
-	int r = root_fd < 0 ? root_fd : count_live(root_fd, &n, err);
+	int r = root_fd < 0 ? root_fd : check_tree(root_fd, err);
+	if (r == 0)
+		r = w->goes ? find_slot(root_fd, w->path, &b.slot, err) : next_slot(root_fd, &b.slot, err);
 	if (r < 0)
 		return r;
-	snprintf(live, sizeof(live), CHILD_TOP_LIVE "/%u", n);
-	r = build(live, tree_fd, n, proc_fd, fds, err);
+	b.goes = w->goes ? b.slot : NONE;
+	snprintf(live, sizeof(live), CHILD_TOP_LIVE "/%u", b.slot);
+	r = build(&b, fds, err);
 	_cleanup_close_ int layer_fd = fds[0];
 	_cleanup_close_ int over_fd = fds[1];
 	if (r == 0)
-		r = graft_join_mounts(g, err);
-	/* killed between the two, it comes with the next one */
-	if (r == 0)
+		r = graft_join_mounts(w->g, err);
+	if (r == 0 && !w->goes) /* killed after that, it comes with the next one */
 		r = attach(root_fd, live, layer_fd, err);
-	return r < 0 ? r : attach(root_fd, CHILD_TOP_TREE, over_fd, err);
+	if (r == 0 && !w->goes)
+		r = set_mark(root_fd, b.slot, w->path, true, err);
+	if (r == 0)
+		r = attach(root_fd, CHILD_TOP_TREE, over_fd, err);
+	if (r < 0 || !w->goes)
+		return r;
+	if (fchdir(root_fd) < 0 || sys_umount2(live, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		return fail_errno(err, "take it away");
+	return set_mark(root_fd, b.slot, w->path, false, err);
 }
 
 static int put_in(void *data, struct buf *out, struct kennel_error **err)
@@ -302,12 +375,14 @@ static int put_in(void *data, struct buf *out, struct kennel_error **err)
 	(void)out;
 	(void)!sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	umask(0);
-	int r = proc_fd < 0 ? fail_errno(err, "open /proc") : w->as_user ? 0 : open_tree_of_root(w, err);
+	int r = proc_fd < 0	      ? fail_errno(err, "open /proc") :
+		w->as_user || w->goes ? 0 :
+					open_tree_of_root(w, err);
 	if (r == 0 && (w->as_user || w->g->sb->mapped))
 		r = graft_become_root(w->g, err);
 	if (r == 0)
 		r = graft_join_mounts(w->g, err);
-	return r < 0 ? r : put_over(w->g, w->tree_fd, proc_fd, err);
+	return r < 0 ? r : put_over(w, proc_fd, err);
 }
 
 int graft_errand(const struct graft *g, const char *const *words, struct kennel_error **err)
@@ -325,15 +400,19 @@ int graft_errand(const struct graft *g, const char *const *words, struct kennel_
 	return r < 0 ? r : status;
 }
 
-int graft_layer(const struct graft *g, const char *path, struct kennel_error **err)
+static void forget(const struct layer_work *w)
 {
 	_cleanup_error_ struct kennel_error *why = NULL;
-	struct layer_work w = {
-		.g = g,
-		.path = path,
-		.as_user = geteuid() != 0,
-		.tree_fd = -EBADF,
-	};
+
+	if (graft_errand(w->g, (const char *const[]){ "forget", NULL }, &why) < 0)
+		log_warn(&w->g->log,
+			 "what was looked up inside before is seen in \"%s\" at the next start: %s", w->path,
+			 kennel_error_message(why));
+}
+
+int graft_layer(const struct graft *g, const char *path, struct kennel_error **err)
+{
+	struct layer_work w = { .g = g, .path = path, .as_user = geteuid() != 0, .tree_fd = -EBADF };
 	struct view_plan view = { .kind = VIEW_LAYER, .name = path, .fd = -EBADF };
 
 	int r = layer_open_plain(path, &view.fd, &view.format, err);
@@ -343,10 +422,23 @@ int graft_layer(const struct graft *g, const char *path, struct kennel_error **e
 	_cleanup_close_ int tree_fd = w.tree_fd;
 	if (r == 0)
 		r = errand_run(-EBADF, put_in, &w, NULL, err);
-	if (r < 0)
-		return r;
-	if (graft_errand(g, (const char *const[]){ "forget", NULL }, &why) < 0)
-		log_warn(&g->log, "what was looked up inside before is seen in \"%s\" at the next start: %s",
-			 path, kennel_error_message(why));
-	return 0;
+	if (r == 0)
+		forget(&w);
+	return r;
+}
+
+int graft_remove_layer(const struct graft *g, const char *path, struct kennel_error **err)
+{
+	struct layer_work w = {
+		.g = g,
+		.path = path,
+		.as_user = geteuid() != 0,
+		.goes = true,
+		.tree_fd = -EBADF,
+	};
+
+	int r = errand_run(-EBADF, put_in, &w, NULL, err);
+	if (r == 0)
+		forget(&w);
+	return r;
 }

@@ -49,6 +49,8 @@ int graft_remove_device(const struct graft *g, const struct spec_device *d, stru
  * that bears no more.
  */
 int graft_layer(const struct graft *g, const char *path, struct kennel_error **err) MUST_CHECK;
+/* Takes one away that came so. Return: likewise; UNSUPPORTED also where it did not come so. */
+int graft_remove_layer(const struct graft *g, const char *path, struct kennel_error **err) MUST_CHECK;
 
 /*
  * An interface of a sandbox with a network of its own; in->name is set. Return: as interfaces_add(); PERM

@@ -158,6 +158,16 @@ in_guest() {
 	# shellcheck disable=SC2016
 	inside sh -c 'for d in dir new hidden place; do echo $(cd /$d; ls); done'
 	is_equal "$stdout" $'a b\nmade\ntwo\nfile'
+	# one goes and comes again, on top
+	run_kennel set -P "$T/store" --unset "layer=$T/two.erofs" box
+	is_equal "$stderr" ""
+	# shellcheck disable=SC2016
+	inside sh -c 'for d in dir new hidden place; do echo $(cd /$d; ls); done; cat /dir/b'
+	is_equal "$stdout" $'a b\na made\nbase\nfile\none'
+	run_kennel set -P "$T/store" --layer "$T/two.erofs" box
+	is_equal "$stderr" ""
+	inside sh -c 'ls /hidden /new'
+	is_equal "$stdout" $'/hidden:\ntwo\n\n/new:\nmade'
 	# what can't be had is told, and all stays as it is
 	run_kennel set -P "$T/store" --layer "$T/nothing" --mount "$T/real:/nowhere" --hostname other box
 	has "what is at \"/nowhere\" holds from the next start on" "$stderr"
