@@ -309,8 +309,8 @@ static int write_all(int fd, const struct buf *b, struct kennel_error **err)
 }
 
 /*
- * Those of the same kernel and set with another program or other modules. One that is young may be that of another
- * kennel, which is just about to use it.
+ * Those of the same kernel and set with another program or other modules. One that is young may be that of
+ * another kennel, which is just about to use it.
  */
 static void remove_others(int cache_fd, const char *name)
 {
