@@ -126,7 +126,7 @@ static int run_out(const struct copy_request *q, const struct vm_guest *g, const
 
 		close_fd(take_fd(&ends[0]));
 		r = vm_talk_end(&talk, report, err);
-		if (taken < 0 && (r == 0 || report->step == COPY_STEP_PIPE)) { /* why it was not taken */
+		if (vm_talk_is_cause(taken, r, report)) { /* why it was not taken */
 			error_clear(err);
 			if (err)
 				*err = take_ptr(&why);

@@ -90,7 +90,7 @@ int vm_changes_take(const struct vm_guest *g, int dir_fd, int user_ns_fd, uint64
 	int taken = errand_run(user_ns_fd, take, &t, &out, &why);
 	close_fd(ends[0]);
 	r = vm_talk_end(&talk, &report, err);
-	if (taken < 0 && (r == 0 || report.step == COPY_STEP_PIPE)) { /* why it was not taken */
+	if (vm_talk_is_cause(taken, r, &report)) { /* why it was not taken */
 		error_clear(err);
 		if (err)
 			*err = take_ptr(&why);

@@ -29,10 +29,16 @@ int vm_talk_begin(const struct vm_guest *g, const char *const *words, int in_fd,
 	return r;
 }
 
-static int gone(const struct buf *said, struct kennel_error **err)
+/* Where it does not come from the errand, it is a line of its client (vm/program/client.c). */
+static int gone(struct buf *said, struct kennel_error **err)
 {
-	return fail(err, KENNEL_E_IO, "%s",
-		    said->len ? buf_str(said) : "the guest says nothing of its files");
+	static const char us[] = "kennel: ";
+	char *text = said->len ? said->data : NULL;
+
+	if (!text)
+		return fail(err, KENNEL_E_IO, "the guest says nothing of its files");
+	text[strcspn(text, "\n")] = '\0';
+	return fail(err, KENNEL_E_IO, "%s", text + (strncmp(text, us, strlen(us)) == 0 ? strlen(us) : 0));
 }
 
 int vm_talk_end(struct vm_talk *t, struct copy_report *ret, struct kennel_error **err)
@@ -54,4 +60,10 @@ int vm_talk_end(struct vm_talk *t, struct copy_report *ret, struct kennel_error 
 	memcpy(ret, said.data, sizeof(*ret));
 	ret->first_left_out[sizeof(ret->first_left_out) - 1] = '\0';
 	return ret->step == COPY_DONE ? 0 : copy_report_error(ret, err);
+}
+
+bool vm_talk_is_cause(int taken, int r, const struct copy_report *report)
+{
+	return taken < 0 && (r == 0 || report->step == COPY_STEP_PIPE ||
+			     (report->step == COPY_DONE && taken != -KENNEL_E_CORRUPT));
 }

@@ -3,6 +3,8 @@
 #ifndef KENNEL_RUN_VM_TALK_H
 #define KENNEL_RUN_VM_TALK_H
 
+#include <stdbool.h>
+
 #include "run/vm-errand.h"
 
 struct copy_report;
@@ -20,5 +22,11 @@ int vm_talk_begin(const struct vm_guest *g, const char *const *words, int in_fd,
  * the report says went wrong, or why there is none.
  */
 int vm_talk_end(struct vm_talk *t, struct copy_report *ret, struct kennel_error **err) MUST_CHECK;
+
+/*
+ * Where both failed: taken, what became of the files on this side, is the cause, not r of vm_talk_end(). Of a
+ * guest that is gone this side hears only that nothing more comes, which is CORRUPT.
+ */
+bool vm_talk_is_cause(int taken, int r, const struct copy_report *report);
 
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -45,6 +46,7 @@ static void begin(void)
 	struct rlimit files;
 
 	errand_runs();
+	(void)!signal(SIGPIPE, SIG_IGN); /* it is told */
 	umask(0);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
@@ -86,7 +88,6 @@ void errand_pack_changes(char **args)
 	int fd = openat(ERRAND_CHANGES_FD, CHANGES, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		give_up(COPY_STEP_SOURCE, "/");
-	sync(); /* what is not in the files yet */
 	(void)!pack_top(&p, fd);
 	(void)!pack_end(&p);
 	copy_report_pack(&report, &p, "/");
