@@ -90,7 +90,7 @@ int running_open_files(const char *id, struct copy_sandbox *sb, int *ret_pidfd, 
 			err,
 			fail(err, KENNEL_E_UNSUPPORTED,
 			     "the files of this sandbox are seen by its own kernel alone as long as that runs"),
-			"stop it; or take what you need of it: kennel cp %s:PATH TARGET",
+			"take what you need of it: kennel cp %s:PATH TARGET",
 			kennel_list_value(list, 0, "id"));
 	kennel_list_free(list);
 	return r;

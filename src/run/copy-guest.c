@@ -105,7 +105,7 @@ static int take_out(void *data, struct buf *out, struct kennel_error **err)
 	umask(0);
 	errand_raise_file_limit();
 	close_fd(t->stage->dir.wake_fd);
-	return ext4_unpack(t->stream_fd, &where, err);
+	return vm_talk_unpack(t->stream_fd, &where, err);
 }
 
 static int run_out(const struct copy_request *q, const struct vm_guest *g, const struct stage *stage,

@@ -58,7 +58,7 @@ static int take(void *data, struct buf *out, struct kennel_error **err)
 	};
 	if (upper_fd < 0 || links_fd < 0)
 		return fail_errno(err, "open the room for the guest's changes");
-	int r = ext4_unpack(t->stream_fd, &where, err);
+	int r = vm_talk_unpack(t->stream_fd, &where, err);
 	buf_add(out, &loss, sizeof(loss));
 	return r < 0 ? r : buf_check(out, err);
 }

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "copy/child.h"
+#include "ext4/unpack.h"
 #include "run/copy.h"
 
 int vm_talk_begin(const struct vm_guest *g, const char *const *words, int in_fd, int out_fd,
@@ -66,4 +67,14 @@ bool vm_talk_is_cause(int taken, int r, const struct copy_report *report)
 {
 	return taken < 0 && (r == 0 || report->step == COPY_STEP_PIPE ||
 			     (report->step == COPY_DONE && taken != -KENNEL_E_CORRUPT));
+}
+
+int vm_talk_unpack(int stream_fd, const struct unpack_where *where, struct kennel_error **err)
+{
+	int r = ext4_unpack(stream_fd, where, err);
+
+	if (r != -KENNEL_E_CORRUPT)
+		return r;
+	error_clear(err); /* it speaks of an image */
+	return fail(err, KENNEL_E_CORRUPT, "what the guest sends of its files makes no sense");
 }

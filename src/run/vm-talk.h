@@ -23,6 +23,10 @@ int vm_talk_begin(const struct vm_guest *g, const char *const *words, int in_fd,
  */
 int vm_talk_end(struct vm_talk *t, struct copy_report *ret, struct kennel_error **err) MUST_CHECK;
 
+/* ext4_unpack() of what a guest sends. */
+struct unpack_where;
+int vm_talk_unpack(int stream_fd, const struct unpack_where *where, struct kennel_error **err) MUST_CHECK;
+
 /*
  * Where both failed: taken, what became of the files on this side, is the cause, not r of vm_talk_end(). Of a
  * guest that is gone this side hears only that nothing more comes, which is CORRUPT.
