@@ -86,6 +86,13 @@ int diff_content(struct diff_out *o, const struct kennel_change *c)
 	if ((!before && !after) || (c->kind == KENNEL_CHANGED && !(c->bits & KENNEL_CHANGE_CONTENT)))
 		return 0;
 	int r = kennel_delta_text(o->delta, c->path, &text, &size, &o->err);
+	if (r == -KENNEL_E_PERM) { /* of the base: that is told, and others follow */
+		o->err = kennel_error_free(o->err);
+		buf_puts(&o->b, "File ");
+		buf_safe(&o->b, c->path);
+		buf_printf(&o->b, ", which you may not read, was %s\n", change_kind_word(c->kind));
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	if (r == 0) {

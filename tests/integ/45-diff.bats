@@ -247,3 +247,22 @@ open(\"end\", \"w\")'"
 	run_kennel diff --stat --content "$ID"
 	is_status 125
 }
+
+@test "diff: what the user may not read of the base is told, and the rest is shown" {
+	[ "$EUID" -ne 0 ] || skip "needs an ordinary user"
+	need_commands busybox
+	mkdir -p "$T/small/bin"
+	cp "$(command -v busybox)" "$T/small/bin/busybox"
+	ln -s busybox "$T/small/bin/sh"
+	cp -r "$T/base/etc" "$T/small/"
+	chmod 000 "$T/small/etc/conf"
+	# shellcheck disable=SC2016
+	background "$KENNEL" run --net none --base "$T/small" -- /bin/sh -c 'echo n >/etc/new; busybox mv -f /etc/new /etc/conf; echo n >/etc/same; echo "ready $KENNEL_ID"
+		exec busybox sleep 300'
+	wait_for 20 says "$T/out.$LIB_STARTED" ready
+	ID=$(sed -n 's/^ready //p' "$T/out.$LIB_STARTED")
+	run_kennel diff --content "$ID"
+	is_status 0
+	has "File /etc/conf, which you may not read, was changed" "$stdout"
+	has "-same" "$stdout"
+}
