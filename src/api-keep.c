@@ -4,7 +4,8 @@
  * has no name before everything is in it.
  *
  * The copy is made mount by mount, so that the manifest of the start stays true but for what a throwaway does
- * not need: which base it was.
+ * not need: which base it was. What a guest has changed lies over that, and is put
+ * into it before anybody sees it.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,24 +16,30 @@
 
 #include <kennel/kennel.h>
 
+#include "api-delta.h"
 #include "api-sandbox.h"
 #include "api-spec.h"
 #include "base/cleanup.h"
 #include "container/container.h"
 #include "container/tidy.h"
+#include "delta/apply.h"
 #include "delta/layout.h"
 #include "delta/manifest.h"
+#include "path/remove.h"
 #include "run/keep.h"
 #include "run/sandbox.h"
 #include "ship/tree.h"
 #include "ship/walk.h"
 #include "ship/worker.h"
 
+#define GUEST_DIR ".guest"
+
 struct keeping {
 	const struct sandbox *sb;
 	const struct spec *spec;
 	const struct ship_watch *watch;
 	struct manifest manifest;
+	const struct delta_tree *guest; /* what a guest that runs has changed over all this; or NULL */
 	int dir_fd, data_fd; /* of the container that is filled */
 };
 
@@ -102,9 +109,58 @@ static int copy_mount(const struct keeping *k, int delta_fd, unsigned index, str
 	return copy_upper(k, from_fd, to_fd, p, err);
 }
 
-static int work(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err)
+/* Only the running system has several mounts. */
+static int tell_below(void *data, size_t mount,
+		      int (*see)(void *arg, const char *name, struct kennel_error **err), void *arg,
+		      struct kennel_error **err)
 {
 	const struct keeping *k = data;
+
+	return delta_apply_see(open(k->manifest.mounts[mount].target, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+			       see, arg, err);
+}
+
+static int copy_guest(const struct keeping *k, int guest_fd, struct ship_progress *p,
+		      struct kennel_error **err)
+{
+	_cleanup_close_ int upper_fd = -EBADF, work_fd = -EBADF;
+	struct stat st;
+
+	_cleanup_close_ int from_fd = delta_open_place(k->guest->root_fd, 0, "upper", O_RDONLY);
+	if (from_fd < 0 || fstat(from_fd, &st) < 0)
+		return fail_errno(err, "open the changes of the guest");
+	st.st_uid = unshift(k->sb, st.st_uid);
+	st.st_gid = unshift(k->sb, st.st_gid);
+	int r = delta_add_mount(guest_fd, 0, &st, &upper_fd, &work_fd, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int to_fd = openat(upper_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return to_fd < 0 ? fail_errno(err, "open the delta") : copy_upper(k, from_fd, to_fd, p, err);
+}
+
+/* In the delta, for on its file system it has to be. */
+static int put_guest(struct keeping *k, int delta_fd, struct ship_progress *p, struct kennel_error **err)
+{
+	if (mkdirat(delta_fd, GUEST_DIR, 0700) < 0)
+		return fail_errno(err, "make room in the delta");
+	_cleanup_close_ int guest_fd =
+		openat(delta_fd, GUEST_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = guest_fd < 0 ? fail_errno(err, "open the delta") : copy_guest(k, guest_fd, p, err);
+	const struct delta_apply a = {
+		.from_fd = guest_fd,
+		.delta_fd = delta_fd,
+		.manifest = &k->manifest,
+		.below = tell_below,
+		.data = k,
+	};
+	if (r == 0)
+		r = delta_apply(&a, NULL, err);
+	return r < 0 ? r : path_remove_tree(delta_fd, GUEST_DIR, err);
+}
+
+static int work(void *data, struct ship_progress *p, struct buf *out, struct kennel_error **err)
+{
+	struct keeping *k = data;
 	_cleanup_close_ int delta_fd =
 		openat(k->data_fd, "delta", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r = delta_fd < 0 ? fail_errno(err, "open the delta") : 0;
@@ -112,7 +168,7 @@ static int work(void *data, struct ship_progress *p, struct buf *out, struct ken
 	(void)out;
 	for (size_t i = 0; i < k->manifest.n_mounts && r == 0; i++)
 		r = copy_mount(k, delta_fd, k->manifest.mounts[i].index, p, err);
-	return r;
+	return r == 0 && k->guest ? put_guest(k, delta_fd, p, err) : r;
 }
 
 static int write_manifest(const struct keeping *k, struct kennel_error **err)
@@ -204,12 +260,17 @@ int kennel_sandbox_keep(struct kennel_sandbox *sb, const struct kennel_spec *spe
 	const struct ship_watch watch = { tick, data };
 	struct keeping k = { .sb = sb->sb, .spec = spec->spec, .watch = &watch, .dir_fd = -EBADF };
 
-	if (!sb->sb->ended)
+	if (!sb->sb->ended && !sb->sb->lingers)
 		return fail(err, KENNEL_E_BUSY, "sandbox %s still runs", sb->sb->id);
 	const char *kept = kennel_sandbox_container(sb);
 	if (kept)
 		return fail(err, KENNEL_E_INVALID, "what \"%s\" changed is kept already", kept);
-	int r = keep(&k, name, err);
+	struct kennel_delta *guest = NULL;
+	int r = sb->sb->lingers ? kennel_delta_open(sb->sb->id, &guest, err) : 0;
+	k.guest = guest ? guest->tree : NULL;
+	if (r == 0)
+		r = keep(&k, name, err);
+	kennel_delta_free(guest);
 	manifest_done(&k.manifest);
 	return r < 0 ? wrap(err, r, "keep the changes") : 0;
 }

@@ -165,8 +165,30 @@ const char *kennel_limit_hit_name(enum kennel_limit_hit hit)
 	return NULL;
 }
 
+static int count_one(void *data, const struct kennel_change *change)
+{
+	if (!change->after || !S_ISDIR(change->after->st_mode))
+		++*(uint64_t *)data;
+	return 0;
+}
+
+/* What its kernel holds is looked at as that of any guest that runs. */
+static int count_in_guest(const struct sandbox *sb, uint64_t *ret, struct kennel_error **err)
+{
+	struct kennel_delta *delta = NULL;
+
+	*ret = 0;
+	int r = kennel_delta_open(sb->id, &delta, err);
+	if (r == 0)
+		r = kennel_delta_diff(delta, NULL, 0, count_one, ret, err);
+	kennel_delta_free(delta);
+	return r;
+}
+
 int kennel_sandbox_count_changes(struct kennel_sandbox *sb, uint64_t *ret_files, struct kennel_error **err)
 {
+	if (sb->sb->lingers)
+		return count_in_guest(sb->sb, ret_files, err);
 	if (sb->sb->rootless)
 		return rootless_count(sb->sb, ret_files, err);
 	manifest_plants_sort(&sb->sb->planted);

@@ -330,6 +330,18 @@ static int apply_mount(const struct delta_apply *a, unsigned index, uint64_t *co
 	return apply_trees(take_fd(&from_fd), take_fd(&to_fd), count, err);
 }
 
+int delta_apply_see(int dir_fd, int (*tell)(void *arg, const char *name, struct kennel_error **err),
+		    void *arg, struct kennel_error **err)
+{
+	_cleanup_closedir_ DIR *d = dir_fd < 0 ? NULL : fdopendir(dir_fd);
+	int r = 0;
+
+	for (const struct dirent *e; d && r == 0 && (e = readdir(d));)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			r = tell(arg, e->d_name, err);
+	return r;
+}
+
 int delta_apply(const struct delta_apply *a, uint64_t *ret, struct kennel_error **err)
 {
 	const struct manifest *m = a->manifest;

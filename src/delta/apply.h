@@ -28,6 +28,10 @@ struct delta_apply {
 	void *data;
 };
 
+/* For below(): tells see() what is in a directory, which is taken; negative: nothing. */
+int delta_apply_see(int dir_fd, int (*see)(void *arg, const char *name, struct kennel_error **err), void *arg,
+		    struct kennel_error **err) MUST_CHECK;
+
 /* *ret: how many entries were put in, whole directories as one; or NULL. */
 int delta_apply(const struct delta_apply *a, uint64_t *ret, struct kennel_error **err) MUST_CHECK;
 

@@ -80,6 +80,7 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 	close_fd(sb->scratch_fd);
 	close_fd(sb->init_pidfd);
 	close_fd(sb->master_fd);
+	close_fd(sb->word_fd);
 	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
 		close_fd(sb->tty_fds[i]);
 	close_fd(sb->user_ns_fd);

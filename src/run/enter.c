@@ -418,6 +418,7 @@ int enter_run(const struct enter_request *q, int *ret_status, struct kennel_erro
 			/* Where there is no pid namespace that takes it along. */
 			.host_pidfd = q->level == SPEC_ISOLATE_FS ? q->init_pidfd : -EBADF,
 			.leads = true,
+			.word_fd = -EBADF,
 		};
 
 		r = follow_process(&f, ret_status, err);

@@ -8,8 +8,10 @@
 #include <sys/signalfd.h>
 
 #include "base/cleanup.h"
+#include "run/init.h"
 #include "sys/sys.h"
 #include "tty/proxy.h"
+#include "vm/blob.h"
 
 static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT };
 
@@ -17,7 +19,7 @@ static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGU
 #define PIDFD_TO_GROUP (1u << 2)
 
 /* What is watched, in this order; the terminal's come last. */
-enum { WATCH_PROCESS, WATCH_HOST, WATCH_SIGNALS, WATCH_TTY };
+enum { WATCH_PROCESS, WATCH_HOST, WATCH_SIGNALS, WATCH_WORD, WATCH_TTY };
 
 int follow_reap(int pidfd, int *ret_status, struct kennel_error **err)
 {
@@ -66,17 +68,28 @@ static int terminal_gone(const struct follow *f, int r, int *ret_status, struct 
 	return wrap(err, r, "follow the sandbox");
 }
 
+bool follow_hear(int word_fd, int *ret_status)
+{
+	struct init_report r;
+
+	if (read(word_fd, &r, sizeof(r)) != sizeof(r) || r.step != VM_STEP_ENDED)
+		return false;
+	*ret_status = r.errnum;
+	return true;
+}
+
 static int follow(const struct follow *f, int signal_fd, struct tty_proxy *proxy, int *ret_status,
 		  struct kennel_error **err)
 {
 	bool proxy_open = proxy != NULL;
-	int host_pidfd = f->host_pidfd;
+	int host_pidfd = f->host_pidfd, word_fd = f->word_fd;
 
 	for (;;) {
 		struct pollfd fds[WATCH_TTY + TTY_PROXY_FDS] = {
 			[WATCH_PROCESS] = { .fd = f->pidfd, .events = POLLIN },
 			[WATCH_HOST] = { .fd = host_pidfd, .events = POLLIN },
 			[WATCH_SIGNALS] = { .fd = signal_fd, .events = POLLIN },
+			[WATCH_WORD] = { .fd = word_fd, .events = POLLIN },
 		};
 		unsigned n_tty = proxy_open ? tty_proxy_poll(proxy, fds + WATCH_TTY) : 0;
 
@@ -98,11 +111,15 @@ static int follow(const struct follow *f, int signal_fd, struct tty_proxy *proxy
 				return terminal_gone(f, r, ret_status, err);
 			proxy_open = r > 0;
 		}
-		if (fds[WATCH_PROCESS].revents) {
-			if (proxy)
-				tty_proxy_drain(proxy);
+		const bool said = fds[WATCH_WORD].revents && follow_hear(word_fd, ret_status);
+		if (proxy && (fds[WATCH_PROCESS].revents || said))
+			tty_proxy_drain(proxy);
+		if (fds[WATCH_PROCESS].revents)
 			return follow_reap(f->pidfd, ret_status, err);
-		}
+		if (said)
+			return 1;
+		if (fds[WATCH_WORD].revents)
+			word_fd = -EBADF;
 	}
 }
 

@@ -14,12 +14,18 @@ struct follow {
 	int pidfd; /* a child of ours */
 	int master_fd; /* of its terminal, or -EBADF */
 	int host_pidfd; /* the process is killed when this one ends; or -EBADF */
+	int word_fd; /* where a guest says that its command has ended; or -EBADF */
 	bool leads; /* it leads a process group, which what a keyboard sends is for */
 	bool shares; /* it is in our own process group: what a keyboard sends reaches it by itself */
 };
 
-/* Return: 0 and the exit code, 128+N for signal N, or a negative code. */
+/*
+ * Return: 0 and the exit code, 128+N for signal N; 1 and that of the command, where the process goes on; or a
+ * negative code.
+ */
 int follow_process(const struct follow *f, int *ret_status, struct kennel_error **err) MUST_CHECK;
+/* What is there to read on word_fd: that the command has ended, and how? */
+bool follow_hear(int word_fd, int *ret_status);
 /* Waits for its end alone. */
 int follow_reap(int pidfd, int *ret_status, struct kennel_error **err) MUST_CHECK;
 

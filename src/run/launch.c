@@ -593,6 +593,10 @@ static int attempt(struct launch *l, struct kennel_error **err)
 		r = hooks_start_host(l, err);
 	if (r == 0)
 		r = report_wait(l, err);
+	if (r == 0 && sb->plan->lingers) {
+		sb->word_fd = l->report_fd;
+		l->report_fd = -EBADF;
+	}
 	int left = stage_leave(l, r < 0 ? NULL : err);
 	if (r == 0)
 		r = left;
@@ -615,7 +619,7 @@ static struct sandbox *sandbox_new(const struct log_sink *log, struct kennel_err
 	}
 	sb->log = log ? *log : (struct log_sink){ 0 };
 	sb->registry_fd = sb->entry_fd = sb->delta_fd = sb->init_pidfd = sb->master_fd = -EBADF;
-	sb->scratch_fd = sb->names_pidfd = sb->bus_pidfd = sb->lender_pidfd = -EBADF;
+	sb->scratch_fd = sb->word_fd = sb->names_pidfd = sb->bus_pidfd = sb->lender_pidfd = -EBADF;
 	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
 		sb->tty_fds[i] = -EBADF;
 	sb->user_ns_fd = sb->mount_ns_fd = sb->view_hold_fd = -EBADF;

@@ -404,7 +404,11 @@ int ns_run(const struct ns_request *q, int *ret_status, struct kennel_error **er
 		r = bring_up(&n, err);
 	if (r == 0) {
 		const struct follow f = {
-			.pidfd = n.pidfd, .master_fd = -EBADF, .host_pidfd = -EBADF, .shares = true
+			.pidfd = n.pidfd,
+			.master_fd = -EBADF,
+			.host_pidfd = -EBADF,
+			.shares = true,
+			.word_fd = -EBADF,
 		};
 
 		r = follow_process(&f, ret_status, err);

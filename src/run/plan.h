@@ -60,6 +60,7 @@ struct plan {
 
 	uint64_t size_bytes, inodes;    /* of a delta in memory */
 	uint64_t room_bytes; /* for changes: the same, or what a guest has for them */
+	bool lingers; /* a guest goes on when its command has ended, to be asked for what it changed */
 	bool boots; /* what runs is an init, of a guest too */
 	uint64_t caps;
 	bool set_caps;

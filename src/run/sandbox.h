@@ -72,6 +72,8 @@ struct sandbox {
 	int init_pidfd;
 	int master_fd;                  /* of its terminal, or -EBADF */
 	int tty_fds[SPEC_TTYS_MAX]; /* of its further ones, or -EBADF */
+	int word_fd; /* of a guest that goes on when its command has ended: where it says so; or -EBADF */
+	bool lingers; /* it has, and goes on; status is the command's */
 	bool ended;
 	int status;                     /* exit code, once ended */
 };

@@ -84,22 +84,6 @@ static bool has_changes(int from_fd, int delta_fd)
 	       (now.st_mode != old.st_mode || now.st_uid != old.st_uid || now.st_gid != old.st_gid);
 }
 
-struct below {
-	int (*see)(void *arg, const char *name, struct kennel_error **err);
-	void *arg;
-};
-
-static int see_all(int fd, const struct below *b, struct kennel_error **err)
-{
-	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	int r = 0;
-
-	for (const struct dirent *e; d && r == 0 && (e = readdir(d));)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			r = b->see(b->arg, e->d_name, err);
-	return r;
-}
-
 /* Only the running system has several mounts: what lies there, and in frozen layers. */
 static int tell_below(void *data, size_t mount,
 		      int (*see)(void *arg, const char *name, struct kennel_error **err), void *arg,
@@ -107,8 +91,7 @@ static int tell_below(void *data, size_t mount,
 {
 	const struct settling *s = data;
 	const struct manifest_mount *m = &s->manifest->mounts[mount];
-	const struct below b = { see, arg };
-	int r = see_all(open(m->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC), &b, err);
+	int r = delta_apply_see(open(m->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC), see, arg, err);
 
 	for (size_t i = 0; i < s->manifest->below.n && r == 0; i++) {
 		_cleanup_close_ int layer_fd = open_dir(s->c->store_fd, LAYERS_DIR);
@@ -117,7 +100,8 @@ static int tell_below(void *data, size_t mount,
 		_cleanup_close_ int delta_fd = openat(own_fd, "delta", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 		if (delta_fd >= 0)
-			r = see_all(delta_open_place(delta_fd, m->index, "upper", O_RDONLY), &b, err);
+			r = delta_apply_see(delta_open_place(delta_fd, m->index, "upper", O_RDONLY), see, arg,
+					    err);
 	}
 	return r;
 }

@@ -235,6 +235,11 @@ int vm_tell(const struct vm *vm, struct plan *p, struct kennel_error **err)
 	p->boots = vm->boots;
 	if (r == 0 && p->new_net)
 		r = strv_add(&p->env, "KENNEL_VM:net=1", err);
+	/* what it changed is in its memory: somebody may be asked what becomes of that */
+	const struct spec *s = &vm->spec;
+	p->lingers = p->tty && !s->keep && !s->file && !s->quiet && !s->background && !vm->boots;
+	if (r == 0 && p->lingers)
+		r = strv_add(&p->env, "KENNEL_VM:linger=1", err);
 
 	/* what the machine sends itself comes over the loopback */
 	for (size_t i = 0; p->net == SPEC_NET_NAT && i < vm->spec.n_ports && r == 0; i++)

@@ -130,6 +130,45 @@ asked_to_apply_twice() {
 	is_equal "$stderr" ""
 }
 
+# The guest goes on while it is asked about.
+@test "leave: of a guest it is asked, shown, kept and committed as of any" {
+	need_guest
+	need_sandbox
+	local name=leave-$$-$RANDOM
+	leave 'echo new >/etc/new; busybox rm /etc/old; exit 5' --isolate vm
+	expect '2 changed files: .d.iscard, .k.eep as NAME, .v.iew, .c.ommit?'
+	keys v Enter
+	expect '^A /etc/new'
+	shows '^D /etc/old'
+	expect '^+new'
+	at_end remove_container "$name"
+	keys "k $name" Enter
+	expect "kept: go on with"
+	expect '^code 5'
+	end_screen
+	is_equal "$("$KENNEL" diff "$name")" $'A /etc/new\nD /etc/old'
+	run_kennel run -q -k "$name" --isolate user --net none -- /bin/sh -c 'read a </etc/new; echo "$a"; exec busybox test ! -e /etc/old'
+	is_status 0
+	is_equal "$stdout" new
+	if [ "$EUID" -eq 0 ]; then
+		leave 'echo new >/etc/new' --isolate vm
+		expect '1 changed file:'
+		at_end forget_commit
+		keys c Enter
+		expect 'apply'
+		keys y Enter
+		expect '^code 0'
+		is_equal "$(cat "$T/base/etc/new")" new
+		end_screen
+	fi
+	# whoever is gone has nothing of it left running
+	leave 'echo new >/etc/new2' --isolate vm
+	expect '1 changed file:'
+	keys Enter
+	expect '1 changed file is gone'
+	expect '^code 0'
+}
+
 @test "leave: killed in each call of keeping, the container is whole or not there" {
 	need_sandbox
 	need_commands cc python3 busybox

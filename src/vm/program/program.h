@@ -41,7 +41,7 @@ struct call {
 
 struct settings {
 	uint64_t memory_bytes;
-	bool disk, shares, boot;
+	bool disk, shares, boot, linger;
 	bool net;
 	const char *drives[DRIVES_MAX];
 	unsigned n_drives;

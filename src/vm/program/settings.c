@@ -16,6 +16,7 @@
  *   layer=N:TYPE     an image that lies over the tree, /layers/N: ubdN of the guest; uppermost first
  *   whole=1          the tree has nothing but these
  *   size=BYTES       of the changes in memory
+ *   linger=1         the guest goes on when the command has ended, which is reported (VM_STEP_ENDED)
  *   boot=1           the command becomes the guest's pid 1
  *   pids=N           processes in the guest
  */
@@ -65,8 +66,8 @@ static bool take(struct settings *s, const char *key, size_t key_len, const char
 		s->memory_bytes = MAX(n, MEMORY_MIN);
 		return is_number;
 	}
-	if (IS("disk") || IS("boot") || IS("net")) {
-		*(IS("disk") ? &s->disk : IS("boot") ? &s->boot : &s->net) = n == 1;
+	if (IS("disk") || IS("boot") || IS("net") || IS("linger")) {
+		*(IS("disk") ? &s->disk : IS("boot") ? &s->boot : IS("net") ? &s->net : &s->linger) = n == 1;
 		return is_number && n <= 1;
 	}
 	if (IS("size") || IS("pids"))

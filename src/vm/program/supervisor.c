@@ -63,7 +63,7 @@ struct supervisor {
 	unsigned next_slot;
 	pid_t kernel, first; /* 0: has ended, or never was */
 	bool said_hello, ready, over; /* over: nothing is to be had from the guest any more */
-	bool stopping;
+	bool stopping, lingers;
 	int code; /* of ours */
 	time_t deadline; /* of a stop; 0: none */
 	time_t told_until; /* clients that were told of the end have time until then; 0: it is not over */
@@ -206,6 +206,15 @@ static void stop(struct supervisor *s, int code)
 		channel_send(&s->line, &(struct vm_frame){ .type = VM_POWER_OFF });
 	else
 		s->deadline = 0;
+}
+
+/* What the guest has changed is asked for now, by others. */
+static void linger(struct supervisor *s, int code)
+{
+	s->lingers = true;
+	s->code = code;
+	report_send(s->call->report_fd, VM_STEP_ENDED, code, NULL);
+	close(s->call->report_fd);
 }
 
 /* With us all processes here end: who has to say why waits for the last word. */
@@ -378,7 +387,10 @@ static void reap(struct supervisor *s)
 			on_kernel_end(s, status);
 		} else if (pid == s->first) {
 			s->first = 0;
-			stop(s, code);
+			if (s->set->linger && s->ready && !s->over && !s->stopping)
+				linger(s, code);
+			else
+				stop(s, code);
 		}
 	}
 }
@@ -395,6 +407,9 @@ static void on_signal(struct supervisor *s, int sig)
 	if (s->call->flags & INIT_IDLE) {
 		if (asks_to_end(sig))
 			stop(s, 0);
+	} else if (s->lingers) {
+		if (asks_to_end(sig) || sig == SIGHUP)
+			stop(s, s->code);
 	} else if (s->ready && !s->over && s->connections[FIRST].opened) {
 		channel_send_number(&s->line, VM_SIGNAL, FIRST, 0, (uint32_t)sig);
 	} else if (asks_to_end(sig) || sig == SIGHUP) {
@@ -623,7 +638,7 @@ static void let_go(struct supervisor *s)
 		close(null_fd);
 	if (s->call->tty_fd > 2)
 		close(s->call->tty_fd);
-	if (s->first && s->call->report_fd >= 0)
+	if (s->first && s->call->report_fd >= 0 && !s->set->linger)
 		close(s->call->report_fd); /* the client reports */
 }
 
