@@ -32,6 +32,8 @@
 #define MODULES NET_MODULES
 #define UPPER DISK "/delta/0/upper"
 #define WORK DISK "/delta/0/work"
+#define FORGET_TURNS 6
+#define FORGET_AGAIN_MS 10
 #define INODES_A_MS 20 /* no guest reads more new files in a millisecond */
 #define LAYERS "/layered"
 #define HIDDEN_FS MS_NOSUID | MS_NOEXEC | MS_NODEV
@@ -310,6 +312,21 @@ static unsigned long count_inodes(int fd)
 }
 
 /*
+ * Those of the overlay hold those of hostfs, which go in the second turn; and what was looked up just now
+ * stays for one turn more. Return: how many there are.
+ */
+static unsigned long forget_inodes(int nr_fd, int drop_fd, unsigned long most)
+{
+	unsigned long n = count_inodes(nr_fd);
+
+	for (unsigned i = 0; i < FORGET_TURNS && n > most; i++) {
+		(void)!write(drop_fd, "2", 1);
+		n = count_inodes(nr_fd);
+	}
+	return n;
+}
+
+/*
  * hostfs holds a file of the machine open for each one that this kernel remembers, so it must not remember
  * more of them than linux.uml may open: a process of its own has it forget what is not in use, once half of
  * that were added to those that it has begun with. It looks again before the rest can have come.
@@ -326,13 +343,12 @@ static void watch_inodes(const char *limit)
 		close_fd(drop_fd);
 		return;
 	}
-	for (;;) {
-		/* those of the overlay hold those of hostfs, which go in the second turn */
-		for (unsigned i = 0; i < 2 && count_inodes(nr_fd) > most; i++)
-			(void)!write(drop_fd, "2", 1);
-		const unsigned long n = count_inodes(nr_fd);
-		/* all in use: to try again at once only takes time */
-		const unsigned long ms = n > most ? 5000 : (most - n) / INODES_A_MS;
+	for (unsigned long stuck_ms = FORGET_AGAIN_MS;;) {
+		const unsigned long n = forget_inodes(nr_fd, drop_fd, most);
+
+		/* all in use: to try again and again at once only takes time */
+		stuck_ms = n > most ? MIN(2 * stuck_ms, 5000UL) : FORGET_AGAIN_MS;
+		const unsigned long ms = n > most ? stuck_ms : (most - n) / INODES_A_MS;
 		const struct timespec pause = { .tv_sec = (time_t)(MIN(ms, 5000UL) / 1000),
 						.tv_nsec = (long)(MAX(ms, 5UL) % 1000 * 1000000) };
 		(void)!nanosleep(&pause, NULL);
