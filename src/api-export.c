@@ -58,11 +58,22 @@ static void source_done(struct source *s)
 }
 #define _cleanup_source_ __attribute__((cleanup(source_done)))
 
-static bool is_opaque(int dir_fd, const char *name)
+/*
+ * A directory that kennel put in holds what the sandbox made there since; what the base has below it the
+ * sandbox was never shown.
+ */
+static int wanted_of_planted_dir(const struct manifest_planted *p, int dir_fd, const char *name)
 {
-	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const bool opaque = fd >= 0 && ship_is_opaque(fd);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
-	return fd >= 0 && ship_is_opaque(fd);
+	if (p->kind == MANIFEST_OPAQUE && !opaque)
+		return SHIP_TAKE;
+	for (const struct dirent *e; d && (e = readdir(d));)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			return p->kind == MANIFEST_OPAQUE ? SHIP_TAKE_SHOWING : SHIP_TAKE;
+	return SHIP_LEAVE;
 }
 
 /* What kennel itself put in is no change. Called in the process that works. */
@@ -75,9 +86,10 @@ static int wanted(void *data, size_t part, const char *rel, int dir_fd, const ch
 		manifest_plants_find(&m->planted, m->mounts[s->mounts[part]].index, rel);
 
 	if (!p)
-		return 1;
-	bool opaque = p->kind == MANIFEST_OPAQUE && S_ISDIR(st->st_mode) && is_opaque(dir_fd, name);
-	return !manifest_planted_is_same(p, st, opaque);
+		return SHIP_TAKE;
+	if (S_ISDIR(st->st_mode) && (p->kind == MANIFEST_OPAQUE || p->kind == MANIFEST_PLACE))
+		return wanted_of_planted_dir(p, dir_fd, name);
+	return manifest_planted_is_same(p, st, false) ? SHIP_LEAVE : SHIP_TAKE;
 }
 
 /* A directory on the way to a mount, as the base has it: in the lowers of the mount that it is in. */

@@ -23,6 +23,7 @@
 struct walker {
 	const struct ship_walk *w;
 	struct ship_sink *sink;
+	int wanted; /* of the entry that is looked at */
 	bool measure; /* content and attributes are not wanted */
 	size_t part;
 	size_t rel_from; /* where a path's part below the target begins */
@@ -164,7 +165,7 @@ static int push_opened(struct walker *k, int fd, struct ship_entry *e, struct ke
 	shift_stat(k->w, &e->st);
 	if (before && before != (e->st.st_mode & S_IFMT)) /* something else by now */
 		return 0;
-	if (S_ISDIR(e->st.st_mode) && k->w->deletions)
+	if (S_ISDIR(e->st.st_mode) && k->w->deletions && k->wanted != SHIP_TAKE_SHOWING)
 		e->opaque = e->opaque || ship_is_opaque(fd);
 	if (S_ISREG(e->st.st_mode))
 		e->fd = fd;
@@ -271,7 +272,7 @@ static int see_directory(struct walker *k, const struct walk_entry *w, struct sh
 	int fd = delta_walk_own_fd(&k->walk, w);
 	bool entered = !k->w->enter || k->w->enter(k->w->data, e->path, fd, &e->st);
 
-	e->opaque = k->w->deletions && w->opaque && k->walk.n_trees > 1;
+	e->opaque = k->w->deletions && w->opaque && k->walk.n_trees > 1 && k->wanted != SHIP_TAKE_SHOWING;
 	int r = entered ? push_opened(k, fd, e, err) : push_place(k, e, err);
 	if (r == 0 && leads_to_part(k, e->path))
 		r = strv_add(&k->made, e->path, err);
@@ -293,8 +294,8 @@ static int see_entry(struct walker *k, const struct walk_entry *w, struct kennel
 		return r;
 	e.path = buf_str(&k->path);
 	shift_stat(k->w, &e.st);
-	if (is_target(k, e.path) ||
-	    (k->w->wanted && !k->w->wanted(k->w->data, k->part, w->rel, dir_fd, name, &e.st))) {
+	k->wanted = k->w->wanted ? k->w->wanted(k->w->data, k->part, w->rel, dir_fd, name, &e.st) : SHIP_TAKE;
+	if (is_target(k, e.path) || k->wanted == SHIP_LEAVE) {
 		delta_walk_skip(&k->walk);
 		return 0;
 	}

@@ -17,15 +17,18 @@ struct ship_part {
 	const char *opaque; /* the attribute that then says what it hides */
 };
 
+enum ship_wanted {
+	SHIP_LEAVE, /* it, and all that is below it */
+	SHIP_TAKE,
+	SHIP_TAKE_SHOWING, /* a directory whose mark that it hides what lies below does not count */
+};
+
 struct ship_walk {
 	const struct ship_part *parts; /* the first stands at ""; all others below some earlier one */
 	size_t n_parts;
 	bool leave_denied; /* what may not be read is left out and counted, as inside of a sandbox */
 	bool deletions; /* character devices 0/0 and overlay.opaque mean what overlay means by them */
-	/*
-	 * 1 take it, 0 leave it out with all that is below it; or NULL. part: index; rel: relative to the
-	 * part.
-	 */
+	/* Returns an enum ship_wanted; or NULL. part: index; rel: relative to the part. */
 	int (*wanted)(void *data, size_t part, const char *rel, int dir_fd, const char *name,
 		      const struct stat *st);
 	/* Attributes of a directory above a part, if no part before has it; or NULL: root's, 0755. */

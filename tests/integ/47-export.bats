@@ -189,3 +189,30 @@ make_container() {
 	has "No space left"
 	is_equal "$(ls -A "$T/small")" lost+found
 }
+
+@test "export: what was made in a directory that the user can't read, and in one that was made to mount on" {
+	[ "$EUID" -ne 0 ] || skip "needs an ordinary user"
+	need_commands busybox
+	make_base
+	mkdir "$BASE/locked" "$BASE/quiet" "$T/shared"
+	echo secret >"$BASE/locked/secret"
+	chmod 000 "$BASE/locked" "$BASE/quiet"
+	at_end chmod 755 "$BASE/locked" "$BASE/quiet"
+	at_end "$KENNEL" rm -P "$STORE" box
+	run_kennel run -q -P "$STORE" -k box --base "$BASE" --net none --mount "$T/shared:/srv/place" -- sh -c 'echo mine >/locked/mine'
+	is_status 0
+	"$KENNEL" set -P "$STORE" --unset mount box
+	run_kennel run -q -P "$STORE" -k box -- sh -c 'echo there >/srv/place/there'
+	is_status 0
+	run_kennel diff -P "$STORE" box
+	has "A /locked/mine" "$stdout"
+	has "A /srv/place/there" "$stdout"
+	run_kennel export -P "$STORE" -o "$T/out/box.tar" box
+	is_status 0
+	run tar -tf "$T/out/box.tar"
+	has "./locked/mine" "$output"
+	has "./srv/place/there" "$output"
+	lacks "quiet" "$output"
+	# nobody decided that the machine's own files there go
+	lacks "opq" "$output"
+}
