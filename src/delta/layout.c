@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/strv.h"
 #include "delta/over.h"
+#include "delta/newer.h"
 #include "path/path.h"
 #include "sys/sys.h"
 
@@ -243,9 +244,7 @@ static int make_room(const struct delta_spot *spot, int dir_fd, const char *name
 	bool ours = p && p->kind != MANIFEST_PLACE && manifest_planted_is_same(p, &st, opaque);
 	if (ours && p->kind == kind && (kind != MANIFEST_FILE || has_content(dir_fd, name, &st, data, size)))
 		return 2;
-	bool younger = b->unclean &&
-		       (st.st_ctim.tv_sec > b->since.tv_sec ||
-			(st.st_ctim.tv_sec == b->since.tv_sec && st.st_ctim.tv_nsec > b->since.tv_nsec));
+	bool younger = b->unclean && !time_is_later(&b->since, &st.st_ctim);
 	if (!ours && !younger)
 		return 0;
 	int r = take_out(dir_fd, name, &st);

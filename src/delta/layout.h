@@ -43,7 +43,7 @@ int delta_open_place(int delta_fd, unsigned index, const char *name, int flags);
 struct delta_before {
 	const struct manifest_plants *planted;  /* sorted */
 	bool unclean;                           /* an earlier start was killed half-way */
-	struct timespec since;                  /* then what is younger than this is its work */
+	struct timespec since; /* then what is not older than this is its work */
 };
 
 /*

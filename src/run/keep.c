@@ -4,7 +4,8 @@
  *
  * What a start plants (resolv.conf, hosts, hidden places) is noted in the manifest before the sandbox runs,
  * so that it is told from what the sandbox did. A start that is killed between the two leaves the file
- * "starting": what is younger than that in the planted places is its work, for no sandbox ran since.
+ * "starting": what is not older than that in the planted places is its work, for no sandbox ran since. The
+ * clock of files stands still for milliseconds, so it is made again where a sandbox did something just then.
  */
 #include "run/keep.h"
 
@@ -12,13 +13,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "conf/config.h"
 #include "container/layers.h"
 #include "container/tidy.h"
 #include "delta/layout.h"
+#include "delta/newer.h"
 #include "mount/mount.h"
+#include "path/path.h"
 #include "run/errand.h"
 #include "run/file.h"
 #include "run/hooks.h"
@@ -26,6 +30,7 @@
 #include "sys/sys.h"
 
 #define STARTING "starting"
+#define TICKS_MAX 20u /* milliseconds; the clock of files stands still for 10 at most (HZ=100) */
 
 static int open_made(struct keep *k, const struct spec *asked, struct kennel_error **err)
 {
@@ -392,8 +397,35 @@ void keep_say(const struct keep *k, const char *id, pid_t init)
 		(void)!container_say(&k->c, id, init, NULL);
 }
 
+/* Is there something in a planted place that is not older? What can't be looked at is not. */
+static bool was_done_just_now(const struct keep *k, const struct timespec *now)
+{
+	const struct manifest_plants *p = &k->manifest.planted;
+	struct stat st;
+
+	for (size_t i = 0; i < p->n && k->delta_fd >= 0; i++) {
+		_cleanup_close_ int upper_fd =
+			delta_open_place(k->delta_fd, p->items[i].mount, "upper", O_PATH | O_DIRECTORY);
+		_cleanup_close_ int fd = upper_fd < 0 ? -EBADF :
+							path_pin_plain(upper_fd, p->items[i].rel, 0, NULL);
+
+		if (fd >= 0 && fstat(fd, &st) == 0 && !time_is_later(now, &st.st_ctim))
+			return true;
+	}
+	return false;
+}
+
+static int make_starting(const struct keep *k, struct stat *ret, struct kennel_error **err)
+{
+	_cleanup_close_ int fd =
+		openat(k->c.dir_fd, STARTING, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 || fstat(fd, ret) < 0 ? fail_errno(err, "make \"%s/" STARTING "\"", k->c.path) : 0;
+}
+
 int keep_begin(struct launch *l, struct kennel_error **err)
 {
+	const struct timespec moment = { .tv_nsec = 1000000 };
 	struct keep *k = l->sb->keep;
 	struct stat st;
 
@@ -404,12 +436,15 @@ int keep_begin(struct launch *l, struct kennel_error **err)
 		k->before.since = st.st_ctim;
 		return 0;
 	}
-	_cleanup_close_ int fd =
-		openat(k->c.dir_fd, STARTING, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	/* Having been looked at, its time is not given to anything that comes later. */
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail_errno(err, "make \"%s/" STARTING "\"", k->c.path);
-	return 0;
+	int r = make_starting(k, &st, err);
+	/* a clock that was set back makes it all look young for longer */
+	for (unsigned tries = 0; r == 0 && tries < TICKS_MAX && was_done_just_now(k, &st.st_ctim); tries++) {
+		(void)!nanosleep(&moment, NULL);
+		r = unlinkat(k->c.dir_fd, STARTING, 0) < 0 ?
+			    fail_errno(err, "make \"%s/" STARTING "\" again", k->c.path) :
+			    make_starting(k, &st, err);
+	}
+	return r;
 }
 
 int keep_again(struct keep *k, struct manifest_plants *planted, struct kennel_error **err)
