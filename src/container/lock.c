@@ -9,6 +9,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -25,6 +26,37 @@
 #define TRY_MS 5u
 #define WAIT_MS 15000u
 #define INIT_MS 5000
+#define PF_EXITING 0x4u /* linux/sched.h */
+
+/* What there is of a file of /proc, as text. */
+static void read_proc(pid_t pid, const char *name, char *ret, size_t size)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+	ret[MAX(n, (ssize_t)0)] = '\0';
+}
+
+/* Was it killed? It may take a while until it is gone. */
+static bool is_dying(pid_t pid)
+{
+	char text[4096];
+	unsigned long long pending;
+	unsigned flags;
+
+	read_proc(pid, "status", text, sizeof(text));
+	const char *line = strstr(text, "\nSigPnd:");
+	if (line && sscanf(line + strlen("\nSigPnd:"), "%llx", &pending) == 1 &&
+	    (pending & 1ull << (SIGKILL - 1)))
+		return true;
+	read_proc(pid, "stat", text, sizeof(text));
+	const char *name_end = strrchr(text, ')');
+	/* state, and behind it parent, group, session, terminal, its foreground: then flags */
+	return name_end && sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+	       (flags & PF_EXITING);
+}
 
 static bool process_lives(pid_t pid)
 {
@@ -32,7 +64,7 @@ static bool process_lives(pid_t pid)
 	struct pollfd ended = { .fd = fd, .events = POLLIN };
 
 	/* One that nobody has waited for yet has ended, too. */
-	return fd >= 0 && poll(&ended, 1, 0) == 0;
+	return fd >= 0 && poll(&ended, 1, 0) == 0 && !is_dying(pid);
 }
 
 /*
