@@ -59,8 +59,8 @@
 	  "at vm: a further disk, /dev/ubdb and so on; may be repeated", \
 	  OPT_WORDS_PATH }, \
 	{ 'n', "net", "KIND", OPT_SETTING, 0, \
-	  "nat (default), none, host, or an interface: private, bridge[:NAME], veth:NAME, macvlan:DEVICE", \
-	  "nat none host private bridge bridge: veth: macvlan: ns: container:" }, \
+	  "nat (default), none, host, private:NAME, or root's: private, bridge[:NAME], veth:NAME, ...", \
+	  "nat none host private: private bridge bridge: veth: macvlan: ns: container:" }, \
 	{ 'p', "publish", "[IP:]PORT:PORT[/udp]", OPT_SETTING, 0, \
 	  "a port of the machine that leads to the second one, inside; may be repeated", NULL }, \
 	{ 0, "hostname", "NAME", OPT_SETTING, 0, "its host name", NULL }, \

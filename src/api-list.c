@@ -19,6 +19,7 @@
 #include "conf/spec.h"
 #include "layer/layer.h"
 #include "net/clean.h"
+#include "net/switch.h"
 #include "run/errand.h"
 #include "run/vm-freeze.h"
 
@@ -280,7 +281,7 @@ int kennel_gc(size_t *ret_removed, struct kennel_error **err)
 	r = cgroup_gc(is_alive, &state, geteuid(), err);
 	if (r < 0)
 		return r;
-	removed += (size_t)r + (size_t)MAX(inner, 0) + (size_t)net_clean_gc(dir_fd);
+	removed += (size_t)r + (size_t)MAX(inner, 0) + (size_t)net_clean_gc(dir_fd) + net_switch_gc(dir_fd);
 	if (ret_removed)
 		*ret_removed = removed;
 	return 0;

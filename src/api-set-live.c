@@ -268,15 +268,23 @@ static bool same_interfaces(const struct spec_interface *a, size_t n_a, const st
 	return n_a == n_b;
 }
 
+static bool same_where(const struct spec *a, const struct spec *b)
+{
+	return strcmp(a->net_where ? a->net_where : "", b->net_where ? b->net_where : "") == 0;
+}
+
 static void change_interfaces(const struct change *c, const struct kennel_list *running)
 {
 	const size_t n_before = c->before->n_interfaces, n_after = c->after->n_interfaces;
 	_cleanup_free_ struct spec_interface *before = name_all(c->before), *after = name_all(c->after);
 	const enum spec_net net = c->after->net;
 
-	if (!before || !after || (net == c->before->net && same_interfaces(before, n_before, after, n_after)))
+	if (!before || !after ||
+	    (net == c->before->net && same_where(c->before, c->after) &&
+	     same_interfaces(before, n_before, after, n_after)))
 		return;
-	if (!has_own_net(running) || (net != SPEC_NET_NONE && net != SPEC_NET_INTERFACES)) {
+	if (!has_own_net(running) || c->before->net == SPEC_NET_PRIVATE ||
+	    (net != SPEC_NET_NONE && net != SPEC_NET_INTERFACES)) {
 		log_warn(&c->graft.log, "net \"%s\" holds from the next start on", spec_net_name(net));
 		return;
 	}

@@ -25,8 +25,9 @@ static const struct {
 	const char *name;
 	enum spec_net net;
 } modes[] = {
-	{ "auto", SPEC_NET_AUTO }, { "none", SPEC_NET_NONE }, { "host", SPEC_NET_HOST },
-	{ "nat", SPEC_NET_NAT },   { "ns", SPEC_NET_NS },     { "container", SPEC_NET_CONTAINER },
+	{ "auto", SPEC_NET_AUTO },	 { "none", SPEC_NET_NONE }, { "host", SPEC_NET_HOST },
+	{ "nat", SPEC_NET_NAT },	 { "ns", SPEC_NET_NS },	    { "container", SPEC_NET_CONTAINER },
+	{ "private", SPEC_NET_PRIVATE },
 };
 
 static const char *const links[] = {
@@ -314,9 +315,6 @@ static int parse_interface(enum spec_link kind, const char *what, const struct s
 	int r = 0;
 
 	*in = (struct spec_interface){ .kind = kind };
-	if (what && kind == SPEC_LINK_PRIVATE)
-		return hint(err, fail(err, KENNEL_E_INVALID, "private takes no name behind a colon"),
-			    "veth:NAME names the end outside");
 	if (what)
 		r = set_name(in->link, what, err);
 	for (size_t i = 1; i < words->n && r == 0; i++)
@@ -356,6 +354,21 @@ static void take_mode(struct spec *s, enum spec_net net, char *where)
 	s->net_configured = false;
 }
 
+/* Of a directory, and shown where names of bridges are. */
+static int private_name(const char *what, char **ret, struct kennel_error **err)
+{
+	if (strchr(what, ','))
+		return hint(err, fail(err, KENNEL_E_INVALID, "private:NAME takes no options"),
+			    "its addresses are kennel's choice; without a name it is an interface of root's");
+	if (!network_is_name(what))
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID, "\"%s\" can't be the name of a private network",
+				 what),
+			    "a name has up to 15 letters, digits, dots, hyphens and underscores");
+	*ret = strdup(what);
+	return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
 static int set_mode(struct spec *s, enum spec_net net, const char *what, struct kennel_error **err)
 {
 	char *where = NULL;
@@ -371,6 +384,8 @@ static int set_mode(struct spec *s, enum spec_net net, const char *what, struct 
 		where = r == 0 ? strdup(what) : NULL;
 		if (r == 0 && !where)
 			r = fail(err, KENNEL_E_NOMEM, "out of memory");
+	} else if (net == SPEC_NET_PRIVATE) {
+		r = private_name(what, &where, err);
 	} else if (what)
 		r = fail(err, KENNEL_E_INVALID, "\"%s\" stands alone", spec_net_name(net));
 	if (r == 0)
@@ -407,7 +422,8 @@ int network_set(struct spec *s, const char *value, struct kennel_error **err)
 	if (!kind)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-		if (strcmp(modes[i].name, kind) == 0)
+		/* without a name it is an interface, below */
+		if (strcmp(modes[i].name, kind) == 0 && (modes[i].net != SPEC_NET_PRIVATE || value[n] == ':'))
 			return set_mode(s, modes[i].net, value[n] ? value + n + 1 : NULL, err);
 		suggest_offer(&near, kind, modes[i].name);
 	}

@@ -4,8 +4,9 @@
  *
  *   KIND[:WHAT][,OPTION[=VALUE]]...       bridge:br0,name=eth0,ip=10.0.3.5/24,gw=10.0.3.1
  *
- * auto, none, host, nat, ns:PATH and container:NAME say what network there is at all, so the last one counts.
- * private, veth, bridge and macvlan are interfaces in a network of its own: each adds one.
+ * auto, none, host, nat, private:NAME, ns:PATH and container:NAME say what network there is at all, so the
+ * last one counts.
+ * private alone, veth, bridge and macvlan are interfaces in a network of its own: each adds one.
  */
 #ifndef KENNEL_CONF_NETWORK_H
 #define KENNEL_CONF_NETWORK_H
@@ -29,6 +30,7 @@ enum spec_net {
 	SPEC_NET_NAT,
 	SPEC_NET_NS,
 	SPEC_NET_CONTAINER,
+	SPEC_NET_PRIVATE, /* private:NAME, what an ordinary user's sandboxes reach each other on */
 	SPEC_NET_INTERFACES,
 };
 

@@ -283,7 +283,7 @@ static const struct spec_key keys[] = {
 	  "it is a name of capabilities(7), such as NET_RAW, or ALL" },
 	{ "no-new-privs", set_flag, AT(no_new_privs), NULL, "it is yes or no" },
 	{ "net", set_net, 0, NULL,
-	  "it is nat, none, host, private, bridge:NAME, veth:NAME, macvlan:DEVICE, ns:PATH or "
+	  "it is nat, none, host, private[:NAME], bridge:NAME, veth:NAME, macvlan:DEVICE, ns:PATH or "
 	  "container:NAME" },
 	{ "nest", set_flag, AT(nest), NULL, "it is yes or no" },
 	{ "publish", add_port, 0, NULL,

@@ -303,8 +303,8 @@ int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err)
 		r = plant_hosts(l, err);
 	if (r < 0)
 		return wrap(err, r, "set the host name inside");
-	if (p->net == SPEC_NET_NONE)
-		return 0;
+	if (p->net == SPEC_NET_NONE || p->net == SPEC_NET_PRIVATE)
+		return 0; /* nobody is there to ask */
 
 	_cleanup_buf_ struct buf host = { 0 };
 	_cleanup_free_ char *text = NULL;

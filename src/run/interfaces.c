@@ -522,7 +522,8 @@ void interfaces_put_entry(const struct launch *l, struct buf *b)
 		put_kinds(l, &net);
 	else
 		buf_puts(&net, spec_net_name(l->sb->plan->net));
-	if (l->join_ns_fd >= 0)
+	const bool is_private = l->sb->plan->net == SPEC_NET_PRIVATE;
+	if (l->join_ns_fd >= 0 || is_private)
 		buf_printf(&net, ":%s", spec->net_where);
 	registry_put(b, "net", buf_str(&net));
 	if (l->interfaces && names_machine(machine) == 0)
@@ -531,6 +532,12 @@ void interfaces_put_entry(const struct launch *l, struct buf *b)
 		registry_put(b, "resolver", "names");
 	for (size_t i = 0; l->interfaces && i < spec->n_interfaces; i++)
 		put_interface(b, &l->interfaces[i]);
+	if (is_private) {
+		struct spec_interface in;
+
+		private_describe(l, &in);
+		put_interface(b, &in);
+	}
 	for (size_t i = 0; i < spec->n_ports; i++)
 		put_port(b, &spec->ports[i]);
 }

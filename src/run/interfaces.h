@@ -59,6 +59,10 @@ int lease_take(struct launch *l, struct spec_interface *in, unsigned index, stru
 /* Once they are there: what the machine's rules have to do for them. */
 int publish_make(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
+/* private.c: private:NAME of an ordinary user, once the namespaces are there; and what is told of it. */
+int private_make(struct launch *l, struct kennel_error **err) MUST_CHECK;
+void private_describe(const struct launch *l, struct spec_interface *ret);
+
 /* ns:PATH and container:NAME: opens what is to be joined, before the clone. */
 int join_open(struct launch *l, struct kennel_error **err) MUST_CHECK;
 

@@ -336,7 +336,8 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	if (r < 0)
 		return r;
 	c->keep_fd = sb->rootless && sb->keep ? keep_dir(sb->keep) : -EBADF;
-	c->tap = sb->rootless && !sb->deep && p->net == SPEC_NET_NAT && net_nat_available();
+	c->tap = sb->rootless && !sb->deep &&
+		 (p->net == SPEC_NET_PRIVATE || (p->net == SPEC_NET_NAT && net_nat_available()));
 	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);
 	snprintf(l->delta_inodes, sizeof(l->delta_inodes), "%llu", (unsigned long long)p->inodes);
 	c->delta_size = l->delta_size;

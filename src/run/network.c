@@ -38,7 +38,7 @@ static int without_nat(struct launch *l, int r, struct kennel_error **err)
 
 bool network_is_early(const struct plan *p)
 {
-	return p->net == SPEC_NET_NAT || p->net == SPEC_NET_INTERFACES;
+	return p->net == SPEC_NET_NAT || p->net == SPEC_NET_INTERFACES || p->net == SPEC_NET_PRIVATE;
 }
 
 int network_prepare(struct launch *l, struct kennel_error **err)
@@ -79,8 +79,9 @@ int network_start(struct launch *l, int proc_fd, struct kennel_error **err)
 		return 0;
 	if (l->shared->tap_errno) {
 		errno = l->shared->tap_errno;
-		return hint(err, fail_errno(err, "make the tap device"),
-			    "nat needs /dev/net/tun: modprobe tun, and mode 0666 as udev sets it; or use --net none");
+		return hint(
+			err, fail_errno(err, "make the tap device"),
+			"it needs /dev/net/tun: modprobe tun, and mode 0666 as udev sets it; or use --net none");
 	}
 	if (l->net_ns_fd < 0)
 		l->net_ns_fd = openat(proc_fd, "ns/net", O_RDONLY | O_CLOEXEC);
@@ -88,6 +89,8 @@ int network_start(struct launch *l, int proc_fd, struct kennel_error **err)
 		return fail_errno(err, "open the network namespace");
 	if (sb->plan->net == SPEC_NET_INTERFACES)
 		return interfaces_make(l, err);
+	if (sb->plan->net == SPEC_NET_PRIVATE)
+		return private_make(l, err);
 	_cleanup_free_ struct net_port *ports = NULL;
 	int r = nat_ports(l->spec, &ports, err);
 	if (r < 0)
@@ -137,6 +140,7 @@ void network_end(struct sandbox *sb)
 		net_helper_end(sb->lease_pidfds[i]);
 	sb->n_leases = 0;
 	sb->names_pidfd = sb->bus_pidfd = sb->lender_pidfd = -EBADF;
+	net_switch_leave(&sb->lan);
 	net_clean_run(clean);
 	if (clean->nl_fd > 0)
 		close_fd(clean->nl_fd);

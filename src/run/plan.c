@@ -85,7 +85,13 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 	    (p->net == SPEC_NET_INTERFACES || p->net == SPEC_NET_NS || p->net == SPEC_NET_CONTAINER))
 		return hint(
 			err, fail(err, KENNEL_E_PERM, "net \"%s\" needs root", net_words(spec)),
-			"run kennel as root, or use --net nat, with --publish for ports that lead inside");
+			"run kennel as root, or use --net nat, with --publish for ports that lead inside; "
+			"sandboxes of yours reach each other on --net private:NAME");
+	if (facts->privileged && p->net == SPEC_NET_PRIVATE)
+		return hint(err,
+			    fail(err, KENNEL_E_UNSUPPORTED, "net \"private:%s\" is for ordinary users",
+				 spec->net_where),
+			    "root has bridges: --net bridge, or bridge:NAME");
 	/* Root inside may do anything with a node that it sees: only a policy can hold back half of "rw". */
 	for (size_t i = 0; i < spec->n_devices; i++)
 		p->device_policy |= !spec->devices[i].read || !spec->devices[i].write;

@@ -214,7 +214,7 @@ int rootless_equip(struct launch *l, int proc_fd, struct kennel_error **err)
 	if (l->user_ns_fd < 0)
 		return fail_errno(err, "open the user namespace");
 	/* Now: once the child has changed its ids, /proc refuses these to us. */
-	if (sb->plan->net == SPEC_NET_NAT)
+	if (network_is_early(sb->plan))
 		l->net_ns_fd = openat(proc_fd, "ns/net", O_RDONLY | O_CLOEXEC);
 	r = go(l, err);
 	if (r == 0)

@@ -23,6 +23,7 @@
 #include "idmap/idmap.h"
 #include "idmap/user.h"
 #include "net/nat.h"
+#include "net/switch.h"
 #include "run/child.h"
 #include "run/janitor.h"
 #include "run/keep.h"
@@ -62,6 +63,7 @@ struct sandbox {
 	struct janitor *janitor;
 	struct cgroup *cgroup;
 	struct net_nat *nat;
+	struct net_switch lan; /* its place in a private network */
 	int lease_pidfds[NETWORK_MAX_INTERFACES]; /* what renews addresses (net/dhcp.h) */
 	unsigned n_leases;
 	int names_pidfd; /* the resolver of names (net/names.h), or -EBADF */

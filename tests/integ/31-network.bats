@@ -95,6 +95,8 @@ load machine
 	run_kennel run --net "container:$id" -- /usr/bin/python3 "$T/ask" tcp 127.0.0.1 82
 	is_status 0
 	is_equal "$stdout" "from ::ffff:127.0.0.1"
+	run_kennel run --net private:lab -- true
+	refused yes 'net "private:lab" is for ordinary users'
 	run_kennel run --net ns:/etc/passwd -- true
 	refused yes '"/etc/passwd" is not a network namespace'
 	run_kennel run --net container:nobody -- true
@@ -125,6 +127,7 @@ load machine
 		is_status 125
 		has "needs root"
 		has "--publish"
+		has "private:NAME"
 	done
 }
 

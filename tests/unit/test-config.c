@@ -54,7 +54,7 @@ static void test_config_check_bad_text_is_refused_with_its_line(void **state)
 		{ "keep = x", "f:1: there is no key \"keep\"", NULL },
 		{ "path = /x", "f:1: there is no key \"path\"", NULL },
 		{ "\n\nnet = nice", "f:3: net: \"nice\" is not a kind of network",
-		  "it is nat, none, host, private, bridge:NAME, veth:NAME, macvlan:DEVICE, ns:PATH or "
+		  "it is nat, none, host, private[:NAME], bridge:NAME, veth:NAME, macvlan:DEVICE, ns:PATH or "
 		  "container:NAME" },
 		{ "tty=yes\n#\ntty=yes", "f:3: \"tty\" stands in line 1 already", "leave one of the two" },
 		{ "hello", "f:1: \"hello\" is no setting", NULL },

@@ -3,13 +3,17 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "conf/spec.h"
 #include "net/dhcp.h"
 #include "net/names.h"
 #include "net/netlink.h"
+#include "net/switch.h"
 #include "run/interfaces.h"
 
 static void set(struct spec *s, const char *key, const char *value)
@@ -70,6 +74,10 @@ static void test_network_set_modes_replace_and_interfaces_add(void **state)
 	assert_string_equal(s->net_where, "web");
 	set(s, "net", "ns:/run/netns//blue");
 	assert_string_equal(s->net_where, "/run/netns/blue");
+	set(s, "net", "private:lab");
+	assert_int_equal(s->net, SPEC_NET_PRIVATE);
+	assert_string_equal(s->net_where, "lab");
+	assert_int_equal(s->n_interfaces, 0);
 	set(s, "net", "private");
 	assert_null(s->net_where);
 	assert_int_equal(s->n_interfaces, 1);
@@ -119,7 +127,11 @@ static const struct {
 	{ "net", "bridge:sixteen-letters-", "\"sixteen-letters-\" can't be the name" },
 	{ "net", "veth:v,name=lo", "\"lo\" is there already" },
 	{ "net", "macvlan", "does not say over which device" },
-	{ "net", "private:x", "takes no name behind a colon" },
+	{ "net", "private:", "\"\" can't be the name of a private network" },
+	{ "net", "private:a/b", "\"a/b\" can't be the name of a private network" },
+	{ "net", "private:..", "can't be the name of a private network" },
+	{ "net", "private:sixteen-letters-", "can't be the name of a private network" },
+	{ "net", "private:lab,mtu=1400", "private:NAME takes no options" },
 	{ "net", "nat:x", "\"nat\" stands alone" },
 	{ "net", "none,mtu=1400", "\"none\" stands alone" },
 	{ "net", "ns", "ns does not say which" },
@@ -410,6 +422,130 @@ static void test_names_resolv_conf_keeps_other_lines(void **state)
 	assert_int_equal(servers[2].any.sa_family, AF_INET);
 }
 
+static void test_net_switch_pick_stays_and_finds_all_numbers(void **state)
+{
+	_cleanup_free_ bool *seen = calloc(65536, sizeof(*seen));
+
+	assert_non_null(seen);
+	assert_int_equal(net_switch_pick("web", 0), net_switch_pick("web", 0));
+	assert_int_not_equal(net_switch_pick("web", 0), net_switch_pick("db", 0));
+	for (unsigned i = 0; i < 65534; i++) {
+		uint16_t n = net_switch_pick("web", i);
+
+		assert_false(seen[n]);
+		seen[n] = true;
+	}
+	/* the addresses of the network itself and of all that are on it */
+	assert_false(seen[0] || seen[65535]);
+}
+
+static void test_net_switch_number_is_four_digits(void **state)
+{
+	static const char *const not [] = { "",	  ".",	   "..",   "0000", "ffff",
+					    "12", "12345", "12G4", "ABCD", "-123" };
+	char text[NET_SWITCH_DIGITS + 1];
+
+	for (size_t i = 0; i < ARRAY_SIZE(not ); i++)
+		assert_int_equal(net_switch_number(not [i]), -1);
+	net_switch_digits(0x0a1f, text);
+	assert_string_equal(text, "0a1f");
+	assert_int_equal(net_switch_number("0a1f"), 0x0a1f);
+	assert_int_equal(net_switch_number("fffe"), 0xfffe);
+}
+
+/* From 02:6b:65:6e:00:05 and 10.108.0.5 to member 6, unless the row writes something else over it. */
+static const struct {
+	const char *what;
+	bool arp;
+	size_t at;
+	const char *bytes;
+	size_t n, size;
+	enum net_switch_way way;
+	bool accepted; /* by 6 */
+} frames[] = {
+	{ "IPv4", false, 0, "", 0, 60, NET_SWITCH_ONE, true },
+	{ "the longest", false, 0, "", 0, NET_SWITCH_FRAME, NET_SWITCH_ONE, true },
+	{ "too long", false, 0, "", 0, NET_SWITCH_FRAME + 1, NET_SWITCH_DROP, false },
+	{ "too short", false, 0, "", 0, 33, NET_SWITCH_DROP, false },
+	{ "nothing", false, 0, "", 0, 0, NET_SWITCH_DROP, false },
+	{ "to all", false, 0, "\xff\xff\xff\xff\xff\xff", 6, 60, NET_SWITCH_ALL, true },
+	{ "to a group", false, 0, "\x01\0\x5e\0\0\x01", 6, 60, NET_SWITCH_ALL, true },
+	{ "to another", false, 5, "\x07", 1, 60, NET_SWITCH_ONE, false },
+	{ "to itself", false, 5, "\x05", 1, 60, NET_SWITCH_DROP, false },
+	{ "to no member", false, 4, "\xff\xff", 2, 60, NET_SWITCH_DROP, false },
+	{ "to a stranger", false, 3, "x", 1, 60, NET_SWITCH_DROP, false },
+	{ "from a stranger", false, 6, "\x06", 1, 60, NET_SWITCH_DROP, false },
+	{ "from its neighbour's card", false, 11, "\x07", 1, 60, NET_SWITCH_DROP, false },
+	{ "from its neighbour's address", false, 29, "\x07", 1, 60, NET_SWITCH_DROP, false },
+	{ "from elsewhere", false, 26, "\x08\x08\x08\x08", 4, 60, NET_SWITCH_DROP, false },
+	{ "IPv6 that says it is IPv4", false, 14, "\x60", 1, 60, NET_SWITCH_DROP, false },
+	{ "IPv6", false, 12, "\x86\xdd", 2, 60, NET_SWITCH_DROP, false },
+	{ "a VLAN", false, 12, "\x81\0", 2, 60, NET_SWITCH_DROP, false },
+	{ "ARP", true, 0, "", 0, 42, NET_SWITCH_ONE, true },
+	{ "short ARP", true, 0, "", 0, 41, NET_SWITCH_DROP, false },
+	{ "ARP, asks first", true, 28, "\0\0\0\0", 4, 42, NET_SWITCH_ONE, true },
+	{ "ARP for its neighbour", true, 31, "\x07", 1, 42, NET_SWITCH_DROP, false },
+	{ "ARP with its neighbour's card", true, 27, "\x07", 1, 42, NET_SWITCH_DROP, false },
+	{ "ARP of another kind", true, 19, "\x10", 1, 42, NET_SWITCH_DROP, false },
+};
+
+static void test_net_switch_judge_by_frame(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(frames); i++) {
+		uint8_t frame[NET_SWITCH_FRAME + 1] = { 0 }, *copy;
+		uint16_t to = 0;
+
+		net_switch_mac(6, frame);
+		net_switch_mac(5, frame + 6);
+		memcpy(frame + 12, frames[i].arp ? "\x08\x06\0\1\x08\0\6\4" : "\x08\0\x45",
+		       frames[i].arp ? 8 : 3);
+		if (frames[i].arp)
+			net_switch_mac(5, frame + 22);
+		net_switch_address(5, frame + (frames[i].arp ? 28 : 26));
+		memcpy(frame + frames[i].at, frames[i].bytes, frames[i].n);
+		copy = malloc(frames[i].size + !frames[i].size); /* so that a read behind it is seen */
+		assert_non_null(copy);
+		memcpy(copy, frame, frames[i].size);
+		if (net_switch_judge(copy, frames[i].size, 5, &to) != frames[i].way ||
+		    net_switch_accept(copy, frames[i].size, 6) != frames[i].accepted)
+			fail_msg("%s", frames[i].what);
+		free(copy);
+	}
+}
+
+static void test_net_switch_join_takes_another_number_and_removes_dead_names(void **state)
+{
+	char path[] = "/tmp/kennel-switch-XXXXXX";
+	struct net_switch a = { 0 }, b = { 0 }, c = { 0 };
+	int a_fd = -1, b_fd = -1, c_fd = -1;
+
+	assert_non_null(mkdtemp(path));
+	int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(dir_fd >= 0);
+	assert_int_equal(net_switch_join(dir_fd, "lab", "web", &a, &a_fd, NULL), 0);
+	assert_int_equal(a.number, net_switch_pick("web", 0));
+	assert_int_equal(net_switch_join(dir_fd, "lab", "web", &b, &b_fd, NULL), 0);
+	assert_int_equal(b.number, net_switch_pick("web", 1));
+	assert_int_equal(net_switch_gc(dir_fd), 0);
+	/* killed: its name is there, and nobody behind it */
+	close(a_fd);
+	assert_int_equal(net_switch_join(dir_fd, "lab", "web", &c, &c_fd, NULL), 0);
+	assert_int_equal(c.number, a.number);
+	/* the first one's end takes nothing of its successor */
+	net_switch_leave(&a);
+	int fd = net_switch_connect(c.dir_fd, c.number);
+	assert_true(fd >= 0);
+	close(fd);
+	close(b_fd);
+	net_switch_leave(&b);
+	close(c_fd);
+	assert_int_equal(net_switch_gc(dir_fd), 1);
+	net_switch_leave(&c);
+	net_switch_leave(&c);
+	close(dir_fd);
+	assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +561,10 @@ int main(void)
 		cmocka_unit_test(test_net_names_answer_has_question_and_address),
 		cmocka_unit_test(test_dhcp_parse_takes_the_lease_of_this_client),
 		cmocka_unit_test(test_names_resolv_conf_keeps_other_lines),
+		cmocka_unit_test(test_net_switch_pick_stays_and_finds_all_numbers),
+		cmocka_unit_test(test_net_switch_number_is_four_digits),
+		cmocka_unit_test(test_net_switch_judge_by_frame),
+		cmocka_unit_test(test_net_switch_join_takes_another_number_and_removes_dead_names),
 		cmocka_unit_test(test_netlink_message_that_does_not_fit_is_not_sent),
 	};
 
