@@ -37,25 +37,43 @@ int child_guest_take_tree(struct child_at *at, int mount_fd)
 	return sys_move_mount(mount_fd, "", at->top_fd, CHILD_TOP_TREE, SYS_MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-void child_take_places(struct child_at *at)
+void child_find_places(struct child_at *at)
 {
 	const struct child_plan *p = at->p;
 
 	for (unsigned i = 0; p->rootless && i < p->n_places; i++) {
+		p->shared->place_fds[i] = open(p->places[i].source, O_PATH | O_CLOEXEC);
+		at->report.index = (int)i;
+		if (p->shared->place_fds[i] < 0 && !p->places[i].is_layer)
+			child_die(at, CHILD_STEP_PLACE);
+	}
+	at->report.index = -1;
+}
+
+void child_take_places(struct child_at *at)
+{
+	const struct child_plan *p = at->p;
+
+	for (unsigned i = 0; i < p->n_places; i++) {
 		const struct child_place *o = &p->places[i];
 		const struct sys_mount_attr attr = {
 			.attr_set = SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV |
 				    (o->writable ? 0 : SYS_MOUNT_ATTR_RDONLY),
 		};
 
-		if (o->is_layer && !p->shared->layered)
+		at->place_fds[i] = p->shared->place_fds[i];
+		if (!p->rootless || (o->is_layer && !p->shared->layered))
 			continue;
-		int fd = sys_open_tree(AT_FDCWD, o->source, SYS_OPEN_TREE_CLONE);
+		int fd = sys_open_tree(at->place_fds[i], "", SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
 
 		at->report.index = (int)i;
 		if (fd < 0 || sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr) < 0)
 			child_die(at, CHILD_STEP_PLACE);
-		p->shared->place_fds[i] = fd;
+		/* The guest would only lack it: root inside has no right to files of foreign groups. */
+		if (sys_faccessat2(fd, "", o->writable ? R_OK | W_OK : R_OK, AT_EMPTY_PATH | AT_EACCESS) < 0)
+			child_die(at, CHILD_STEP_PLACE);
+		close(at->place_fds[i]);
+		at->place_fds[i] = fd;
 	}
 }
 
@@ -111,7 +129,7 @@ static void attach_places(struct child_at *at)
 		int target_fd = child_pin_made(at->top_fd, o->name, o->is_dir, 0755);
 
 		at->report.index = (int)i;
-		if (target_fd < 0 || mount_attach(p->shared->place_fds[i], target_fd) < 0)
+		if (target_fd < 0 || mount_attach(at->place_fds[i], target_fd) < 0)
 			child_die(at, CHILD_STEP_PLACE);
 		close(target_fd);
 	}

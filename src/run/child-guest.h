@@ -12,6 +12,7 @@ struct child_at { /* where we are, for the report */
 	const struct child_plan *p;
 	struct child_report report;
 	int top_fd; /* iff there is another root above the copy's */
+	int place_fds[CHILD_MAX_PLACES]; /* in our own table; those that are shared are the parent's, too */
 	/* mounts of the copy, which is read-only once all is in it: hostfs shows it to the guest's root */
 	int tree_fds[CHILD_MAX_FDS + 16];
 	unsigned n_tree;
@@ -26,8 +27,13 @@ int child_guest_take_tree(struct child_at *at, int mount_fd);
 /* One more mount of the copy. */
 void child_guest_keep(struct child_at *at, int mount_fd);
 /*
- * What an ordinary user's child takes from its own copy of the mounts. Nobody could lock these against root
- * inside, but nobody there has the right to change a mount.
+ * What an ordinary user's child will take, found while it has the user's own rights: root inside may not go
+ * through directories of a group that is none of its own.
+ */
+void child_find_places(struct child_at *at);
+/*
+ * What stands in the root around the copy. An ordinary user's child takes it from its own copy of the mounts:
+ * nobody could lock these against root inside, but nobody there has the right to change a mount.
  */
 void child_take_places(struct child_at *at);
 /* All that stands beside the copy; and nothing stands in the copy that the guest has of its own. */

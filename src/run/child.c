@@ -140,6 +140,7 @@ static void settle(struct child_at *at)
 	/* Nothing that we mount may show outside, and nothing mounted outside may come in. */
 	if (sys_mount_setattr(AT_FDCWD, "/", SYS_AT_RECURSIVE, &private) < 0)
 		child_die(at, CHILD_STEP_PRIVATE);
+	child_find_places(at);
 	if (p->user_ns && ((sys_setgroups(0, NULL) < 0 && !p->keeps_groups) || sys_setresgid(0, 0, 0) < 0 ||
 			   sys_setresuid(0, 0, 0) < 0))
 		child_die(at, CHILD_STEP_IDS);

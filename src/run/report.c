@@ -124,6 +124,11 @@ static int child_failed(struct launch *l, const struct child_report *r, struct k
 		if (r->errnum == EINVAL)
 			return hint(err, code, "overlays can be stacked twice at most");
 		return code;
+	case CHILD_STEP_PLACE:
+		return r->errnum != EACCES ? code :
+					     hint(err, code,
+						  "its group has to be yours as well as its owner, or others "
+						  "may read (and write) it: see chgrp(1)");
 	case CHILD_STEP_PROC:
 	case CHILD_STEP_SYS:
 	case CHILD_STEP_DEV:

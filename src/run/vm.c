@@ -200,6 +200,10 @@ int vm_equip(const struct spec *spec, struct keep *keep, struct vm *ret, struct 
 		return hint(err,
 			    fail(err, KENNEL_E_INVALID, "a kernel of its own needs 64M of memory at least"),
 			    "leave out --memory for 256M");
+	if (memory > VM_MEMORY_MAX)
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID, "a kernel of its own takes 512G of memory at most"),
+			    "leave out --memory for 256M");
 	int r = vm_layers_choose(spec, keep, ret, err);
 	if (r == 0)
 		r = find_files(ret, err);

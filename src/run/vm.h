@@ -18,6 +18,7 @@
 
 #define VM_MEMORY_DEFAULT (UINT64_C(256) << 20)
 #define VM_MEMORY_MIN (UINT64_C(64) << 20)
+#define VM_MEMORY_MAX (UINT64_C(512) << 30) /* its kernel does not boot with 2T */
 
 struct keep;
 struct launch;

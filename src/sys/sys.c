@@ -236,6 +236,11 @@ __attribute__((no_sanitize("address"))) int sys_poll(struct pollfd *fds, unsigne
 	return (int)syscall(SYS_ppoll, fds, n, timeout_ms < 0 ? NULL : &t, NULL, 0);
 }
 
+int sys_faccessat2(int dir_fd, const char *path, int mode, int flags)
+{
+	return (int)syscall(SYS_faccessat2, dir_fd, path, mode, flags);
+}
+
 int sys_openat2(int dir_fd, const char *path, const struct open_how *how)
 {
 	return (int)syscall(SYS_openat2, dir_fd, path, how, sizeof(*how));

@@ -110,6 +110,7 @@ struct pollfd;
 int sys_poll(struct pollfd *fds, unsigned n, int timeout_ms);
 
 /* files and mounts */
+int sys_faccessat2(int dir_fd, const char *path, int mode, int flags);
 int sys_openat2(int dir_fd, const char *path, const struct open_how *how);
 int sys_open_tree(int dir_fd, const char *path, unsigned flags);        /* O_CLOEXEC is always added */
 int sys_move_mount(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);

@@ -296,6 +296,12 @@ prompts() {
 	shown 'going down' 2
 	run_kennel info --json -P "$T/store" box
 	has '"status": 0' "$stdout"
+	# its kernel panics then, but that is not what was asked for
+	run_kennel run --isolate vm --base "$T/base" --net none --boot -- sh -c 'echo ends; exit 3'
+	is_status 3
+	lacks panic "$stderr"
+	run_kennel run --isolate vm --memory 2T -- true
+	refused yes "at most"
 }
 
 @test "vm-guest: limits: processes are the guest's to count, processors the machine's" {

@@ -11,6 +11,7 @@
  * With changes in memory alone nobody needs the guest once its command has ended; it is killed with this
  * process, by the kernel.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -140,8 +141,23 @@ static void guest_is_over(struct supervisor *s, const char *text)
 		s->code = EXIT_FAILED;
 }
 
-/* One that was booted may switch itself off: the first client ends as a pid 1 does by reboot(2). */
-static void end_of_boot(struct supervisor *s)
+/* Return: as a shell would tell it, -1 its init did not end. */
+static int init_ended(const struct supervisor *s)
+{
+	static const char said[] = "Attempted to kill init! exitcode=0x";
+	const char *found = memmem(s->tail, s->tail_len, said, strlen(said));
+	const char *end = s->tail + s->tail_len;
+	unsigned status = 0;
+
+	if (!found)
+		return -1;
+	for (const char *c = found + strlen(said); c < end && isxdigit((unsigned char)*c); c++)
+		status = status << 4 | (unsigned)(*c <= '9' ? *c - '0' : (*c | 0x20) - 'a' + 10);
+	return WIFSIGNALED((int)status) ? 128 + WTERMSIG((int)status) : WEXITSTATUS((int)status);
+}
+
+/* One that was booted may switch itself off, and the first client ends as a pid 1 does then; or it ends. */
+static void end_of_boot(struct supervisor *s, int code)
 {
 	static const char again[] = "Failed to exec kernel"; /* it is not let (kernel.c) */
 	struct connection *c = &s->connections[FIRST];
@@ -149,7 +165,10 @@ static void end_of_boot(struct supervisor *s)
 
 	if (c->use != CONNECTED)
 		return;
-	channel_send_number(&c->channel, VM_EXIT, 0, 0, reboots ? ENDED_AGAIN : 0);
+	channel_send_number(&c->channel, VM_EXIT, 0, 0,
+			    code >= 0 ? (uint32_t)code :
+			    reboots   ? ENDED_AGAIN :
+					0);
 	channel_flush(&c->channel, FLUSH_MS);
 	c->use = CLOSING;
 }
@@ -170,8 +189,9 @@ static void on_kernel_end(struct supervisor *s, int status)
 		memcpy(s->tail + keep, skip, (size_t)n);
 		s->tail_len = keep + (size_t)n;
 	}
-	if (s->set->boot && s->ready && WIFEXITED(status))
-		end_of_boot(s);
+	const int code = init_ended(s);
+	if (s->set->boot && s->ready && (WIFEXITED(status) || code >= 0))
+		end_of_boot(s, code);
 	explain_end(s, status, text, sizeof(text));
 	guest_is_over(s, text);
 }
