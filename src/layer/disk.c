@@ -32,6 +32,8 @@
 #define E2FSCK_MAX_GOOD 1 /* "errors corrected" */
 #define LOCK_STEP_MS 5
 #define LINGER_MS 10000u /* until the mount of one that has ended is gone */
+#define SIZE_MIN_EXT4 (UINT64_C(4) << 20) /* with a journal */
+#define SIZE_MIN_BTRFS (UINT64_C(114) << 20) /* what mkfs.btrfs(8) says */
 
 bool disk_has_format(const char *format)
 {
@@ -67,6 +69,11 @@ int disk_make(int file_fd, const char *format, uint64_t size_bytes, struct kenne
 			    "one of: %s", DISK_FORMATS);
 	if (size_bytes > INT64_MAX || ftruncate(file_fd, (off_t)size_bytes) < 0)
 		return fail_errno(err, "make a file of %llu bytes", (unsigned long long)size_bytes);
+	if (size_bytes < SIZE_MIN_EXT4 || (is_btrfs && size_bytes < SIZE_MIN_BTRFS))
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID, "%llu bytes are too few for a file system of %s",
+				 (unsigned long long)size_bytes, format),
+			    "--size %s is the least", is_btrfs ? "114M" : "4M");
 	return tool_must(&mkfs, "make the file system", err);
 }
 

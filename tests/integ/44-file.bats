@@ -425,3 +425,15 @@ unused() {
 	refused yes "there is no file \"$T/none.img\""
 	[ ! -e "$T/none.img" ]
 }
+
+@test "file: one that is too small for a file system, or nowhere, is told" {
+	run_kennel run -f "$T/image" --size 4k -- true
+	refused yes "too few for a file system"
+	if [ "$EUID" -eq 0 ]; then
+		run_kennel run -f "$T/image" --format btrfs --size 100M -- true
+		refused yes "too few for a file system"
+	fi
+	run_kennel run -f "$T/none/image" -- true
+	refused yes "its directory is not"
+	[ ! -e "$T/image" ]
+}
