@@ -189,3 +189,17 @@ for a in sys.argv[1:]:
 	"$KENNEL" gc >/dev/null
 	wait_for 5 nobody_left
 }
+
+nothing() {
+	:
+}
+
+all_gone() {
+	"$KENNEL" gc >/dev/null
+	wait_for 10 nobody_left
+}
+
+@test "private: kennel killed before its calls leaves nothing that the next command does not remove" {
+	NET=t5$BASHPID
+	POINT_STEP=12 kill_points nothing all_gone "$KENNEL" run --net "private:$NET" -- true
+}
