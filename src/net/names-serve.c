@@ -8,14 +8,12 @@
  */
 #include "net/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,7 +24,6 @@
 #include "sys/sys.h"
 
 #define MESSAGE_MAX 4096
-#define ENTRY_READ 16384 /* names and addresses come first */
 #define WAITING_MAX 32 /* questions handed on at once; more take the place of the oldest */
 #define PATIENCE_MS 5000
 #define QUERY_MIN 12u
@@ -47,39 +44,18 @@ struct server {
 	struct waiting waiting[WAITING_MAX];
 };
 
-/* An entry whose monitor lives: nobody else gets the lock. */
-static bool read_live(const char *name, char text[ENTRY_READ])
+struct wanted {
+	const struct server *s;
+	const char *name;
+	uint8_t (*ret)[16];
+	bool *has;
+};
+
+static bool take(const char *entry, void *data)
 {
-	int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	bool live = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-	ssize_t n = live ? read(fd, text, ENTRY_READ - 1) : -1;
+	const struct wanted *w = data;
 
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return false;
-	text[n] = '\0';
-	return true;
-}
-
-static bool look_up(const struct server *s, const char *name, uint8_t ret[2][16], bool has[2])
-{
-	char list[4096], text[ENTRY_READ];
-	bool found = false;
-	ssize_t n;
-
-	if (lseek(FD_DIR, 0, SEEK_SET) < 0)
-		return false;
-	while (!found && (n = getdents64(FD_DIR, list, sizeof(list))) > 0)
-		for (ssize_t at = 0; at < n && !found;) {
-			const struct dirent64 *d = (const struct dirent64 *)(list + at);
-
-			at += d->d_reclen;
-			if (d->d_name[0] == '.' || !read_live(d->d_name, text))
-				continue;
-			found = net_names_find(text, name, s->bridge, s->machine, ret, has);
-		}
-	return found;
+	return net_names_find(entry, w->name, w->s->bridge, w->s->machine, w->ret, w->has);
 }
 
 static void forget(struct waiting *w)
@@ -156,7 +132,8 @@ static void take_question(struct server *s)
 
 	if (n < (ssize_t)QUERY_MIN || len != sizeof(client))
 		return;
-	if (!net_names_question(query, (size_t)n, &q) || !look_up(s, q.name, found, has)) {
+	struct wanted wanted = { s, q.name, found, has };
+	if (!net_names_question(query, (size_t)n, &q) || !net_names_look(FD_DIR, take, &wanted)) {
 		hand_on(s, query, (size_t)n, &client);
 		return;
 	}

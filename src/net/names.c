@@ -132,7 +132,8 @@ static void take_address(const char *text, size_t len, uint8_t ret[2][16], bool 
 }
 
 /* "eth0\tbridge\tkennel0\t10.107.0.5/24 fd6b:..." with each tab as a backslash and a "t". */
-static void take_interface(const char *line, size_t len, const char *bridge, uint8_t ret[2][16], bool has[2])
+static void take_interface(const char *line, size_t len, const char *kind, const char *where,
+			   uint8_t ret[2][16], bool has[2])
 {
 	const char *field[3] = { NULL }, *end = line + len, *p = line;
 	size_t size[3];
@@ -146,7 +147,9 @@ static void take_interface(const char *line, size_t len, const char *bridge, uin
 		size[i] = (size_t)(tab - p);
 		p = tab + 2;
 	}
-	if (!is_word(field[1], size[1], "bridge") || !is_word(field[2], size[2], bridge))
+	/* names of networks that differ in the size of letters are two */
+	if (!is_word(field[1], size[1], kind) || !is_word(field[2], size[2], where) ||
+	    memcmp(field[2], where, size[2]) != 0)
 		return;
 	while (p < end) {
 		const char *blank = memchr(p, ' ', (size_t)(end - p));
@@ -157,27 +160,51 @@ static void take_interface(const char *line, size_t len, const char *bridge, uin
 	}
 }
 
-bool net_names_find(const char *entry, const char *name, const char *bridge, const char *machine,
-		    uint8_t ret[2][16], bool has[2])
+/* What a sandbox is called may be anybody's word: it must not stand for a name of the world. */
+static bool is_called(const char *entry, const char *name)
 {
 	const size_t suffix = strlen(NET_NAMES_SUFFIX), n = strlen(name);
 	const bool long_name = n > suffix && strcmp(name + n - suffix, NET_NAMES_SUFFIX) == 0;
 	const size_t short_len = long_name ? n - suffix : n;
+
+	if (!long_name && strchr(name, '.'))
+		return false;
+	return has_name(entry, "hostname", name, n) || has_name(entry, "hostname", name, short_len) ||
+	       has_name(entry, "name", name, n) || has_name(entry, "name", name, short_len);
+}
+
+static void take_interfaces(const char *entry, const char *kind, const char *where, uint8_t ret[2][16],
+			    bool has[2])
+{
 	size_t len;
 
 	has[0] = has[1] = false;
-	/* What a sandbox is called may be anybody's word: it must not stand for a name of the world. */
-	if (!long_name && strchr(name, '.'))
-		return false;
-	const char *where = find_line(entry, "machine-net", &len);
-	if (!where || !is_word(where, len, machine))
-		return false;
-	if (!has_name(entry, "hostname", name, n) && !has_name(entry, "hostname", name, short_len) &&
-	    !has_name(entry, "name", name, n) && !has_name(entry, "name", name, short_len))
-		return false;
 	for (const char *p = entry, *line; (line = find_line(p, "interface", &len)); p = line + len)
-		take_interface(line, len, bridge, ret, has);
+		take_interface(line, len, kind, where, ret, has);
+}
+
+bool net_names_find(const char *entry, const char *name, const char *bridge, const char *machine,
+		    uint8_t ret[2][16], bool has[2])
+{
+	size_t len;
+	const char *where = find_line(entry, "machine-net", &len);
+
+	has[0] = has[1] = false;
+	if (where && is_word(where, len, machine) && is_called(entry, name))
+		take_interfaces(entry, "bridge", bridge, ret, has);
 	return has[0] || has[1];
+}
+
+bool net_names_find_private(const char *entry, const char *name, const char *network, uint8_t ret[4])
+{
+	uint8_t found[2][16];
+	bool has[2] = { false };
+
+	if (is_called(entry, name))
+		take_interfaces(entry, "private", network, found, has);
+	if (has[0])
+		memcpy(ret, found[0], 4);
+	return has[0];
 }
 
 static bool take_server(const char *word, size_t len, union net_server *ret)

@@ -14,7 +14,7 @@
 #define OFF_ARP_SENDER (OFF_BODY + 8)
 #define OFF_ARP_ADDRESS (OFF_BODY + 14)
 #define ARP_SIZE 28u
-#define NUMBERS 0xfffeu /* 1 to that: the first and the last address are no member's */
+#define NUMBERS (NET_SWITCH_RESOLVER - 1u) /* from 1: the first and the last address are nobody's */
 
 static const uint8_t mac_prefix[4] = { 0x02, 'k', 'e', 'n' };
 
@@ -98,7 +98,8 @@ enum net_switch_way net_switch_judge(const uint8_t *frame, size_t size, uint16_t
 	if (frame[0] & 1)
 		return NET_SWITCH_ALL;
 	const unsigned to = (unsigned)frame[4] << 8 | frame[5];
-	if (memcmp(frame, mac_prefix, sizeof(mac_prefix)) != 0 || to < 1 || to > NUMBERS || to == from)
+	if (memcmp(frame, mac_prefix, sizeof(mac_prefix)) != 0 || to < 1 || to > NET_SWITCH_RESOLVER ||
+	    to == from)
 		return NET_SWITCH_DROP;
 	*ret_to = (uint16_t)to;
 	return NET_SWITCH_ONE;
@@ -111,7 +112,7 @@ bool net_switch_accept(const uint8_t *frame, size_t size, uint16_t own)
 	if (size < OFF_BODY)
 		return false;
 	const uint16_t from = (uint16_t)(frame[OFF_SOURCE + 4] << 8 | frame[OFF_SOURCE + 5]);
-	if (from == own)
+	if (from == own || from < 1 || from > NUMBERS)
 		return false;
 	const enum net_switch_way way = net_switch_judge(frame, size, from, &to);
 	return way == NET_SWITCH_ALL || (way == NET_SWITCH_ONE && to == own);

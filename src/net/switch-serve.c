@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "net/helper.h"
+#include "net/names.h"
 #include "net/switch.h"
 #include "sys/sys.h"
 
@@ -22,6 +23,7 @@
 #define BATCH 64u
 #define PATIENCE_MS 20
 #define GRUDGE_MS 1000
+#define NO_SUCH_NAME 3 /* in the second byte of the flags of DNS */
 
 enum { FD_TAP, FD_SOCKET, FD_MONITOR, FD_DIR, FD_RUNTIME, FD_FIRST_FREE };
 
@@ -134,6 +136,46 @@ static void send_to_all(struct server *s, const uint8_t *frame, size_t size)
 		}
 }
 
+struct wanted {
+	const struct server *s;
+	const char *name;
+	uint8_t address[4];
+};
+
+static bool take(const char *entry, void *data)
+{
+	struct wanted *w = data;
+
+	return net_names_find_private(entry, w->name, w->s->name, w->address);
+}
+
+/* What is said to the resolver is for nobody else. */
+static bool answer(const struct server *s, const uint8_t *frame, size_t size)
+{
+	uint8_t out[NET_SWITCH_FRAME], *message = out + NET_SWITCH_HEADERS;
+	struct net_question q;
+	const uint8_t *query;
+	size_t n = net_switch_answer_arp(frame, size, out), query_size;
+
+	if (n) {
+		(void)!write(FD_TAP, out, n);
+		return true;
+	}
+	if (!net_switch_query(frame, size, &query, &query_size))
+		return false;
+	if (!net_names_question(query, query_size, &q))
+		return true;
+	struct wanted wanted = { .s = s, .name = q.name };
+	const bool found = net_names_look(FD_RUNTIME, take, &wanted);
+	n = net_names_answer(query, &q, found ? wanted.address : NULL, NULL, message, NET_SWITCH_ROOM);
+	if (!n)
+		return true;
+	if (!found)
+		message[3] |= NO_SUCH_NAME;
+	(void)!write(FD_TAP, out, net_switch_wrap(frame, n, out));
+	return true;
+}
+
 /* What the sandbox sends. Return: is the device still there? */
 static bool send_out(struct server *s)
 {
@@ -145,7 +187,10 @@ static bool send_out(struct server *s)
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
-		switch (net_switch_judge(frame, (size_t)n, s->own, &to)) {
+		const enum net_switch_way way = net_switch_judge(frame, (size_t)n, s->own, &to);
+		if (way != NET_SWITCH_DROP && answer(s, frame, (size_t)n))
+			continue;
+		switch (way) {
 		case NET_SWITCH_ONE:
 			send_to(s, to, frame, (size_t)n, true);
 			break;
@@ -182,6 +227,17 @@ struct start {
 	int fds[FD_FIRST_FREE];
 };
 
+/* Of its own: a lock, and the position in it, belong to the open directory. */
+static int reopen(int fd)
+{
+	int own_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (own_fd < 0 || dup2(own_fd, fd) < 0)
+		return -1;
+	close(own_fd);
+	return 0;
+}
+
 static void run(const void *data)
 {
 	const struct start *start = data;
@@ -193,11 +249,8 @@ static void run(const void *data)
 		s.name[i] = start->sw->name[i];
 	if (net_helper_keep_fds(start->fds, FD_FIRST_FREE) < 0 || net_helper_keep_caps(0) < 0)
 		_exit(1);
-	/* of its own: the lock and the position in it belong to the open directory */
-	int dir_fd = openat(FD_DIR, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd < 0 || dup2(dir_fd, FD_DIR) < 0)
+	if (reopen(FD_DIR) < 0 || reopen(FD_RUNTIME) < 0)
 		_exit(1);
-	close(dir_fd);
 	serve(&s);
 	close(FD_SOCKET); /* our name is dead now, and goes with those of others */
 	net_switch_sweep(FD_RUNTIME, FD_DIR, s.name);

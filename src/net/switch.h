@@ -23,6 +23,12 @@
 #define NET_SWITCH_MTU 1500u
 #define NET_SWITCH_FRAME (14u + NET_SWITCH_MTU) /* the longest one */
 #define NET_SWITCH_PREFIX 16u /* of 10.108.0.0 */
+/*
+ * Where names are resolved, on each member's own wire: its process answers there, and nobody else sees it.
+ * The names are those of the members, as on a bridge (names.h).
+ */
+#define NET_SWITCH_RESOLVER 0xfffeu
+#define NET_SWITCH_RESOLVER_ADDRESS "10.108.255.254"
 #define NET_SWITCH_NAME 16u /* of a network, with the NUL: that of an interface */
 
 struct net_switch {
@@ -58,6 +64,21 @@ enum net_switch_way { NET_SWITCH_DROP, NET_SWITCH_ONE, NET_SWITCH_ALL };
 enum net_switch_way net_switch_judge(const uint8_t *frame, size_t size, uint16_t from, uint16_t *ret_to);
 /* May a frame that came for that member be given to it? Pure. */
 bool net_switch_accept(const uint8_t *frame, size_t size, uint16_t own);
+
+/*
+ * What the resolver says to a frame that was judged: that it is there. ret has room for NET_SWITCH_FRAME.
+ * Return: the length of the answer; 0: it was not asked that. Pure.
+ */
+size_t net_switch_answer_arp(const uint8_t *frame, size_t size, uint8_t *ret);
+/* A question of DNS to it; *ret_query points into the frame. Pure. */
+bool net_switch_query(const uint8_t *frame, size_t size, const uint8_t **ret_query, size_t *ret_size);
+/*
+ * Makes a frame for who has sent that question, of an answer that lies behind NET_SWITCH_HEADERS in ret.
+ * size: the answer's, at most NET_SWITCH_ROOM. Return: the length of the frame. Pure.
+ */
+#define NET_SWITCH_HEADERS 42u /* Ethernet, IPv4, UDP */
+#define NET_SWITCH_ROOM (NET_SWITCH_FRAME - NET_SWITCH_HEADERS)
+size_t net_switch_wrap(const uint8_t *frame, size_t size, uint8_t ret[NET_SWITCH_FRAME]);
 
 /* For switch-serve.c. */
 #define NET_SWITCH_DIGITS 4

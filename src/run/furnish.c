@@ -303,14 +303,17 @@ int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err)
 		r = plant_hosts(l, err);
 	if (r < 0)
 		return wrap(err, r, "set the host name inside");
-	if (p->net == SPEC_NET_NONE || p->net == SPEC_NET_PRIVATE)
-		return 0; /* nobody is there to ask */
+	if (p->net == SPEC_NET_NONE)
+		return 0;
 
 	_cleanup_buf_ struct buf host = { 0 };
 	_cleanup_free_ char *text = NULL;
 	r = read_small(-1, "/etc/resolv.conf", &host, err);
 	if (r == 0 && l->has_names)
 		r = names_resolv_conf(NAMES_LINE, buf_str(&host), &text, err);
+	else if (r == 0 && p->net == SPEC_NET_PRIVATE)
+		r = names_resolv_conf("nameserver " NET_SWITCH_RESOLVER_ADDRESS "\n", buf_str(&host), &text,
+				      err);
 	else if (r == 0 && l->dns.len)
 		r = names_resolv_conf(buf_str(&l->dns), buf_str(&host), &text, err);
 	else if (r == 0 && (p->net == SPEC_NET_NAT || l->joins_nat))

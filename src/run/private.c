@@ -2,7 +2,8 @@
 /*
  * run/private.c - a private network (net/switch.h) in the order of a start: the child has made the tap device
  * in its own network; it gets its addresses, by root of the sandbox's user namespace, before anything of the
- * inside runs. There is no gateway and no resolver.
+ * inside runs. There is no gateway, and a resolver
+ * that knows the members alone.
  */
 #include <fcntl.h>
 #include <net/if.h>

@@ -90,8 +90,10 @@ switches() {
 	has $'tcp True\nudp 9\nudp 4004' "$stdout"
 	is_equal "$(grep -vc '^tcp\|^udp' <<<"$stdout")" 1
 	has "10.108.0.0/16 dev eth0" "$stdout"
+	ask --net "private:$NET" -- sh -c 'getent hosts server0; getent hosts server0.kennel; getent hosts nobody; getent hosts example.com; echo $?'
+	is_equal "$(tr -s ' ' <<<"$stdout")" "$ADDRESS server0"$'\n'"$ADDRESS server0.kennel"$'\n2'
 	# another network, and the world
-	ask --net "private:${NET}x" -- /usr/bin/python3 "$T/ask" "$ADDRESS" 1 1
+	ask --net "private:${NET}x" -- sh -c 'getent hosts server0; exec /usr/bin/python3 "$0" "$1" 1 1' "$T/ask" "$ADDRESS"
 	lacks True "$stdout"
 	lacks "udp 9" "$stdout"
 	ask --net "private:$NET" -- /usr/bin/python3 "$T/ask" 1.1.1.1 1 1
@@ -108,8 +110,7 @@ switches() {
 	need_guest
 	NET=t2$BASHPID
 	serving "private:$NET"
-	local first=$ADDRESS
-	ask --isolate vm --net "private:$NET" -- /usr/bin/python3 "$T/ask" "$first" 10
+	ask --isolate vm --net "private:$NET" -- /usr/bin/python3 "$T/ask" server0.kennel 10
 	has $'tcp True\nudp 9\nudp 4004' "$stdout"
 	serving "private:$NET" --isolate vm
 	ask --net "private:$NET" -- /usr/bin/python3 "$T/ask" "$ADDRESS" 10

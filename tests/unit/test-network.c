@@ -429,14 +429,14 @@ static void test_net_switch_pick_stays_and_finds_all_numbers(void **state)
 	assert_non_null(seen);
 	assert_int_equal(net_switch_pick("web", 0), net_switch_pick("web", 0));
 	assert_int_not_equal(net_switch_pick("web", 0), net_switch_pick("db", 0));
-	for (unsigned i = 0; i < 65534; i++) {
+	for (unsigned i = 0; i < NET_SWITCH_RESOLVER - 1; i++) {
 		uint16_t n = net_switch_pick("web", i);
 
 		assert_false(seen[n]);
 		seen[n] = true;
 	}
 	/* the addresses of the network itself and of all that are on it */
-	assert_false(seen[0] || seen[65535]);
+	assert_false(seen[0] || seen[NET_SWITCH_RESOLVER] || seen[65535]);
 }
 
 static void test_net_switch_number_is_four_digits(void **state)
@@ -450,7 +450,8 @@ static void test_net_switch_number_is_four_digits(void **state)
 	net_switch_digits(0x0a1f, text);
 	assert_string_equal(text, "0a1f");
 	assert_int_equal(net_switch_number("0a1f"), 0x0a1f);
-	assert_int_equal(net_switch_number("fffe"), 0xfffe);
+	assert_int_equal(net_switch_number("fffd"), 0xfffd);
+	assert_int_equal(net_switch_number("fffe"), -1); /* the resolver's */
 }
 
 /* From 02:6b:65:6e:00:05 and 10.108.0.5 to member 6, unless the row writes something else over it. */
@@ -513,6 +514,100 @@ static void test_net_switch_judge_by_frame(void **state)
 	}
 }
 
+/* A question for the address of "web" from member 5 to the resolver, port 1024. */
+static const char query_frame[] = "\x02ken\xff\xfe\x02ken\0\5\x08\0"
+				  "\x45\0\0\x31\0\0\x40\0\x40\x11\0\0\x0a\x6c\0\5\x0a\x6c\xff\xfe"
+				  "\4\0\0\x35\0\x1d\0\0"
+				  "\x12\x34\1\0\0\1\0\0\0\0\0\0\3web\0\0\1\0\1";
+
+static const struct {
+	const char *what;
+	size_t at;
+	const char *bytes;
+	size_t n;
+	bool taken;
+} queries[] = {
+	{ "as it is", 0, "", 0, true },
+	{ "another card, the same address", 4, "\0\6", 2, true },
+	{ "IPv6", 12, "\x86\xdd", 2, false },
+	{ "with options", 14, "\x46", 1, false },
+	{ "longer than the frame", 16, "\0\x32", 2, false },
+	{ "shorter than its headers", 16, "\0\x1b", 2, false },
+	{ "a fragment", 20, "\x20\0", 2, false },
+	{ "a later fragment", 20, "\0\1", 2, false },
+	{ "TCP", 23, "\x06", 1, false },
+	{ "to a member", 32, "\0\6", 2, false },
+	{ "another port", 37, "\x36", 1, false },
+	{ "UDP shorter than its header", 38, "\0\7", 2, false },
+	{ "UDP longer than the packet", 38, "\0\x1e", 2, false },
+};
+
+static void test_net_switch_query_by_frame(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(queries); i++) {
+		const size_t size = sizeof(query_frame) - 1;
+		uint8_t *frame = malloc(size);
+		const uint8_t *query = NULL;
+		size_t n = 0;
+
+		assert_non_null(frame);
+		memcpy(frame, query_frame, size);
+		memcpy(frame + queries[i].at, queries[i].bytes, queries[i].n);
+		if (net_switch_query(frame, size, &query, &n) != queries[i].taken)
+			fail_msg("%s", queries[i].what);
+		if (queries[i].taken)
+			assert_true(query == frame + NET_SWITCH_HEADERS && n == 21);
+		assert_int_equal(net_switch_answer_arp(frame, size, frame), 0);
+		free(frame);
+	}
+}
+
+static void test_net_switch_resolver_answers_in_frames_of_its_own(void **state)
+{
+	static const char ask[] = "\xff\xff\xff\xff\xff\xff\x02ken\0\5\x08\6\0\1\x08\0\6\4\0\1"
+				  "\x02ken\0\5\x0a\x6c\0\5\0\0\0\0\0\0\x0a\x6c\xff\xfe";
+	static const char told[] = "\x02ken\0\5\x02ken\xff\xfe\x08\6\0\1\x08\0\6\4\0\2"
+				   "\x02ken\xff\xfe\x0a\x6c\xff\xfe\x02ken\0\5\x0a\x6c\0\5";
+	static const char packet[] = "\x02ken\0\5\x02ken\xff\xfe\x08\0"
+				     "\x45\0\0\x20\0\0\0\0\x40\x11\x65\xf2\x0a\x6c\xff\xfe\x0a\x6c\0\5"
+				     "\0\x35\4\0\0\x0c\0\0text";
+	const uint8_t *query = (const uint8_t *)query_frame;
+	uint8_t ret[NET_SWITCH_FRAME], frame[64];
+	uint16_t to = 0;
+
+	assert_int_equal(net_switch_answer_arp((const uint8_t *)ask, sizeof(ask) - 1, ret), 42);
+	assert_memory_equal(ret, told, sizeof(told) - 1);
+	memcpy(frame, ask, sizeof(ask) - 1);
+	frame[41] = 7; /* about a member */
+	assert_int_equal(net_switch_answer_arp(frame, sizeof(ask) - 1, ret), 0);
+	memcpy(frame, ask, sizeof(ask) - 1);
+	frame[21] = 2; /* no question */
+	assert_int_equal(net_switch_answer_arp(frame, sizeof(ask) - 1, ret), 0);
+
+	assert_int_equal(net_switch_judge(query, sizeof(query_frame) - 1, 5, &to), NET_SWITCH_ONE);
+	assert_int_equal(to, NET_SWITCH_RESOLVER);
+	memcpy(ret + NET_SWITCH_HEADERS, "text", 4);
+	assert_int_equal(net_switch_wrap(query, 4, ret), sizeof(packet) - 1);
+	assert_memory_equal(ret, packet, sizeof(packet) - 1);
+	/* said by a neighbour it is not believed */
+	assert_false(net_switch_accept(ret, sizeof(packet) - 1, 5));
+}
+
+static void test_net_names_find_private_by_network(void **state)
+{
+	static const char entry[] = "name\tbox\nhostname\tweb\n"
+				    "interface\teth0\\tprivate\\tlab\\t10.108.0.5/16\n";
+	uint8_t found[4] = { 0 };
+
+	assert_true(net_names_find_private(entry, "web", "lab", found));
+	assert_memory_equal(found, "\x0a\x6c\0\5", 4);
+	assert_true(net_names_find_private(entry, "box.kennel", "lab", found));
+	assert_false(net_names_find_private(entry, "web", "LAB", found));
+	assert_false(net_names_find_private(entry, "web", "la", found));
+	assert_false(net_names_find_private(entry, "web.example", "lab", found));
+	assert_false(net_names_find_private(entry, "eth0", "lab", found));
+}
+
 static void test_net_switch_join_takes_another_number_and_removes_dead_names(void **state)
 {
 	char path[] = "/tmp/kennel-switch-XXXXXX";
@@ -564,6 +659,9 @@ int main(void)
 		cmocka_unit_test(test_net_switch_pick_stays_and_finds_all_numbers),
 		cmocka_unit_test(test_net_switch_number_is_four_digits),
 		cmocka_unit_test(test_net_switch_judge_by_frame),
+		cmocka_unit_test(test_net_switch_query_by_frame),
+		cmocka_unit_test(test_net_switch_resolver_answers_in_frames_of_its_own),
+		cmocka_unit_test(test_net_names_find_private_by_network),
 		cmocka_unit_test(test_net_switch_join_takes_another_number_and_removes_dead_names),
 		cmocka_unit_test(test_netlink_message_that_does_not_fit_is_not_sent),
 	};
