@@ -59,7 +59,7 @@
 	  "at vm: a further disk, /dev/ubdb and so on; may be repeated", \
 	  OPT_WORDS_PATH }, \
 	{ 'n', "net", "KIND", OPT_SETTING, 0, \
-	  "nat (default), none, host, private:NAME, or root's: private, bridge[:NAME], veth:NAME, ...", \
+	  "nat (default), none, host, private:NAME; root has private, bridge[:NAME], veth:NAME and more", \
 	  "nat none host private: private bridge bridge: veth: macvlan: ns: container:" }, \
 	{ 'p', "publish", "[IP:]PORT:PORT[/udp]", OPT_SETTING, 0, \
 	  "a port of the machine that leads to the second one, inside; may be repeated", NULL }, \

@@ -56,9 +56,7 @@ static int set_base(struct file_box *box, const char *path, const char *slash, s
 	if (!*box->base || strcmp(box->base, ".") == 0 || strcmp(box->base, "..") == 0)
 		return fail(err, KENNEL_E_TYPE, "\"%s\" is a directory, not an image", box->name);
 	box->parent_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return box->parent_fd < 0 ? hint(err, fail_errno(err, "open the directory of \"%s\"", box->name),
-					 "the file is made where it is missing, its directory is not") :
-				    0;
+	return box->parent_fd < 0 ? fail_errno(err, "open the directory of \"%s\"", box->name) : 0;
 }
 
 /*
@@ -425,6 +423,8 @@ int file_open(const struct file_wish *wish, struct file_box **ret, struct kennel
 	if (!box)
 		return -KENNEL_E_NOMEM;
 	int r = open_or_make(box, wish, err);
+	if (r < 0 && wish->make && box->parent_fd < 0)
+		r = hint_default(err, r, "the file is made where it is missing, its directory is not");
 	if (r < 0)
 		file_free(box);
 	else

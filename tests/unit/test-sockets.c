@@ -117,16 +117,16 @@ static void test_lends_connections_until_the_monitor_ends(void **state)
 	assert_non_null(mkdtemp(dir));
 	_cleanup_close_ int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct sockaddr_un at = in_dir(dir_fd, "real");
-	int server_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(server_fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(server_fd, 8), 0);
+	/* before there is a server that it could hold open */
 	pid_t monitor = fork();
 	if (monitor == 0) {
-		close(server_fd);
 		(void)!sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		pause();
 		_exit(0);
 	}
+	int server_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server_fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(server_fd, 8), 0);
 	_cleanup_close_ int monitor_fd = sys_pidfd_open(monitor, 0);
 	_cleanup_close_ int real_fd = openat(dir_fd, "real", O_PATH | O_CLOEXEC);
 	const struct net_lend_spec spec = { .dir_fd = dir_fd,
