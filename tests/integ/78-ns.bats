@@ -290,13 +290,14 @@ ended() {
 	screen "$KENNEL" ns --map root --new user,pid -- bash --norc
 	keys 'PS1="in> "' Enter
 	expect '^in>'
-	keys "echo g''o; sleep 300" Enter
+	# said by what is in the foreground by then, not by the shell that is about to start it
+	keys "sh -c 'echo g\"\"o; exec sleep 300'" Enter
 	expect '^go'
 	keys C-z
 	expect 'Stopped'
 	keys "kill %1; tty | tr a-z A-Z" Enter
 	expect '/DEV/PTS'
-	keys "echo ag''ain; sleep 300" Enter
+	keys "sh -c 'echo ag\"\"ain; exec sleep 300'" Enter
 	expect '^again'
 	keys C-c
 	expect '^in>$'
