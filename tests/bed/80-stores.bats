@@ -23,12 +23,12 @@ brief() {
 	run_kennel create "${O[@]}" "${@:2}" --net none one
 	is_status 0
 	background "$KENNEL" run -P "$S" -k one --isolate ns -- sh -c 'echo hi >/etc/new; sync; echo up; exec sleep 300'
-	wait_for 30 says "$T/out.$LIB_STARTED" up
+	wait_for 60 says "$T/out.$LIB_STARTED" up
 	# others may look meanwhile
 	run_kennel diff -P "$S" one
 	has "A /etc/new"
 	kill -KILL $!
-	wait_for 30 not_running one
+	wait_for 60 not_running one
 	# there is no time for all of it on thin volumes, where LVM knows no other way of growing, and going back makes a clone, too
 	[ "$1" = thin ] || { grows && cloned; }
 	run_kennel snapshot -P "$S" one
