@@ -24,6 +24,10 @@
 
 #define LINE_FD 3
 
+struct start_word { /* once before it becomes linux.uml, and once more if that fails */
+	int cpu, errnum;
+};
+
 static _Noreturn void become(char **argv, char **env, int line_fd, int console_fd, int failed_fd)
 {
 	const struct rlimit none = { 0, 0 };
@@ -35,6 +39,8 @@ static _Noreturn void become(char **argv, char **env, int line_fd, int console_f
 	failed_fd = fcntl(failed_fd, F_DUPFD_CLOEXEC, 8);
 	signals_give_back();
 	setsid();
+	struct start_word word = { .cpu = place_here() };
+	(void)!write(failed_fd, &word, sizeof(word));
 	umask(0); /* what is made in a share: the guest has applied its own */
 	/* hostfs holds each file open that the guest has read, for as long as the guest remembers it */
 	struct rlimit files;
@@ -50,11 +56,12 @@ static _Noreturn void become(char **argv, char **env, int line_fd, int console_f
 		(void)!close_range(LINE_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 		execve("/linux", argv, env);
 	}
-	(void)!write(failed_fd, &errno, sizeof(errno));
+	word.errnum = errno;
+	(void)!write(failed_fd, &word, sizeof(word));
 	_exit(EXIT_FAILED);
 }
 
-pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
+pid_t kernel_start(const struct settings *set, int line_fd, int console_fd, int *ret_cpu)
 {
 	char memory[64];
 	char drives[DRIVES_MAX][32], layers[LAYERS_MAX][32];
@@ -113,8 +120,10 @@ pid_t kernel_start(const struct settings *set, int line_fd, int console_fd)
 		become(argv, env, line_fd, console_fd, failed[1]);
 	errnum = pid < 0 ? errno : 0;
 	close(failed[1]);
-	if (pid >= 0)
-		(void)!read(failed[0], &errnum, sizeof(errnum));
+	struct start_word word = { .cpu = -1 };
+	while (pid >= 0 && read(failed[0], &word, sizeof(word)) == sizeof(word))
+		errnum = word.errnum;
+	*ret_cpu = word.cpu;
 	close(failed[0]);
 	return errnum ? -errnum : pid;
 }

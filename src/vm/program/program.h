@@ -3,6 +3,7 @@
 #ifndef KENNEL_VM_PROGRAM_PROGRAM_H
 #define KENNEL_VM_PROGRAM_PROGRAM_H
 
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,8 +76,21 @@ void signals_give_back(void);
 int client_run(int fd, const struct call *call, unsigned open_flags);
 int client_main(const struct call *call);
 
-/* kernel.c: starts linux.uml. Return: its pid, or -errno. */
-pid_t kernel_start(const struct settings *set, int line_fd, int console_fd);
+/* place.c: the processor that a guest runs on. */
+struct place {
+	pid_t kernel;
+	int cpu; /* negative: not ours to say */
+	bool seen; /* waited is that of a second ago */
+	unsigned long long waited; /* nanoseconds */
+	unsigned long long idle[CPU_SETSIZE]; /* ticks */
+};
+/* From now on the caller, and what it becomes, runs where it runs. Return: there, or -1. */
+int place_here(void);
+/* Once a second. */
+void place_look(struct place *p);
+
+/* kernel.c: starts linux.uml. *ret_cpu: where it stays, or -1. Return: its pid, or -errno. */
+pid_t kernel_start(const struct settings *set, int line_fd, int console_fd, int *ret_cpu);
 
 /* forward.c: beside the guest, somebody who listens at those of TCP; -1 and errno. */
 int forward_start(const struct port *ports, unsigned n);

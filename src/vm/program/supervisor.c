@@ -63,6 +63,8 @@ struct supervisor {
 	int listen_fd, carry_fd, console_fd, signal_fd, slots_fd;
 	unsigned next_slot;
 	pid_t kernel, first; /* 0: has ended, or never was */
+	struct place place;
+	time_t looked; /* at that */
 	bool said_hello, ready, over; /* over: nothing is to be had from the guest any more */
 	bool stopping, lingers;
 	int code; /* of ours */
@@ -517,6 +519,14 @@ static void prepare_poll(struct supervisor *s, struct pollfd *p)
 	}
 }
 
+static void look_at_place(struct supervisor *s)
+{
+	if (!s->kernel || s->place.cpu < 0 || now() <= s->looked)
+		return;
+	s->looked = now();
+	place_look(&s->place);
+}
+
 static void run(struct supervisor *s)
 {
 	struct pollfd p[CLIENTS + VM_SESSIONS];
@@ -527,8 +537,11 @@ static void run(struct supervisor *s)
 				from_client(s, &s->connections[i]);
 		prepare_poll(s, p);
 		p[CLIENTS].fd = -1;
-		if (poll(p, ARRAY_SIZE(p), s->deadline || s->told_until ? 1000 : -1) < 0 && errno != EINTR)
+		if (poll(p, ARRAY_SIZE(p), s->deadline || s->told_until || s->place.cpu >= 0 ? 1000 : -1) <
+			    0 &&
+		    errno != EINTR)
 			return;
+		look_at_place(s);
 		if (p[LINE].fd >= 0 && p[LINE].revents)
 			read_line_of_guest(s);
 		if (p[CONSOLE].fd >= 0 && p[CONSOLE].revents)
@@ -609,13 +622,14 @@ static void start_kernel(struct supervisor *s)
 	(void)!fcntl(console[0], F_SETFL, O_NONBLOCK);
 	/* What waits in it is ahead of every keystroke of another session. */
 	(void)!setsockopt(line[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	s->kernel = kernel_start(s->set, line[1], console[1]);
+	s->kernel = kernel_start(s->set, line[1], console[1], &s->place.cpu);
 	close(line[1]);
 	close(console[1]);
 	if (s->kernel < 0) {
 		errno = -s->kernel;
 		report_die(s->call, VM_STEP_KERNEL, errno, "linux.uml can't be executed");
 	}
+	s->place.kernel = s->kernel;
 	s->line.fd = line[0];
 	s->line.limit = VM_LINE_ROOM;
 	s->console_fd = console[0];
