@@ -366,15 +366,9 @@ static _Noreturn void leave(const struct net_bus_spec *spec, int report_fd, int 
 	_exit(1);
 }
 
-struct start {
-	const struct net_bus_spec *spec;
-	int report_fd;
-};
-
-static void run(const void *data)
+static void run(const void *data, int report_fd)
 {
-	const struct net_bus_spec *spec = ((const struct start *)data)->spec;
-	const int report_fd = ((const struct start *)data)->report_fd;
+	const struct net_bus_spec *spec = data;
 	int fds[FD_FIRST_FREE] = { [FD_MONITOR] = spec->monitor_pidfd, [FD_REPORT] = report_fd };
 	struct relay *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int errnum = 0;
@@ -398,39 +392,11 @@ static void run(const void *data)
 	_exit(0);
 }
 
-static int hear(int report_fd, struct kennel_error **err)
-{
-	int errnum = PROXY_ENDED;
-	ssize_t n;
-
-	do
-		n = read(report_fd, &errnum, sizeof(errnum));
-	while (n < 0 && errno == EINTR);
-	if (n == (ssize_t)sizeof(errnum) && errnum == 0)
-		return 0;
-	if (n != (ssize_t)sizeof(errnum) || errnum == PROXY_ENDED)
-		return fail(err, KENNEL_E_IO, "xdg-dbus-proxy ended before it was ready");
-	errno = errnum;
-	return fail_errno(err, "start a relay to the session bus");
-}
-
 int net_bus_start(const struct net_bus_spec *spec, int *ret_pidfd, struct kennel_error **err)
 {
-	int pidfd = -EBADF, report[2];
-
-	if (pipe2(report, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	_cleanup_close_ int read_fd = report[0];
-	const struct start start = { spec, report[1] };
-	int r = net_helper_start(run, &start, "kennel-bus", &pidfd);
-	if (r < 0)
-		r = fail_errno(err, "start a relay to the session bus");
-	close(report[1]);
-	if (r == 0)
-		r = hear(read_fd, err);
-	if (r < 0)
-		net_helper_end(pidfd);
-	else
-		*ret_pidfd = pidfd;
-	return r;
+	if (net_helper_start_ready(run, spec, "kennel-bus", ret_pidfd) == 0)
+		return 0;
+	return errno == PROXY_ENDED || errno == ESRCH ?
+		       fail(err, KENNEL_E_IO, "xdg-dbus-proxy ended before it was ready") :
+		       fail_errno(err, "start a relay to the session bus");
 }

@@ -41,6 +41,44 @@ int net_helper_start(void (*main)(const void *data), const void *data, const cha
 	return 0;
 }
 
+struct ready {
+	void (*main)(const void *data, int report_fd);
+	const void *data;
+	int report_fd;
+};
+
+static void run_ready(const void *data)
+{
+	const struct ready *r = data;
+
+	r->main(r->data, r->report_fd);
+}
+
+int net_helper_start_ready(void (*main)(const void *data, int report_fd), const void *data, const char *name,
+			   int *ret_pidfd)
+{
+	int pidfd = -1, report[2], errnum = ESRCH;
+	ssize_t n;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return -1;
+	const struct ready ready = { main, data, report[1] };
+	if (net_helper_start(run_ready, &ready, name, &pidfd) < 0)
+		errnum = errno;
+	close(report[1]);
+	do
+		n = pidfd < 0 ? 0 : read(report[0], &errnum, sizeof(errnum));
+	while (n < 0 && errno == EINTR);
+	close(report[0]);
+	if (n == (ssize_t)sizeof(errnum) && errnum == 0) {
+		*ret_pidfd = pidfd;
+		return 0;
+	}
+	net_helper_end(pidfd);
+	errno = errnum;
+	return -1;
+}
+
 void net_helper_end(int pidfd)
 {
 	siginfo_t info;

@@ -15,6 +15,12 @@
  * up to 15 bytes. Return: 0 and *ret_pidfd, or -1 and errno.
  */
 int net_helper_start(void (*main)(const void *data), const void *data, const char *name, int *ret_pidfd);
+/*
+ * The same, of one that writes an int to report_fd once: 0, it serves, or an errno. Waits for that. Return:
+ * 0, or -1 and that errno, ESRCH where it ended without a word; then it has been ended.
+ */
+int net_helper_start_ready(void (*main)(const void *data, int report_fd), const void *data, const char *name,
+			   int *ret_pidfd);
 /* Ends it and waits for that. Below 0 is fine. */
 void net_helper_end(int pidfd);
 

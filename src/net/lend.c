@@ -110,21 +110,15 @@ static int listen_at(const char *name)
 	return fd;
 }
 
-struct start {
-	const struct net_lend_spec *spec;
-	int report_fd;
-};
-
 static void remove_names(const struct net_lend_spec *spec)
 {
 	for (unsigned i = 0; i < spec->n; i++)
 		(void)!unlink(spec->names[i]);
 }
 
-static void run(const void *data)
+static void run(const void *data, int report_fd)
 {
-	const struct net_lend_spec *spec = ((const struct start *)data)->spec;
-	const int report_fd = ((const struct start *)data)->report_fd;
+	const struct net_lend_spec *spec = data;
 	int fds[FD_SOCKETS + 2 * NET_LEND_MAX] = {
 		[FD_MONITOR] = spec->monitor_pidfd, [FD_REPORT] = report_fd
 	};
@@ -149,37 +143,9 @@ static void run(const void *data)
 	_exit(errnum != 0);
 }
 
-static int hear(int report_fd, struct kennel_error **err)
-{
-	int errnum = ESRCH;
-	ssize_t n;
-
-	do
-		n = read(report_fd, &errnum, sizeof(errnum));
-	while (n < 0 && errno == EINTR);
-	if (n == (ssize_t)sizeof(errnum) && errnum == 0)
-		return 0;
-	errno = errnum;
-	return fail_errno(err, "start who makes connections to sockets");
-}
-
 int net_lend_start(const struct net_lend_spec *spec, int *ret_pidfd, struct kennel_error **err)
 {
-	int pidfd = -EBADF, report[2];
-
-	if (pipe2(report, O_CLOEXEC) < 0)
-		return fail_errno(err, "make a pipe");
-	_cleanup_close_ int read_fd = report[0];
-	const struct start start = { spec, report[1] };
-	int r = net_helper_start(run, &start, "kennel-lend", &pidfd);
-	if (r < 0)
-		r = fail_errno(err, "start who makes connections to sockets");
-	close(report[1]);
-	if (r == 0)
-		r = hear(read_fd, err);
-	if (r < 0)
-		net_helper_end(pidfd);
-	else
-		*ret_pidfd = pidfd;
-	return r;
+	return net_helper_start_ready(run, spec, "kennel-lend", ret_pidfd) < 0 ?
+		       fail_errno(err, "start who makes connections to sockets") :
+		       0;
 }

@@ -7,15 +7,8 @@
 load attack
 
 setup() {
-	need_sandbox
 	need_guest
-	kennel_setup
-	SECRET=kennel-secret-$RANDOM$RANDOM
-	SECRET_FILE=$(mktemp /tmp/kennel-secret-XXXXXX)
-	echo "$SECRET" >"$SECRET_FILE"
-	at_end rm -f -- "$SECRET_FILE"
-	mkdir "$T/victim"
-	echo original >"$T/victim/file"
+	attack_setup
 }
 
 # In the guest: runs its arguments with each directory of the kernel's own root that hostfs can show, at /mnt/h.

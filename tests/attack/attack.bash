@@ -30,6 +30,11 @@ teardown_file() {
 
 setup() {
 	need_sandbox
+	attack_setup
+}
+
+# attack_setup: SECRET, which is in $SECRET_FILE outside, and $T/victim.
+attack_setup() {
 	kennel_setup
 	# The host's /tmp is not in a sandbox, so what is found of this inside came through a wall.
 	SECRET=kennel-secret-$RANDOM$RANDOM
