@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -32,6 +33,11 @@
 #define NAME_SIZE 64
 #define DEVICES 64
 #define CHAIN_MAX 200 /* images over each other; qemu opens all of them */
+#define SERVED_MS 10000 /* for a machine with much to do */
+#define TAKEN_MS 300 /* for another program, between its first step and the last */
+#define STEP_MS 5
+#define LOCKS_AT 100 /* bytes of an image that qemu locks while it uses it; block/file-posix.c */
+#define LOCKS_LEN 200
 
 /* Opened and locked. */
 static int open_images(int store_fd, bool make, struct kennel_error **err)
@@ -103,6 +109,30 @@ static bool is_served(const char *device)
 	return access(path, F_OK) == 0;
 }
 
+/* qemu-nbd goes into the background before the kernel has taken the device: it is empty until then. */
+static bool is_ready(const char *device)
+{
+	char path[80], size[24];
+
+	snprintf(path, sizeof(path), "/sys/block/%s/size", device + strlen("/dev/"));
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : read(fd, size, sizeof(size));
+
+	return n > 0 && size[0] != '0' && is_served(device);
+}
+
+static bool wait_ready(const char *device, unsigned timeout_ms)
+{
+	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
+
+	for (unsigned ms = 0; !is_ready(device); ms += STEP_MS) {
+		if (ms >= timeout_ms)
+			return false;
+		nanosleep(&step, NULL);
+	}
+	return true;
+}
+
 static bool is_attached(const struct storage *s)
 {
 	return strncmp(s->device, "/dev/nbd", 8) == 0 && is_served(s->device);
@@ -137,8 +167,10 @@ static int attach(struct storage *s, struct kennel_error **err)
 		};
 		error_clear(err);
 		if (run("qemu-nbd", dir_fd, "serve the image", args, err) == 0)
-			return 0;
-		if (!is_served(s->device)) /* it is not that another program was faster */
+			return wait_ready(s->device, SERVED_MS) ?
+				       0 :
+				       fail(err, KENNEL_E_IO, "serve the image: %s stays empty", s->device);
+		if (!wait_ready(s->device, TAKEN_MS)) /* it is not that another program was faster */
 			break;
 	}
 	s->device[0] = '\0';
@@ -162,6 +194,25 @@ static bool is_mounted(const char *device)
 	return fd < 0 && errno == EBUSY;
 }
 
+static bool is_locked(int image_fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_start = LOCKS_AT, .l_len = LOCKS_LEN };
+
+	return image_fd >= 0 && fcntl(image_fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/* Who served it writes back, and ends, after the device is free. */
+static void wait_unlocked(const struct storage *s)
+{
+	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
+	char path[NAME_SIZE + 16];
+
+	snprintf(path, sizeof(path), DIRECTORY "/%s" SUFFIX, s->keys.volume);
+	_cleanup_close_ int fd = openat(s->store_fd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	for (unsigned ms = 0; ms < SERVED_MS && (is_served(s->device) || is_locked(fd)); ms += STEP_MS)
+		nanosleep(&step, NULL);
+}
+
 /* The kernel would let go of it under a mount, which has errors then. */
 static bool detach(struct storage *s)
 {
@@ -169,6 +220,7 @@ static bool detach(struct storage *s)
 
 	if (is_mounted(s->device) || run("qemu-nbd", 0, "let go of the image", args, NULL) < 0)
 		return false;
+	wait_unlocked(s);
 	remove_socket(s);
 	return true;
 }
