@@ -277,7 +277,7 @@ prompts() {
 	wait_for 60 shown 'up as process 1'
 	inside cat /proc/1/comm
 	is_equal "$stdout" init
-	"$KENNEL" exec box -- reboot
+	"$KENNEL" exec box -- reboot || : # it may be ended with the rest
 	wait_for 60 shown 'up as process 1' 2
 	# root inside kills what runs commands there: those end, and others can be run
 	background "$KENNEL" exec box -- sleep 60
@@ -296,10 +296,16 @@ prompts() {
 	shown 'going down' 2
 	run_kennel info --json -P "$T/store" box
 	has '"status": 0' "$stdout"
-	# its kernel panics then, but that is not what was asked for
-	run_kennel run --isolate vm --base "$T/base" --net none --boot -- sh -c 'echo ends; exit 3'
+	# one that ends by itself, or by a fault of its own: all others end, and what it has written is kept
+	run_kennel run --isolate vm --base "$T/base" --net none -P "$T/store" -k ends --boot -- sh -c 'sleep 300 & echo ends >/file; echo ends; exit 3'
+	is_equal "$stdout" ends
 	is_status 3
 	lacks panic "$stderr"
+	# shellcheck disable=SC2016
+	run_kennel run --isolate vm --base "$T/base" --net none -P "$T/store" -k ends --boot -- \
+		sh -c 'trap "echo asked" TERM; cat /file; kill -9 $$; kill -STOP $$; kill -HUP $$; kill $$; echo goes on; exit 4'
+	is_equal "$stdout" $'ends\nasked\ngoes on'
+	is_status 4
 	run_kennel run --isolate vm --memory 2T -- true
 	refused yes "at most"
 }

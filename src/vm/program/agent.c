@@ -34,6 +34,7 @@ struct agent {
 	struct session *sessions[VM_SESSIONS];
 	int leftovers[LEFTOVERS]; /* pipes of commands that have ended */
 	unsigned n_leftovers;
+	bool init_ended; /* the guest's own; what is left is to be told, and written back */
 };
 
 static void drop(struct agent *a, unsigned id)
@@ -156,15 +157,24 @@ static void read_line_in(struct agent *a)
 
 /* --- processes --- */
 
-static void reap(struct agent *a)
+/* Return: whether no child is left. */
+static bool reap(struct agent *a)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (WIFSTOPPED(status) && (a->init_ended || !init_ends(&status)))
+			continue;
+		if (pid == 1) { /* all others end with it */
+			a->init_ended = true;
+			(void)!kill(-1, SIGKILL);
+		}
 		for (unsigned id = 1; id < VM_SESSIONS; id++)
 			if (a->sessions[id] && a->sessions[id]->pid == pid)
 				session_ended(a->sessions[id], status);
+	}
+	return pid < 0;
 }
 
 static void read_signals(struct agent *a)
@@ -173,7 +183,7 @@ static void read_signals(struct agent *a)
 
 	while (read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
 		;
-	reap(a);
+	(void)reap(a);
 }
 
 static time_t now(void)
@@ -184,30 +194,35 @@ static time_t now(void)
 	return t.tv_sec;
 }
 
-static bool all_ended(int timeout_s)
+static bool command_runs(const struct agent *a)
+{
+	for (unsigned id = 1; id < VM_SESSIONS; id++)
+		if (a->sessions[id] && a->sessions[id]->pid > 1 && !a->sessions[id]->ended)
+			return true;
+	return false;
+}
+
+/* As pid 1 we see the end of all there is; beside an init of its own that of commands. */
+static bool all_ended(struct agent *a, int timeout_s)
 {
 	const time_t until = now() + timeout_s;
 	const struct timespec moment = { .tv_nsec = 10 * 1000 * 1000 };
-	pid_t pid;
 
-	for (;;) {
-		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-			;
-		if (pid < 0)
-			return true;
+	while (!reap(a) && (getpid() == 1 || command_runs(a))) {
 		if (now() >= until)
 			return false;
 		nanosleep(&moment, NULL);
 	}
+	return true;
 }
 
 static _Noreturn void switch_off(struct agent *a)
 {
 	(void)!kill(-1, SIGTERM);
 	(void)!kill(-1, SIGCONT);
-	if (!all_ended(END_TIME_S)) {
+	if (!all_ended(a, END_TIME_S)) {
 		(void)!kill(-1, SIGKILL);
-		(void)all_ended(END_TIME_S);
+		(void)all_ended(a, END_TIME_S);
 	}
 	guest_power_off(a->g);
 }

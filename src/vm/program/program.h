@@ -159,6 +159,13 @@ void guest_place_sockets(struct guest *g, const char *config, size_t len);
 /* Where that one listens, or -1. */
 int guest_socket_fd(const struct guest *g, const char *number);
 
+/*
+ * init-trace.c: what becomes of an init of the guest's own, for whom the agent traces it. waitpid() tells
+ * when it stops; false: it goes on; true: it is about to end, with *status, and is held there.
+ */
+void init_seize(void);
+bool init_ends(int *status);
+
 /* agent.c */
 _Noreturn void agent_main(struct guest *g);
 

@@ -71,6 +71,7 @@ struct start {
 	int fds[3]; /* of the command */
 	int report_fd;
 	struct guest *g;
+	int seen[2]; /* a pipe that ends once the agent sees what becomes of pid 1 */
 	bool boots, tty;
 	char **argv, **env;
 };
@@ -158,6 +159,8 @@ static _Noreturn void become_init(const struct session *s, const struct start *t
 	char path[40];
 	int number;
 
+	close(t->seen[1]);
+	(void)!read(t->seen[0], path, 1);
 	signals_give_back();
 	setsid();
 	if (s->tty && ioctl(s->in_fd, TIOCGPTN, &number) == 0) {
@@ -186,6 +189,8 @@ static void keep_agent(struct start *t)
 	t->g->name[0] = '@'; /* an init that ends all before it switches off leaves these alone; systemd(1) */
 	close_command_end(t);
 	pid_t pid = fork();
+	if (pid != 0)
+		close(t->seen[1]);
 	for (bool again = false; pid != 0; again = true) {
 		if (pid > 0)
 			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -202,16 +207,24 @@ static void keep_agent(struct start *t)
 			channel_send_number(line, VM_HELLO, 0, 0, VM_VERSION);
 		}
 	}
+	init_seize();
+	close(t->seen[1]);
 }
 
 static pid_t start_init(const struct session *s, struct start *t)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	if (pipe2(t->seen, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
 	if (pid > 0)
 		become_init(s, t);
+	close(t->seen[0]);
 	if (pid == 0)
 		keep_agent(t);
+	else
+		close(t->seen[1]);
 	return pid < 0 ? -errno : 1;
 }
 

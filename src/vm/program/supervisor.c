@@ -11,7 +11,6 @@
  * With changes in memory alone nobody needs the guest once its command has ended; it is killed with this
  * process, by the kernel.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -143,23 +142,8 @@ static void guest_is_over(struct supervisor *s, const char *text)
 		s->code = EXIT_FAILED;
 }
 
-/* Return: as a shell would tell it, -1 its init did not end. */
-static int init_ended(const struct supervisor *s)
-{
-	static const char said[] = "Attempted to kill init! exitcode=0x";
-	const char *found = memmem(s->tail, s->tail_len, said, strlen(said));
-	const char *end = s->tail + s->tail_len;
-	unsigned status = 0;
-
-	if (!found)
-		return -1;
-	for (const char *c = found + strlen(said); c < end && isxdigit((unsigned char)*c); c++)
-		status = status << 4 | (unsigned)(*c <= '9' ? *c - '0' : (*c | 0x20) - 'a' + 10);
-	return WIFSIGNALED((int)status) ? 128 + WTERMSIG((int)status) : WEXITSTATUS((int)status);
-}
-
-/* One that was booted may switch itself off, and the first client ends as a pid 1 does then; or it ends. */
-static void end_of_boot(struct supervisor *s, int code)
+/* One that was booted may switch itself off, and the first client ends as a pid 1 does then. */
+static void end_of_boot(struct supervisor *s)
 {
 	static const char again[] = "Failed to exec kernel"; /* it is not let (kernel.c) */
 	struct connection *c = &s->connections[FIRST];
@@ -167,48 +151,25 @@ static void end_of_boot(struct supervisor *s, int code)
 
 	if (c->use != CONNECTED)
 		return;
-	channel_send_number(&c->channel, VM_EXIT, 0, 0,
-			    code >= 0 ? (uint32_t)code :
-			    reboots   ? ENDED_AGAIN :
-					0);
+	channel_send(&c->channel, &(struct vm_frame){ .type = VM_RUNS }); /* it may not have come to say so */
+	channel_send_number(&c->channel, VM_EXIT, 0, 0, reboots ? ENDED_AGAIN : 0);
 	channel_flush(&c->channel, FLUSH_MS);
 	c->use = CLOSING;
 }
 
-static void on_kernel_end(struct supervisor *s, int status)
-{
-	char text[VM_REPORT_TEXT + 1];
-
-	s->kernel = 0;
-	while (s->console_fd >= 0) { /* its last words */
-		char skip[TAIL];
-		ssize_t n = read(s->console_fd, skip, sizeof(skip));
-		const size_t keep = n > 0 ? MIN(s->tail_len, TAIL - (size_t)n) : 0;
-
-		if (n <= 0)
-			break;
-		memmove(s->tail, s->tail + s->tail_len - keep, keep);
-		memcpy(s->tail + keep, skip, (size_t)n);
-		s->tail_len = keep + (size_t)n;
-	}
-	const int code = init_ended(s);
-	if (s->set->boot && s->ready && (WIFEXITED(status) || code >= 0))
-		end_of_boot(s, code);
-	explain_end(s, status, text, sizeof(text));
-	guest_is_over(s, text);
-}
-
-static void read_console(struct supervisor *s)
+/* Return: whether there was something. */
+static bool read_console(struct supervisor *s)
 {
 	char data[TAIL];
 	ssize_t n = read(s->console_fd, data, sizeof(data));
 
 	if (n <= 0)
-		return;
+		return false;
 	const size_t keep = MIN(s->tail_len, TAIL - (size_t)n);
 	memmove(s->tail, s->tail + s->tail_len - keep, keep);
 	memcpy(s->tail + keep, data, (size_t)n);
 	s->tail_len = keep + (size_t)n;
+	return true;
 }
 
 /* Whether something would be lost if the guest was killed. */
@@ -395,7 +356,30 @@ static void read_line_of_guest(struct supervisor *s)
 		s->line.failed = true; /* the end of the kernel says more */
 }
 
+/* Something that was not read yet. */
+static bool has_said(const struct supervisor *s)
+{
+	struct pollfd p = { .fd = s->line.failed ? -1 : s->line.fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 /* --- what else happens --- */
+
+static void on_kernel_end(struct supervisor *s, int status)
+{
+	char text[VM_REPORT_TEXT + 1];
+
+	s->kernel = 0;
+	while (!s->over && has_said(s))
+		read_line_of_guest(s);
+	while (read_console(s)) /* its last words */
+		;
+	if (s->set->boot && s->ready && WIFEXITED(status))
+		end_of_boot(s);
+	explain_end(s, status, text, sizeof(text));
+	guest_is_over(s, text);
+}
 
 static void reap(struct supervisor *s)
 {
@@ -545,7 +529,7 @@ static void run(struct supervisor *s)
 		if (p[LINE].fd >= 0 && p[LINE].revents)
 			read_line_of_guest(s);
 		if (p[CONSOLE].fd >= 0 && p[CONSOLE].revents)
-			read_console(s);
+			(void)read_console(s);
 		for (unsigned i = 1; i < VM_SESSIONS; i++)
 			if (p[CLIENTS + i].fd >= 0)
 				serve_client(s, &s->connections[i], p[CLIENTS + i].revents);
