@@ -15,4 +15,12 @@ static inline int64_t clock_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* For steps of waiting: a signal ends it sooner. */
+static inline void clock_pause_ms(unsigned ms)
+{
+	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	(void)!nanosleep(&t, NULL);
+}
+
 #endif

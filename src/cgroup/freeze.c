@@ -8,12 +8,12 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cgroup/group.h"
 
-#define STEP_NS 2000000
+#define STEP_MS 2
 #define STEPS 1000 /* two seconds: a process that waits for a dead disk never stands still */
 
 #define NO_GROUP_HINT \
@@ -66,7 +66,7 @@ int cgroup_freeze_dir(int dir_fd, bool v2, bool freeze, struct kennel_error **er
 	for (unsigned i = 0; i < STEPS; i++) {
 		if (freeze ? stands_still(dir_fd, v2) : runs(dir_fd, v2))
 			return 0;
-		nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);
+		clock_pause_ms(STEP_MS);
 	}
 	return hint(
 		err,

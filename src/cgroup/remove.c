@@ -18,7 +18,6 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -31,13 +30,6 @@
 #define BATCH 64
 #define GC_DEPTH 16
 #define REMOVE_TRIES 10000 /* steps, for a tree that somebody goes on making */
-
-static void pause_ms(unsigned ms)
-{
-	const struct timespec t = { .tv_nsec = (long)ms * 1000000 };
-
-	(void)!nanosleep(&t, NULL);
-}
 
 static int read_pids(int dir_fd, struct buf *b)
 {
@@ -149,7 +141,7 @@ static void sweep(int top_fd, int64_t deadline_ms)
 		if (depth == 0)
 			return;
 		if (seen)
-			pause_ms(1); /* they are dying; only then can this directory go */
+			clock_pause_ms(1); /* they are dying; only then can this directory go */
 		replace_fd(&cur_fd, openat(cur_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
 		depth--;
 	}
@@ -183,7 +175,7 @@ bool cgroup_kill_dir(int dir_fd, bool v2)
 	while (kill_tree(dir_fd, GC_DEPTH)) {
 		if (clock_ms() >= deadline_ms)
 			return false;
-		pause_ms(1);
+		clock_pause_ms(1);
 	}
 	return true;
 }
@@ -300,7 +292,7 @@ int cgroup_destroy(struct cgroup *cg, struct kennel_error **err)
 			return 0;
 		if (clock_ms() >= deadline_ms)
 			break;
-		pause_ms(wait_ms);
+		clock_pause_ms(wait_ms);
 		wait_ms = MIN(wait_ms * 2, 16u);
 	}
 	int r = fail(err, KENNEL_E_BUSY,

@@ -20,7 +20,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-bus.h>
@@ -29,7 +28,7 @@
 #include "base/clock.h"
 
 #define PATIENCE_MS 5000 /* for all of it: a manager that does not answer is as good as none */
-#define STEP_NS 1000000
+#define STEP_MS 1
 
 struct bus_lib {
 	void *library;
@@ -154,7 +153,7 @@ int cgroup_scope_enter(const char *name, struct kennel_error **err)
 	while (left_us(until)) {
 		if (is_in(scope))
 			return 1;
-		nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);
+		clock_pause_ms(STEP_MS);
 	}
 	return fail(err, KENNEL_E_BUSY, "systemd has made the scope \"%s\", and not moved us there", scope);
 }

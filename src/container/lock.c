@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/parse.h"
 #include "conf/name.h"
 #include "container/container.h"
@@ -129,7 +129,6 @@ static int fail_held(const struct container *c, const struct container_holder *h
 
 int container_lock(struct container *c, struct container_holder *ret_holder, struct kennel_error **err)
 {
-	const struct timespec pause = { .tv_nsec = TRY_MS * 1000000L };
 	_cleanup_close_ int fd = open_lock(c);
 	struct container_holder h = { 0 };
 	struct stat there, ours;
@@ -144,7 +143,7 @@ int container_lock(struct container *c, struct container_holder *ret_holder, str
 			*ret_holder = h;
 		if (h.id[0] || waited >= WAIT_MS)
 			return fail_held(c, &h, err);
-		(void)!nanosleep(&pause, NULL);
+		clock_pause_ms(TRY_MS);
 	}
 	/* It may have gone, or become another one's, while we waited. */
 	if (fstat(c->dir_fd, &ours) < 0 || fstatat(c->store_fd, c->name, &there, AT_SYMLINK_NOFOLLOW) < 0 ||

@@ -20,10 +20,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "layer/internal.h"
 #include "path/tool.h"
 #include "sys/sys.h"
@@ -150,7 +150,6 @@ static bool holder_has_ended(const struct stat *st)
 
 int disk_lock(int file_fd, const char *name, unsigned wait_ms, struct kennel_error **err)
 {
-	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 	struct stat st;
 
 	if (fstat(file_fd, &st) < 0)
@@ -162,7 +161,7 @@ int disk_lock(int file_fd, const char *name, unsigned wait_ms, struct kennel_err
 			return hint(
 				err, fail(err, KENNEL_E_BUSY, "\"%s\" is in use by another kennel", name),
 				"see \"kennel list\"; a copy of the file can be used at the same time");
-		nanosleep(&step, NULL);
+		clock_pause_ms(LOCK_STEP_MS);
 	}
 	/* One that goes away by itself has no name in /sys any more once our lock is to be had. */
 	int loop = find_loop(&st);
@@ -174,7 +173,6 @@ int disk_lock(int file_fd, const char *name, unsigned wait_ms, struct kennel_err
 
 int disk_wait_unused(int file_fd, const char *name, unsigned wait_ms, struct kennel_error **err)
 {
-	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 	struct stat st;
 	int loop;
 
@@ -183,7 +181,7 @@ int disk_wait_unused(int file_fd, const char *name, unsigned wait_ms, struct ken
 	for (unsigned waited = 0; (loop = find_loop(&st)) >= 0; waited += LOCK_STEP_MS) {
 		if (waited >= wait_ms)
 			return fail(err, KENNEL_E_BUSY, "\"%s\" stays in use as /dev/loop%d", name, loop);
-		nanosleep(&step, NULL);
+		clock_pause_ms(LOCK_STEP_MS);
 	}
 	return 0;
 }

@@ -14,10 +14,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "ext4/peek.h"
 #include "layer/disk.h"
 #include "path/path.h"
@@ -474,12 +474,11 @@ struct file_box *file_free(struct file_box *box)
 
 void file_wait_unused(int parent_fd, const char *base, unsigned wait_ms)
 {
-	const struct timespec step = { .tv_nsec = 2000000L };
 	_cleanup_close_ int fd = openat(parent_fd, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	for (unsigned waited = 0; fd >= 0 && waited < wait_ms; waited += 2) {
 		if (flock(fd, LOCK_SH | LOCK_NB) == 0)
 			return;
-		nanosleep(&step, NULL);
+		clock_pause_ms(2);
 	}
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cgroup/cgroup.h"
 #include "run/hooks.h"
 #include "sys/sys.h"
@@ -63,7 +64,7 @@ __attribute__((no_sanitize("address", "undefined"))) static int janitor_main(voi
 		for (unsigned k = 0; k < CGROUP_TRIES; k++) {
 			if (cgroup_remove_named(w->dirs[i].parent_fd, w->dirs[i].name) == 0 || errno != EBUSY)
 				break;
-			usleep(2000);
+			clock_pause_ms(2);
 		}
 	for (unsigned i = 0; w->id && i < JANITOR_MAX_BESIDE; i++)
 		if (w->beside[i][0])

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "conf/config.h"
 #include "container/layers.h"
 #include "container/tidy.h"
@@ -425,7 +426,6 @@ static int make_starting(const struct keep *k, struct stat *ret, struct kennel_e
 
 int keep_begin(struct launch *l, struct kennel_error **err)
 {
-	const struct timespec moment = { .tv_nsec = 1000000 };
 	struct keep *k = l->sb->keep;
 	struct stat st;
 
@@ -439,7 +439,7 @@ int keep_begin(struct launch *l, struct kennel_error **err)
 	int r = make_starting(k, &st, err);
 	/* a clock that was set back makes it all look young for longer */
 	for (unsigned tries = 0; r == 0 && tries < TICKS_MAX && was_done_just_now(k, &st.st_ctim); tries++) {
-		(void)!nanosleep(&moment, NULL);
+		clock_pause_ms(1);
 		r = unlinkat(k->c.dir_fd, STARTING, 0) < 0 ?
 			    fail_errno(err, "make \"%s/" STARTING "\" again", k->c.path) :
 			    make_starting(k, &st, err);

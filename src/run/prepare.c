@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "layer/layer.h"
 #include "mount/mount.h"
 #include "path/path.h"
@@ -26,7 +26,7 @@
 
 /* a single file that is mounted on a file is copied in up to this size */
 #define FILE_MOUNT_MAX (16u << 20)
-#define SHIFT_PAUSE_NS 1000000
+#define SHIFT_PAUSE_MS 1
 #define SHIFT_TRIES 2000u /* two seconds */
 
 int prepare_layers(struct launch *l, struct kennel_error **err)
@@ -461,12 +461,10 @@ static int plant_file_mounts(struct launch *l, struct kennel_error **err)
  */
 static int shift_written(int fd, const struct sys_mount_attr *attr)
 {
-	const struct timespec pause = { .tv_nsec = SHIFT_PAUSE_NS };
-
 	for (unsigned i = 0; sys_mount_setattr(fd, "", AT_EMPTY_PATH, attr) < 0; i++) {
 		if (errno != EBUSY || i == SHIFT_TRIES)
 			return -1;
-		(void)!nanosleep(&pause, NULL);
+		clock_pause_ms(SHIFT_PAUSE_MS);
 	}
 	return 0;
 }

@@ -18,18 +18,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/parse.h"
 #include "base/strv.h"
 #include "path/path.h"
 #include "sys/sys.h"
 
 #define KERNEL_NAME "linux"
-#define STEP_NS 2000000
+#define STEP_MS 2
 #define STEPS 1000
 /*
  * One that is just made stops by itself after some system calls, and its kernel expects that stop before any
@@ -205,7 +205,7 @@ int vm_freeze(pid_t init, struct kennel_error **err)
 		r = find_children(proc_fd, kernel.pid, &all, err);
 		still = r == 0 && settle(proc_fd, &kernel, &all, i >= STEPS_OF_BIRTH);
 		if (!still)
-			nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);
+			clock_pause_ms(STEP_MS);
 	}
 	free(all.items);
 	if (still)

@@ -14,10 +14,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "layer/disk.h"
 #include "layer/volume.h"
 #include "storage/driver.h"
@@ -137,15 +137,13 @@ static int snapshot(const struct storage *from, struct storage *to, const struct
 /* One that just ends is waited for. Return: -1 none. */
 static int wait_for_loop(int file_fd)
 {
-	const struct timespec step = { .tv_nsec = 10000000L };
-
 	for (unsigned i = 0; i < 100; i++) {
 		int fd = volume_find_loop(file_fd);
 
 		if (fd < 0)
 			return -1;
 		close_fd(fd);
-		nanosleep(&step, NULL);
+		clock_pause_ms(10);
 	}
 	return volume_find_loop(file_fd);
 }

@@ -17,10 +17,10 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "layer/volume.h"
 #include "path/path.h"
 #include "path/tool.h"
@@ -123,12 +123,10 @@ static bool is_ready(const char *device)
 
 static bool wait_ready(const char *device, unsigned timeout_ms)
 {
-	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
-
 	for (unsigned ms = 0; !is_ready(device); ms += STEP_MS) {
 		if (ms >= timeout_ms)
 			return false;
-		nanosleep(&step, NULL);
+		clock_pause_ms(STEP_MS);
 	}
 	return true;
 }
@@ -204,13 +202,12 @@ static bool is_locked(int image_fd)
 /* Who served it writes back, and ends, after the device is free. */
 static void wait_unlocked(const struct storage *s)
 {
-	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
 	char path[NAME_SIZE + 16];
 
 	snprintf(path, sizeof(path), DIRECTORY "/%s" SUFFIX, s->keys.volume);
 	_cleanup_close_ int fd = openat(s->store_fd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	for (unsigned ms = 0; ms < SERVED_MS && (is_served(s->device) || is_locked(fd)); ms += STEP_MS)
-		nanosleep(&step, NULL);
+		clock_pause_ms(STEP_MS);
 }
 
 /* The kernel would let go of it under a mount, which has errors then. */

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "storage/driver.h"
 #include "storage/keys.h"
 #include "sys/sys.h"
@@ -315,14 +315,12 @@ int storage_create(struct storage *s, const struct storage_at *at, struct kennel
 
 void storage_close(struct storage *s, unsigned wait_ms)
 {
-	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
-
 	close_fd(s->data_fd);
 	close_fd(s->mount_fd);
 	s->data_fd = s->mount_fd = -EBADF;
 	if (s->driver && s->driver->let_go && s->device[0])
 		for (unsigned waited = 0; !s->driver->let_go(s) && waited < wait_ms; waited += STEP_MS)
-			(void)!nanosleep(&step, NULL);
+			clock_pause_ms(STEP_MS);
 	close_fd(s->hold_fd);
 	close_fd(s->store_fd);
 	close_fd(s->dir_fd);

@@ -14,6 +14,7 @@
  * looked up just before a change is then surely on its way, and is taken back too. What inotify can't see:
  * writes through mmap(), changes over another hard link, times of directories nobody has looked into yet.
  */
+#include "base/clock.h"
 #include "view/internal.h"
 
 #include <errno.h>
@@ -23,7 +24,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -407,11 +407,10 @@ static void handle_event(struct view *v, const struct inotify_event *e)
 static void handle_events(struct view *v)
 {
 	char data[16384] __attribute__((aligned(8)));
-	const struct timespec settle = { .tv_nsec = SETTLE_MS * 1000000 };
 	const struct inotify_event *last = NULL;
 	ssize_t n;
 
-	nanosleep(&settle, NULL);
+	clock_pause_ms(SETTLE_MS);
 	while ((n = read(v->watch.inotify_fd, data, sizeof(data))) > 0) {
 		last = NULL;
 		for (ssize_t at = 0; at < n;) {

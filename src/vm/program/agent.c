@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/macro.h"
 #include "sys/sys.h"
 #include "vm/program/program.h"
@@ -206,12 +207,11 @@ static bool command_runs(const struct agent *a)
 static bool all_ended(struct agent *a, int timeout_s)
 {
 	const time_t until = now() + timeout_s;
-	const struct timespec moment = { .tv_nsec = 10 * 1000 * 1000 };
 
 	while (!reap(a) && (getpid() == 1 || command_runs(a))) {
 		if (now() >= until)
 			return false;
-		nanosleep(&moment, NULL);
+		clock_pause_ms(10);
 	}
 	return true;
 }

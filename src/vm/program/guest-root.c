@@ -20,10 +20,10 @@
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "vm/program/program.h"
 
@@ -349,9 +349,8 @@ static void watch_inodes(const char *limit)
 		/* all in use: to try again and again at once only takes time */
 		stuck_ms = n > most ? MIN(2 * stuck_ms, 5000UL) : FORGET_AGAIN_MS;
 		const unsigned long ms = n > most ? stuck_ms : (most - n) / INODES_A_MS;
-		const struct timespec pause = { .tv_sec = (time_t)(MIN(ms, 5000UL) / 1000),
-						.tv_nsec = (long)(MAX(ms, 5UL) % 1000 * 1000000) };
-		(void)!nanosleep(&pause, NULL);
+
+		clock_pause_ms((unsigned)MIN(MAX(ms, 5UL), 5000UL));
 	}
 }
 

@@ -11,15 +11,16 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "run/power-off.h"
 #include "sys/sys.h"
 #include "vm/program/errand.h"
 
+#define AGAIN_MS 100 /* before an agent that was killed is followed by another */
 #define DRAIN_MAX (256 << 10) /* of what was written before the end, more than pipes and terminals hold */
 
 struct session *session_new(const struct vm_frame *open)
@@ -184,7 +185,6 @@ static _Noreturn void become_init(const struct session *s, const struct start *t
 static void keep_agent(struct start *t)
 {
 	struct channel *line = &t->g->line;
-	const struct timespec moment = { .tv_nsec = 100 * 1000 * 1000 };
 
 	t->g->name[0] = '@'; /* an init that ends all before it switches off leaves these alone; systemd(1) */
 	close_command_end(t);
@@ -195,7 +195,7 @@ static void keep_agent(struct start *t)
 		if (pid > 0)
 			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 				;
-		nanosleep(&moment, NULL);
+		clock_pause_ms(AGAIN_MS);
 		if (!again) { /* what we have of the line is of old */
 			queue_free(&line->out);
 			line->in.start = line->in.end = 0;
