@@ -394,7 +394,7 @@ static void run(const void *data, int report_fd)
 
 int net_bus_start(const struct net_bus_spec *spec, int *ret_pidfd, struct kennel_error **err)
 {
-	if (net_helper_start_ready(run, spec, "kennel-bus", ret_pidfd) == 0)
+	if (net_helper_start_ready(run, spec, "kennel-bus", NULL, ret_pidfd) == 0)
 		return 0;
 	return errno == PROXY_ENDED || errno == ESRCH ?
 		       fail(err, KENNEL_E_IO, "xdg-dbus-proxy ended before it was ready") :

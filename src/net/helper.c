@@ -17,12 +17,17 @@
 #define NOBODY_ID 65534u
 #define ABOVE_ALL 32 /* of NET_HELPER_FDS_MAX */
 
-int net_helper_start(void (*main)(const void *data), const void *data, const char *name, int *ret_pidfd)
+static int start(void (*main)(const void *data), const void *data, const char *name,
+		 const struct net_helper_group *group, int *ret_pidfd)
 {
 	int pidfd = -1;
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd };
 	sigset_t all, old;
 
+	if (group && group->clone_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)group->clone_fd;
+	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	int pid = sys_clone3(&args, sizeof(args));
@@ -41,9 +46,15 @@ int net_helper_start(void (*main)(const void *data), const void *data, const cha
 	return 0;
 }
 
+int net_helper_start(void (*main)(const void *data), const void *data, const char *name, int *ret_pidfd)
+{
+	return start(main, data, name, NULL, ret_pidfd);
+}
+
 struct ready {
 	void (*main)(const void *data, int report_fd);
 	const void *data;
+	const struct net_helper_group *group;
 	int report_fd;
 };
 
@@ -51,19 +62,24 @@ static void run_ready(const void *data)
 {
 	const struct ready *r = data;
 
+	for (unsigned i = 0; r->group && i < r->group->n_entries; i++)
+		if (write(r->group->entry_fds[i], "0", 1) != 1) {
+			(void)!write(r->report_fd, &errno, sizeof(errno));
+			return;
+		}
 	r->main(r->data, r->report_fd);
 }
 
 int net_helper_start_ready(void (*main)(const void *data, int report_fd), const void *data, const char *name,
-			   int *ret_pidfd)
+			   const struct net_helper_group *group, int *ret_pidfd)
 {
 	int pidfd = -1, report[2], errnum = ESRCH;
 	ssize_t n;
 
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return -1;
-	const struct ready ready = { main, data, report[1] };
-	if (net_helper_start(run_ready, &ready, name, &pidfd) < 0)
+	const struct ready ready = { main, data, group, report[1] };
+	if (start(run_ready, &ready, name, group, &pidfd) < 0)
 		errnum = errno;
 	close(report[1]);
 	do

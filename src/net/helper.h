@@ -15,12 +15,18 @@
  * up to 15 bytes. Return: 0 and *ret_pidfd, or -1 and errno.
  */
 int net_helper_start(void (*main)(const void *data), const void *data, const char *name, int *ret_pidfd);
+/* The control group that one is to be in. NULL stands for that of the caller. */
+struct net_helper_group {
+	int clone_fd; /* v2, or -EBADF */
+	const int *entry_fds; /* v1: for "0" */
+	unsigned n_entries;
+};
 /*
  * The same, of one that writes an int to report_fd once: 0, it serves, or an errno. Waits for that. Return:
  * 0, or -1 and that errno, ESRCH where it ended without a word; then it has been ended.
  */
 int net_helper_start_ready(void (*main)(const void *data, int report_fd), const void *data, const char *name,
-			   int *ret_pidfd);
+			   const struct net_helper_group *group, int *ret_pidfd);
 /* Ends it and waits for that. Below 0 is fine. */
 void net_helper_end(int pidfd);
 

@@ -145,7 +145,7 @@ static void run(const void *data, int report_fd)
 
 int net_lend_start(const struct net_lend_spec *spec, int *ret_pidfd, struct kennel_error **err)
 {
-	return net_helper_start_ready(run, spec, "kennel-lend", ret_pidfd) < 0 ?
+	return net_helper_start_ready(run, spec, "kennel-lend", NULL, ret_pidfd) < 0 ?
 		       fail_errno(err, "start who makes connections to sockets") :
 		       0;
 }

@@ -195,16 +195,13 @@ bool net_names_find(const char *entry, const char *name, const char *bridge, con
 	return has[0] || has[1];
 }
 
-bool net_names_find_private(const char *entry, const char *name, const char *network, uint8_t ret[4])
+bool net_names_find_private(const char *entry, const char *name, const char *network, uint8_t ret[2][16],
+			    bool has[2])
 {
-	uint8_t found[2][16];
-	bool has[2] = { false };
-
+	has[0] = has[1] = false;
 	if (is_called(entry, name))
-		take_interfaces(entry, "private", network, found, has);
-	if (has[0])
-		memcpy(ret, found[0], 4);
-	return has[0];
+		take_interfaces(entry, "private", network, ret, has);
+	return has[0] || has[1];
 }
 
 static bool take_server(const char *word, size_t len, union net_server *ret)

@@ -84,6 +84,8 @@ static bool is_own(const uint8_t *frame, size_t size, uint16_t from)
 	case ETH_P_IP:
 		return size >= OFF_BODY + IP_MIN && frame[OFF_BODY] >> 4 == 4 &&
 		       memcmp(frame + OFF_IP_SOURCE, address, 4) == 0;
+	case ETH_P_IPV6:
+		return net_switch_is_own_ipv6(frame + OFF_BODY, size - OFF_BODY, from);
 	case ETH_P_ARP:
 		return is_own_arp(frame, size, mac, address);
 	default:

@@ -25,7 +25,7 @@
 #define GRUDGE_MS 1000
 #define NO_SUCH_NAME 3 /* in the second byte of the flags of DNS */
 
-enum { FD_TAP, FD_SOCKET, FD_MONITOR, FD_DIR, FD_RUNTIME, FD_FIRST_FREE };
+enum { FD_TAP, FD_SOCKET, FD_MONITOR, FD_DIR, FD_RUNTIME, FD_REPORT, FD_FIRST_FREE };
 
 struct peer {
 	int fd;
@@ -139,14 +139,15 @@ static void send_to_all(struct server *s, const uint8_t *frame, size_t size)
 struct wanted {
 	const struct server *s;
 	const char *name;
-	uint8_t address[4];
+	uint8_t found[2][16];
+	bool has[2];
 };
 
 static bool take(const char *entry, void *data)
 {
 	struct wanted *w = data;
 
-	return net_names_find_private(entry, w->name, w->s->name, w->address);
+	return net_names_find_private(entry, w->name, w->s->name, w->found, w->has);
 }
 
 /* What is said to the resolver is for nobody else. */
@@ -167,7 +168,8 @@ static bool answer(const struct server *s, const uint8_t *frame, size_t size)
 		return true;
 	struct wanted wanted = { .s = s, .name = q.name };
 	const bool found = net_names_look(FD_RUNTIME, take, &wanted);
-	n = net_names_answer(query, &q, found ? wanted.address : NULL, NULL, message, NET_SWITCH_ROOM);
+	n = net_names_answer(query, &q, wanted.has[0] ? wanted.found[0] : NULL,
+			     wanted.has[1] ? wanted.found[1] : NULL, message, NET_SWITCH_ROOM);
 	if (!n)
 		return true;
 	if (!found)
@@ -224,7 +226,7 @@ static void serve(struct server *s)
 
 struct start {
 	const struct net_switch *sw;
-	int fds[FD_FIRST_FREE];
+	int fds[FD_REPORT];
 };
 
 /* Of its own: a lock, and the position in it, belong to the open directory. */
@@ -238,7 +240,23 @@ static int reopen(int fd)
 	return 0;
 }
 
-static void run(const void *data)
+/* *report_fd: where that is from now on. */
+static int prepare(const struct start *start, int *report_fd)
+{
+	int fds[FD_FIRST_FREE];
+
+	for (unsigned i = 0; i < FD_REPORT; i++)
+		fds[i] = start->fds[i];
+	fds[FD_REPORT] = *report_fd;
+	if (net_helper_keep_fds(fds, FD_FIRST_FREE) < 0)
+		return -1;
+	*report_fd = FD_REPORT;
+	if (net_helper_keep_caps(0) < 0 || reopen(FD_DIR) < 0 || reopen(FD_RUNTIME) < 0)
+		return -1;
+	return net_switch_jail(FD_RUNTIME);
+}
+
+static void run(const void *data, int report_fd)
 {
 	const struct start *start = data;
 	struct server s = { .own = start->sw->number };
@@ -247,22 +265,26 @@ static void run(const void *data)
 		s.peers[i].fd = -1;
 	for (unsigned i = 0; i < sizeof(s.name); i++)
 		s.name[i] = start->sw->name[i];
-	if (net_helper_keep_fds(start->fds, FD_FIRST_FREE) < 0 || net_helper_keep_caps(0) < 0)
+	const int errnum = prepare(start, &report_fd) < 0 ? errno : 0;
+	(void)!write(report_fd, &errnum, sizeof(errnum));
+	if (errnum)
 		_exit(1);
-	if (reopen(FD_DIR) < 0 || reopen(FD_RUNTIME) < 0)
-		_exit(1);
+	close(report_fd);
 	serve(&s);
 	close(FD_SOCKET); /* our name is dead now, and goes with those of others */
 	net_switch_sweep(FD_RUNTIME, FD_DIR, s.name);
 	_exit(0);
 }
 
-int net_switch_start(struct net_switch *sw, int tap_fd, int socket_fd, int monitor_pidfd,
-		     struct kennel_error **err)
+int net_switch_start(struct net_switch *sw, const struct net_switch_member *m, struct kennel_error **err)
 {
-	const struct start start = { sw, { tap_fd, socket_fd, monitor_pidfd, sw->dir_fd, sw->runtime_fd } };
+	const struct start start = {
+		sw, { m->tap_fd, m->socket_fd, m->monitor_pidfd, sw->dir_fd, sw->runtime_fd }
+	};
 
-	if (net_helper_start(run, &start, "kennel-switch", &sw->pidfd) < 0)
-		return fail_errno(err, "start the process of a private network");
-	return 0;
+	if (net_helper_start_ready(run, &start, "kennel-switch", &m->group, &sw->pidfd) == 0)
+		return 0;
+	const bool full = errno == EAGAIN;
+	const int r = fail_errno(err, "start the process of a private network");
+	return full ? hint(err, r, "it is one of the processes that --pids counts") : r;
 }

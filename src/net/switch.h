@@ -8,8 +8,8 @@
  * number makes its address and its hardware address, so where a frame goes is read off the frame, and nothing
  * is learnt. A name without a socket behind it is what a kill left; whoever joins next removes it.
  *
- * Only IPv4 and ARP pass, and only with the sender's own addresses: nobody speaks for a neighbour, and nobody
- * is a way to somewhere else. It is judged where a frame leaves and again where it arrives.
+ * Only IPv4, ARP and IPv6 pass, and only with the sender's own addresses: nobody speaks for a neighbour, and
+ * nobody is a way to somewhere else. It is judged where a frame leaves and again where it arrives.
  */
 #ifndef KENNEL_NET_SWITCH_H
 #define KENNEL_NET_SWITCH_H
@@ -19,10 +19,12 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "net/helper.h"
 
 #define NET_SWITCH_MTU 1500u
 #define NET_SWITCH_FRAME (14u + NET_SWITCH_MTU) /* the longest one */
 #define NET_SWITCH_PREFIX 16u /* of 10.108.0.0 */
+#define NET_SWITCH_PREFIX6 64u /* of fd6b:656e:6e65:6d00:: */
 /*
  * Where names are resolved, on each member's own wire: its process answers there, and nobody else sees it.
  * The names are those of the members, as on a bridge (names.h).
@@ -37,6 +39,7 @@ struct net_switch {
 	int runtime_fd; /* borrowed: what that is in */
 	char name[NET_SWITCH_NAME];
 	uint16_t number;
+	bool has_ipv6; /* its interface has; for who configures that */
 };
 
 /*
@@ -45,9 +48,13 @@ struct net_switch {
  */
 int net_switch_join(int runtime_fd, const char *name, const char *who, struct net_switch *ret,
 		    int *ret_socket_fd, struct kennel_error **err) MUST_CHECK;
+struct net_switch_member {
+	int tap_fd, socket_fd, monitor_pidfd;
+	struct net_helper_group group; /* the sandbox's: its frames are its own work */
+};
 /* All is borrowed; the socket must be closed afterwards: by it alone the name is known to live. */
-int net_switch_start(struct net_switch *sw, int tap_fd, int socket_fd, int monitor_pidfd,
-		     struct kennel_error **err) MUST_CHECK;
+int net_switch_start(struct net_switch *sw, const struct net_switch_member *m, struct kennel_error **err)
+	MUST_CHECK;
 /* Ends the process; the name goes, and with the last one the network. One that was not joined is fine. */
 void net_switch_leave(struct net_switch *sw);
 /* All networks of this runtime directory that nobody is in any more. Return: how many went. */
@@ -56,6 +63,7 @@ unsigned net_switch_gc(int runtime_fd);
 /* What follows from a number. Pure. */
 void net_switch_mac(uint16_t number, uint8_t ret[6]);
 void net_switch_address(uint16_t number, uint8_t ret[4]);
+void net_switch_address6(uint16_t number, uint8_t ret[16]);
 /* The n-th number to try for who, n from 0. Pure. */
 uint16_t net_switch_pick(const char *who, unsigned n);
 
@@ -80,6 +88,8 @@ bool net_switch_query(const uint8_t *frame, size_t size, const uint8_t **ret_que
 #define NET_SWITCH_ROOM (NET_SWITCH_FRAME - NET_SWITCH_HEADERS)
 size_t net_switch_wrap(const uint8_t *frame, size_t size, uint8_t ret[NET_SWITCH_FRAME]);
 
+/* For switch-frame.c: a packet of IPv6 of that member, behind the Ethernet header. Pure. */
+bool net_switch_is_own_ipv6(const uint8_t *packet, size_t size, uint16_t from);
 /* For switch-serve.c. */
 #define NET_SWITCH_DIGITS 4
 /* Four hexadecimal digits to a number, or -1. */
@@ -87,6 +97,8 @@ int net_switch_number(const char *name);
 void net_switch_digits(uint16_t number, char ret[NET_SWITCH_DIGITS + 1]);
 /* A socket that is connected to that member; or -1 and errno: ECONNREFUSED, ENOENT it is gone. */
 int net_switch_connect(int dir_fd, uint16_t number);
+/* From now on this process can do what serving takes, and nothing else. -1 and errno. */
+int net_switch_jail(int runtime_fd);
 /* Removes names that nobody has any more, and the directory if that were all. System calls only. */
 void net_switch_sweep(int runtime_fd, int dir_fd, const char *name);
 

@@ -5,6 +5,7 @@
  * inside runs. There is no gateway, and a resolver
  * that knows the members alone.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -14,6 +15,8 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/macro.h"
+#include "cgroup/cgroup.h"
 #include "net/link.h"
 #include "net/netlink.h"
 #include "net/switch.h"
@@ -23,22 +26,30 @@
 #include "run/sandbox.h"
 #include "sys/sys.h"
 
-/* Nothing of it passes, so the inside should not wait for answers. A kernel without IPv6 has no such file. */
-static void close_ipv6(void)
+/*
+ * The address of its own on the link is the one that may pass (net/switch.h); that nobody else has it need
+ * not be asked, and nobody would answer. A kernel without IPv6 has no such files.
+ */
+static void prepare_ipv6(void)
 {
-	_cleanup_close_ int fd =
-		open("/proc/sys/net/ipv6/conf/" NET_TAP_NAME "/disable_ipv6", O_WRONLY | O_CLOEXEC);
+	static const char *const files[] = { "addr_gen_mode", "accept_dad", "accept_ra" };
+	char path[80];
 
-	if (fd >= 0)
-		(void)!write(fd, "1", 1);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/" NET_TAP_NAME "/%s", files[i]);
+		_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0)
+			(void)!write(fd, "0", 1);
+	}
 }
 
 /* As root of the user namespace: an errand. */
 static int configure(void *data, struct buf *out, struct kennel_error **err)
 {
 	const struct launch *l = data;
+	struct net_switch *lan = &l->sb->lan;
 	unsigned index = 0;
-	uint8_t bytes[4];
+	uint8_t bytes[4], bytes6[16];
 
 	(void)out;
 	if (sys_setns(l->net_ns_fd, CLONE_NEWNET) < 0)
@@ -46,12 +57,16 @@ static int configure(void *data, struct buf *out, struct kennel_error **err)
 	_cleanup_close_ int nl_fd = netlink_open(NETLINK_ROUTE);
 	if (nl_fd < 0)
 		return fail_errno(err, "open a netlink socket");
-	net_switch_address(l->sb->lan.number, bytes);
+	net_switch_address(lan->number, bytes);
+	net_switch_address6(lan->number, bytes6);
 	const struct link_address a = { AF_INET, bytes, NET_SWITCH_PREFIX, 0 };
-	close_ipv6();
+	const struct link_address a6 = { AF_INET6, bytes6, NET_SWITCH_PREFIX6, 0 };
+	prepare_ipv6();
 	if (link_find(nl_fd, NET_TAP_NAME, &index) < 0 || link_set_up(nl_fd, index) < 0 ||
 	    link_add_address(nl_fd, index, &a) < 0)
 		return fail_errno(err, "give an address to \"" NET_TAP_NAME "\"");
+	/* a machine may have no IPv6 */
+	lan->has_ipv6 = link_add_address(nl_fd, index, &a6) == 0;
 	return 0;
 }
 
@@ -79,7 +94,19 @@ int private_make(struct launch *l, struct kennel_error **err)
 	if (set_mac(tap_fd, sb->lan.number) < 0)
 		return fail_errno(err, "give a hardware address to \"" NET_TAP_NAME "\"");
 	r = errand_share(l->user_ns_fd, configure, l, err);
-	return r < 0 ? r : net_switch_start(&sb->lan, tap_fd, socket_fd, sb->work.monitor_pidfd, err);
+	if (r < 0)
+		return r;
+	struct net_switch_member m = {
+		.tap_fd = tap_fd,
+		.socket_fd = socket_fd,
+		.monitor_pidfd = sb->work.monitor_pidfd,
+		.group.clone_fd = -EBADF,
+	};
+	/* in one that the inside manages it would be in the way: a group with processes has none below it */
+	if (sb->cgroup && !l->shared->handed_over)
+		m.group = (struct net_helper_group){ cgroup_clone_fd(sb->cgroup), l->cgroup_fds,
+						     cgroup_entries(sb->cgroup) };
+	return net_switch_start(&sb->lan, &m, err);
 }
 
 void private_describe(const struct launch *l, struct spec_interface *ret)
@@ -89,9 +116,11 @@ void private_describe(const struct launch *l, struct spec_interface *ret)
 	*ret = (struct spec_interface){
 		.kind = SPEC_LINK_PRIVATE,
 		.name = NET_TAP_NAME,
-		.addresses[0] = { .family = 4, .prefix = NET_SWITCH_PREFIX },
-		.n_addresses = 1,
+		.addresses = { { .family = 4, .prefix = NET_SWITCH_PREFIX },
+			       { .family = 6, .prefix = NET_SWITCH_PREFIX6 } },
+		.n_addresses = lan->has_ipv6 ? 2 : 1,
 	};
 	memcpy(ret->link, lan->name, sizeof(ret->link));
 	net_switch_address(lan->number, ret->addresses[0].bytes);
+	net_switch_address6(lan->number, ret->addresses[1].bytes);
 }

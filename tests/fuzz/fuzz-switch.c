@@ -22,7 +22,10 @@ static void answer(const uint8_t *frame, size_t size)
 
 	if (!n && net_switch_query(frame, size, &query, &query_size) &&
 	    net_names_question(query, query_size, &q)) {
-		n = net_names_answer(query, &q, (const uint8_t *)"\x0a\x6c\0\5", NULL,
+		uint8_t address6[16];
+
+		net_switch_address6(5, address6);
+		n = net_names_answer(query, &q, (const uint8_t *)"\x0a\x6c\0\5", address6,
 				     out + NET_SWITCH_HEADERS, NET_SWITCH_ROOM);
 		n = n ? net_switch_wrap(frame, n, out) : 0;
 	}

@@ -14,9 +14,10 @@ setup() {
 	# serve: TCP answers with the sum of what came, UDP with the same again; ask ADDRESS MEGABYTES [SECONDS]
 	cat >"$T/serve" <<-'END'
 		import hashlib, socket, threading
-		t = socket.create_server(("", 8000))
-		u = socket.socket(type=socket.SOCK_DGRAM)
-		u.bind(("", 5300))
+		t = socket.create_server(("::", 8000), family=socket.AF_INET6, dualstack_ipv6=True)
+		u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+		u.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+		u.bind(("::", 5300))
 		def udp():
 		    while True:
 		        data, a = u.recvfrom(9999)
@@ -43,24 +44,25 @@ setup() {
 		    print("tcp", s.recv(99).decode() == hashlib.sha256(data).hexdigest())
 		except OSError as e:
 		    print("tcp", e)
-		u = socket.socket(type=socket.SOCK_DGRAM)
-		u.settimeout(patience)
 		try:
+		    family, _, _, _, to = socket.getaddrinfo(address, 5300, type=socket.SOCK_DGRAM)[0]
+		    u = socket.socket(family, socket.SOCK_DGRAM)
+		    u.settimeout(patience)
 		    for size in (5, 4000):
-		        u.sendto(b"x" * size, (address, 5300))
+		        u.sendto(b"x" * size, to)
 		        print("udp", len(u.recv(9999)))
 		except OSError as e:
 		    print("udp", e)
 	END
 }
 
-# serving NET [OPTION]...: one that serves there; sets SERVER, its monitor, and ADDRESS.
+# serving NET [OPTION]...: one that serves there; sets SERVER, its monitor, ADDRESS and ADDRESS6.
 serving() {
 	local net=$1
 	background "$KENNEL" run -q --net "$net" --hostname "server$LIB_STARTED" "${@:2}" -- /usr/bin/python3 "$T/serve"
 	SERVER=$!
 	wait_for 30 says "$T/out.$LIB_STARTED" up
-	ADDRESS=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $SERVER).interfaces[0].addresses[0] | split(\"/\")[0]")
+	read -r ADDRESS ADDRESS6 < <("$KENNEL" list --json | jq -r ".[] | select(.pid == $SERVER).interfaces[0].addresses | map(split(\"/\")[0]) | @tsv")
 }
 
 ask() {
@@ -85,13 +87,16 @@ switches() {
 	has "\"net\": \"private:$NET\"" "$("$KENNEL" list --json)"
 	local id
 	id=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $SERVER).id")
-	has "eth0 $ADDRESS/16 (private $NET)" "$("$KENNEL" info "$id")"
-	ask --net "private:$NET" -- sh -c 'ip -o -4 route; ip -o -6 address show eth0; /usr/bin/python3 "$@"' sh "$T/ask" "$ADDRESS" 10
-	has $'tcp True\nudp 9\nudp 4004' "$stdout"
+	has "eth0 $ADDRESS/16 $ADDRESS6/64 (private $NET)" "$("$KENNEL" info "$id")"
+	local same='tcp True\nudp 9\nudp 4004\n'
+	# the last one by the address that the link gives
+	ask --net "private:$NET" -- sh -c 'ip -o -4 route; for a; do /usr/bin/python3 '"'$T/ask'"' "$a" 10; done' sh "$ADDRESS" "$ADDRESS6" \
+		"fe80::6b:65ff:fe6e:${ADDRESS6##*:}%eth0"
+	is_equal "$(printf '%b' "$same$same$same")" "$(grep '^tcp\|^udp' <<<"$stdout")"
 	is_equal "$(grep -vc '^tcp\|^udp' <<<"$stdout")" 1
 	has "10.108.0.0/16 dev eth0" "$stdout"
-	ask --net "private:$NET" -- sh -c 'getent hosts server0; getent hosts server0.kennel; getent hosts nobody; getent hosts example.com; echo $?'
-	is_equal "$(tr -s ' ' <<<"$stdout")" "$ADDRESS server0"$'\n'"$ADDRESS server0.kennel"$'\n2'
+	ask --net "private:$NET" -- sh -c 'for n in server0 server0.kennel; do getent ahostsv4 $n; getent ahostsv6 $n; done | grep STREAM; getent hosts nobody; getent hosts example.com; echo $?'
+	is_equal "$(tr -s ' ' <<<"$stdout")" "$ADDRESS STREAM server0"$'\n'"$ADDRESS6 STREAM server0"$'\n'"$ADDRESS STREAM server0.kennel"$'\n'"$ADDRESS6 STREAM server0.kennel"$'\n2'
 	# another network, and the world
 	ask --net "private:${NET}x" -- sh -c 'getent hosts server0; exec /usr/bin/python3 "$0" "$1" 1 1' "$T/ask" "$ADDRESS"
 	lacks True "$stdout"
@@ -141,20 +146,30 @@ switches() {
 		def arp(mac, source, text):
 		    return b"\0\1\x08\0\6\4\0\2" + mac + source + bytes(10) + b"forged" + text
 		theirs = bytes([10, 108]) + other[4:]
+		net6 = b"\xfdkennem" + bytes(7)
+		def packet6(source, kind, body):
+		    return b"\x86\xdd\x60\0\0\0\0" + bytes([len(body), kind, 255]) + source + b"\xff\2" + bytes(13) + b"\1" + body
+		def tell(address, mac, text): # what has that address
+		    return b"\x88\0\0\0\x20\0\0\0" + address + b"\2\1" + mac + text
 		s.send(all + other + b"\x08\0" + packet(ip, b"-1"))        # the card
 		s.send(all + own + b"\x08\0" + packet(theirs, b"-2"))      # the address
 		s.send(all + own + b"\x08\6" + arp(own, theirs, b"-3"))
 		s.send(all + own + b"\x08\6" + arp(other, ip, b"-4"))
 		s.send(all + own + b"\x86\xdd" + b"\x60" + bytes(39) + b"forged-5")
 		s.send(all + own + b"\x88\xb5" + bytes(40) + b"forged-6")
-		s.send(all + own + b"\x08\0" + packet(ip, b"-0"))          # what is right passes
+		s.send(all + own + packet6(net6 + other[4:], 17, b"forged-7"))
+		s.send(all + own + packet6(net6 + own[4:], 58, tell(net6 + other[4:], own, b"\2\1forged")))
+		s.send(all + own + packet6(net6 + own[4:], 58, tell(net6 + own[4:], b"forged", b"")))
+		s.send(all + own + packet6(net6 + own[4:], 60, b"\x3a\0\1\4\0\0\0\0" + tell(net6 + other[4:], own, b"forged-8")))
+		s.send(all + own + packet6(net6 + own[4:], 17, b"forged-9")) # what is right passes
+		s.send(all + own + b"\x08\0" + packet(ip, b"-0"))
 	END
 	background "$KENNEL" run -q --net "private:$NET" -- /usr/bin/python3 "$T/listen"
 	local heard=$T/out.$LIB_STARTED
 	wait_for 30 says "$heard" up
 	ask --net "private:$NET" -- /usr/bin/python3 "$T/forge"
 	wait_for 5 says "$heard" "forged-0"
-	is_equal "$(<"$heard")" $'up\nb\'forged-0\''
+	is_equal "$(<"$heard")" $'up\nb\'forged-9\'\nb\'forged-0\''
 }
 
 @test "private: twenty members; what kills leave is nobody's, and goes" {

@@ -88,14 +88,24 @@ nothing_left() {
 }
 
 @test "limits of a user: kennel killed, and nothing is left of the groups" {
+	local net=none pid
+	! runuser -u "$KENNEL_TEST_USER" -- test -w /dev/net/tun || net=private:t74
 	# shellcheck disable=SC2016
 	background bash -c 'for dir in $1; do echo $$ >"$dir/cgroup.procs" || exit 99; done; shift; exec "$@"' bash "${GROUPS_MADE[*]}" \
 		runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$T/runtime-of-user" \
-		"$KENNEL" run --net none --pids 50 --memory 100M -- sh -c 'echo up; sleep 300'
+		"$KENNEL" run --net "$net" --pids 50 --memory 100M -- sh -c 'echo up; sleep 300'
 	wait_for 20 says "$T/out.$LIB_STARTED" up
 	[ -n "$(left)" ]
+	if [ "$net" != none ]; then
+		# who carries its frames is one of its processes, behind a wall of its own
+		pid=$(pgrep -u "$KENNEL_TEST_USER" -x kennel-switch | xargs -I{} sh -c 'grep -l /delegated-'$$'/ /proc/{}/cgroup' | cut -d/ -f3)
+		[[ $pid =~ ^[0-9]+$ ]]
+		has "/kennel-" "$(grep -E '^0::|:pids:' "/proc/$pid/cgroup")"
+		has $'Seccomp:\t2' "$(<"/proc/$pid/status")"
+	fi
 	pkill -KILL -u "$KENNEL_TEST_USER" -P $! -x kennel || kill -KILL $!
 	wait_for 5 nothing_left
+	[ "$net" = none ] || wait_for 5 test ! -e "$T/runtime-of-user/kennel/net-t74"
 }
 
 @test "limits of a user: refused with the remedy where no group is the user's" {

@@ -480,7 +480,7 @@ static const struct {
 	{ "from its neighbour's address", false, 29, "\x07", 1, 60, NET_SWITCH_DROP, false },
 	{ "from elsewhere", false, 26, "\x08\x08\x08\x08", 4, 60, NET_SWITCH_DROP, false },
 	{ "IPv6 that says it is IPv4", false, 14, "\x60", 1, 60, NET_SWITCH_DROP, false },
-	{ "IPv6", false, 12, "\x86\xdd", 2, 60, NET_SWITCH_DROP, false },
+	{ "IPv4 that says it is IPv6", false, 12, "\x86\xdd", 2, 60, NET_SWITCH_DROP, false },
 	{ "a VLAN", false, 12, "\x81\0", 2, 60, NET_SWITCH_DROP, false },
 	{ "ARP", true, 0, "", 0, 42, NET_SWITCH_ONE, true },
 	{ "short ARP", true, 0, "", 0, 41, NET_SWITCH_DROP, false },
@@ -512,6 +512,115 @@ static void test_net_switch_judge_by_frame(void **state)
 			fail_msg("%s", frames[i].what);
 		free(copy);
 	}
+}
+
+#define OWN "\xfdkennem\0\0\0\0\0\0\0\0\5"
+#define THEIRS "\xfdkennem\0\0\0\0\0\0\0\0\7"
+#define LINK_LOCAL "\xfe\x80\0\0\0\0\0\0\0ke\xff\xfen\0\5"
+#define CARD "\2ken\0\5"
+#define ASK "\x87\0\0\0\0\0\0\0" THEIRS
+#define TELL "\x88\0\0\0\x60\0\0\0"
+
+/* From member 5 to member 6: its header up to the destination, and what follows that. */
+#define PACKET(next, source, body) next, source, body, sizeof(body) - 1
+static const struct {
+	const char *what;
+	uint8_t next;
+	const char *source;
+	const char *body;
+	size_t size;
+	bool passes;
+} packets6[] = {
+	{ "TCP", PACKET(6, OWN, "12345678"), true },
+	{ "UDP", PACKET(17, OWN, "12345678"), true },
+	{ "UDP from the address of the link", PACKET(17, LINK_LOCAL, "12345678"), true },
+	{ "from its neighbour's address", PACKET(17, THEIRS, "12345678"), false },
+	{ "from another address of the link", PACKET(17, "\xfe\x80\0\0\0\0\0\0\0ke\xff\xfen\0\7", "12345678"),
+	  false },
+	{ "from none", PACKET(58, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", ASK), false },
+	{ "IPv4 in it", PACKET(4, OWN, "12345678"), false },
+	{ "options for each hop", PACKET(0, OWN, "\x3a\0\1\4\0\0\0\0" ASK), false },
+	{ "options for the destination", PACKET(60, OWN, "\x3a\0\1\4\0\0\0\0" ASK), false },
+	{ "a way", PACKET(43, OWN, "\x3a\0\0\0\0\0\0\0" ASK), false },
+	{ "nothing more", PACKET(59, OWN, ""), false },
+	{ "first fragment",
+	  PACKET(44, OWN,
+		 "\x11\0\0\1\0\0\0\1"
+		 "12345678"),
+	  true },
+	{ "later fragment",
+	  PACKET(44, OWN,
+		 "\x11\0\0\x08\0\0\0\1"
+		 "12345678"),
+	  true },
+	{ "short fragment", PACKET(44, OWN, "\x11\0\0\0\0\0\0"), false },
+	{ "fragment with options", PACKET(44, OWN, "\x3c\0\0\1\0\0\0\1\x3a\0\1\4\0\0\0\0" ASK), false },
+	{ "fragment of a fragment", PACKET(44, OWN, "\x2c\0\0\1\0\0\0\1\x3a\0\0\1\0\0\0\1" ASK), false },
+	{ "echo in fragments", PACKET(44, OWN, "\x3a\0\0\1\0\0\0\1\x80\0\0\0\0\0\0\0"), true },
+	{ "the rest of an echo", PACKET(44, OWN, "\x3a\0\0\x08\0\0\0\1\x88\0\0\0\0\0\0\0"), true },
+	{ "discovery in fragments", PACKET(44, OWN, "\x3a\0\0\1\0\0\0\1" ASK), false },
+	{ "discovery in a fragment that is all", PACKET(44, OWN, "\x3a\0\0\0\0\0\0\1" TELL OWN), false },
+	{ "a fragment of nothing", PACKET(44, OWN, "\x3a\0\0\1\0\0\0\1"), false },
+	{ "echo", PACKET(58, OWN, "\x80\0\0\0\0\0\0\0"), true },
+	{ "no kind", PACKET(58, OWN, ""), false },
+	{ "who is asked for routers", PACKET(58, LINK_LOCAL, "\x85\0\0\0\0\0\0\0"), false },
+	{ "a router", PACKET(58, LINK_LOCAL, "\x86\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), false },
+	{ "a way that is better", PACKET(58, LINK_LOCAL, "\x89\0\0\0\0\0\0\0" OWN OWN), false },
+	{ "a question of multicast", PACKET(58, LINK_LOCAL, "\x82\0\0\0\0\0\0\0" OWN), false },
+	{ "who has that", PACKET(58, OWN, ASK), true },
+	{ "who has that, and my card", PACKET(58, LINK_LOCAL, ASK "\1\1" CARD), true },
+	{ "who has that, and a neighbour's card", PACKET(58, OWN, ASK "\1\1\2ken\0\7"), false },
+	{ "the same behind my own", PACKET(58, OWN, ASK "\1\1" CARD "\1\1\2ken\0\7"), false },
+	{ "who has that, cut off", PACKET(58, OWN, "\x87\0\0\0\0\0\0\0\xfdkennem\0\0\0\0\0\0\0\0"), false },
+	{ "an option that is cut off", PACKET(58, OWN, ASK "\1\1\2ken\0"), false },
+	{ "an option of no length", PACKET(58, OWN, ASK "\1\0" CARD), false },
+	{ "an option longer than all", PACKET(58, OWN, ASK "\1\2" CARD), false },
+	{ "another option", PACKET(58, OWN, ASK "\5\1" CARD), false },
+	{ "I have that", PACKET(58, OWN, TELL OWN "\2\1" CARD), true },
+	{ "I have the address of the link", PACKET(58, OWN, TELL LINK_LOCAL "\2\1" CARD), true },
+	{ "I have its neighbour's", PACKET(58, OWN, TELL THEIRS "\2\1" CARD), false },
+	{ "I have it with another card", PACKET(58, OWN, TELL OWN "\2\1\2ken\0\7"), false },
+	{ "I am a router", PACKET(58, OWN, "\x88\0\0\0\xe0\0\0\0" OWN "\2\1" CARD), false },
+};
+
+static size_t put_packet6(size_t i, uint8_t *frame, size_t padding)
+{
+	net_switch_mac(6, frame);
+	net_switch_mac(5, frame + 6);
+	memcpy(frame + 12, "\x86\xdd\x60\0\0\0", 6);
+	frame[18] = (uint8_t)(packets6[i].size >> 8);
+	frame[19] = (uint8_t)packets6[i].size;
+	frame[20] = packets6[i].next;
+	frame[21] = 255;
+	memcpy(frame + 22, packets6[i].source, 16);
+	memcpy(frame + 38, "\xfdkennem\0\0\0\0\0\0\0\0\6", 16);
+	memcpy(frame + 54, packets6[i].body, packets6[i].size);
+	return 54 + packets6[i].size + padding;
+}
+
+static void test_net_switch_judge_by_packet_of_ipv6(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(packets6); i++) {
+		uint8_t frame[256] = { 0 };
+		uint16_t to = 0;
+		const size_t size = put_packet6(i, frame, 0);
+		uint8_t *copy = malloc(size);
+
+		assert_non_null(copy);
+		memcpy(copy, frame, size);
+		if ((net_switch_judge(copy, size, 5, &to) == NET_SWITCH_ONE) != packets6[i].passes ||
+		    net_switch_accept(copy, size, 6) != packets6[i].passes)
+			fail_msg("%s", packets6[i].what);
+		/* what is behind the packet is no part of it; one that is longer than its frame is none */
+		if ((net_switch_judge(frame, size + 3, 5, &to) == NET_SWITCH_ONE) != packets6[i].passes)
+			fail_msg("%s, with padding", packets6[i].what);
+		copy[19]++;
+		if (net_switch_judge(copy, size, 5, &to) != NET_SWITCH_DROP)
+			fail_msg("%s, cut off", packets6[i].what);
+		free(copy);
+	}
+	assert_int_equal(net_switch_judge((const uint8_t *)"\2ken\0\6\2ken\0\5\x86\xdd\x60", 15, 5, NULL),
+			 NET_SWITCH_DROP);
 }
 
 /* A question for the address of "web" from member 5 to the resolver, port 1024. */
@@ -596,16 +705,20 @@ static void test_net_switch_resolver_answers_in_frames_of_its_own(void **state)
 static void test_net_names_find_private_by_network(void **state)
 {
 	static const char entry[] = "name\tbox\nhostname\tweb\n"
-				    "interface\teth0\\tprivate\\tlab\\t10.108.0.5/16\n";
-	uint8_t found[4] = { 0 };
+				    "interface\teth0\\tprivate\\tlab\\t10.108.0.5/16 "
+				    "fd6b:656e:6e65:6d00::5/64\n";
+	uint8_t found[2][16] = { 0 };
+	bool has[2];
 
-	assert_true(net_names_find_private(entry, "web", "lab", found));
-	assert_memory_equal(found, "\x0a\x6c\0\5", 4);
-	assert_true(net_names_find_private(entry, "box.kennel", "lab", found));
-	assert_false(net_names_find_private(entry, "web", "LAB", found));
-	assert_false(net_names_find_private(entry, "web", "la", found));
-	assert_false(net_names_find_private(entry, "web.example", "lab", found));
-	assert_false(net_names_find_private(entry, "eth0", "lab", found));
+	assert_true(net_names_find_private(entry, "web", "lab", found, has));
+	assert_true(has[0] && has[1]);
+	assert_memory_equal(found[0], "\x0a\x6c\0\5", 4);
+	assert_memory_equal(found[1], OWN, 16);
+	assert_true(net_names_find_private(entry, "box.kennel", "lab", found, has));
+	assert_false(net_names_find_private(entry, "web", "LAB", found, has));
+	assert_false(net_names_find_private(entry, "web", "la", found, has));
+	assert_false(net_names_find_private(entry, "web.example", "lab", found, has));
+	assert_false(net_names_find_private(entry, "eth0", "lab", found, has));
 }
 
 static void test_net_switch_join_takes_another_number_and_removes_dead_names(void **state)
@@ -659,6 +772,7 @@ int main(void)
 		cmocka_unit_test(test_net_switch_pick_stays_and_finds_all_numbers),
 		cmocka_unit_test(test_net_switch_number_is_four_digits),
 		cmocka_unit_test(test_net_switch_judge_by_frame),
+		cmocka_unit_test(test_net_switch_judge_by_packet_of_ipv6),
 		cmocka_unit_test(test_net_switch_query_by_frame),
 		cmocka_unit_test(test_net_switch_resolver_answers_in_frames_of_its_own),
 		cmocka_unit_test(test_net_names_find_private_by_network),
