@@ -132,9 +132,14 @@ static _Noreturn void child_fail(struct command *c, enum init_step step, long r)
 		init_call1(__NR_exit, 127);
 }
 
+/*
+ * An init that is booted gets the terminal as it gets a kernel's console: not as the controlling one. Else ^C
+ * there asks it for a reboot and a new size for kbrequest.target, and no login that it starts could have it.
+ */
 static void take_terminal(struct command *c)
 {
-	long r = init_call3(__NR_ioctl, c->tty_fd, TIOCSCTTY, 0);
+	bool boots = c->flags & INIT_BECOME && init_call0(__NR_getpid) == 1;
+	long r = boots ? 0 : init_call3(__NR_ioctl, c->tty_fd, TIOCSCTTY, 0);
 
 	/* mesg, screen and gpg want to own their terminal; where that can't be, it still works as one */
 	if (c->user)

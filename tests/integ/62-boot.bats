@@ -103,6 +103,8 @@ busybox_base() {
 	wait_for 100 shown 'box login:'
 	run_kennel exec box -- systemctl is-active dbus.service basic.target console-getty.service
 	is_equal "$stdout" $'active\nactive\nactive'
+	run_kennel exec box -- awk '{ print $7 }' /proc/1/stat # no terminal is its controlling one
+	is_equal "$stdout" 0
 	run_kennel exec box -- sh -c 'cat /proc/1/comm; systemctl show --property=ControlGroup --value dbus.service; useradd inside'
 	is_equal "$stdout" $'systemd\n/system.slice/dbus.service'
 	run_kennel stop -t 60 box

@@ -47,7 +47,7 @@ nothing_left() {
 }
 
 @test "template: busybox, to look at, to change and to boot" {
-	need_commands busybox
+	need_commands busybox tmux
 	run_kennel create -P "$STORE" --net none --boot --template busybox box
 	is_status 0
 	is_equal "$output" ""
@@ -60,6 +60,22 @@ nothing_left() {
 	wait_for 20 shown
 	run_kennel exec box -- sh -c 'echo new >/etc/new; touch /bin/busybox /etc/shadow; echo more >>/etc/rc; stat -c %u:%g:%a / /root /bin/busybox; cat /etc/hostname; awk "BEGIN { print 6 * 7 }"'
 	is_equal "$stdout" $'0:0:755\n0:0:700\n0:0:755\nbox\n42'
+	# ^C on its console is for what runs in the foreground there: the shell is at that terminal, and init is not
+	SOCKET=$T/tmux
+	screen "$KENNEL" console box
+	expect 'root@box:~#'
+	keys 'sleep 300' Enter
+	sleeps() {
+		"$KENNEL" exec box -- sh -c 'ps | grep -q "[s]leep 300"'
+	}
+	wait_for 20 sleeps
+	keys C-c
+	keys 'echo "it goes $((40 + 2)) on"' Enter
+	expect 'it goes 42 on'
+	keys C-]
+	expect 'code 0'
+	run_kennel exec box -- awk '{ print $7 }' /proc/1/stat
+	is_equal "$stdout" 0
 	"$KENNEL" stop box
 	"$KENNEL" wait -P "$STORE" -t 20 box
 	run_kennel diff -P "$STORE" box

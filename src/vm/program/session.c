@@ -150,7 +150,8 @@ static int open_pipes(struct session *s, int ret[3])
 }
 
 /*
- * The guest's own init takes our place as pid 1, and we go on as its child. Its terminal is the console.
+ * The guest's own init takes our place as pid 1, and we go on as its child. Its terminal is the console, and
+ * for that no controlling one, as in src/run/init.c.
  * It executes without kennel-init, for a pid 1 that ends is a panic: this one can wait for the end when it
  * has no program.
  */
@@ -167,7 +168,6 @@ static _Noreturn void become_init(const struct session *s, const struct start *t
 	if (s->tty && ioctl(s->in_fd, TIOCGPTN, &number) == 0) {
 		snprintf(path, sizeof(path), "/dev/pts/%d", number);
 		(void)!mount(path, "/dev/console", NULL, MS_BIND, NULL);
-		(void)!ioctl(s->slave_fd, TIOCSCTTY, 0);
 	}
 	for (int i = 0; i < 3; i++)
 		(void)!dup2(t->fds[i], i);
