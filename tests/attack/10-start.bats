@@ -117,7 +117,7 @@ run_base() {
 	mkfifo "$T/base/etc/hosts"
 	for level in ns user; do
 		status=0
-		timeout 10 "$KENNEL" run --isolate "$level" --net none --base "$T/base" -- /bin/probe ok || status=$?
+		timeout 100 "$KENNEL" run --isolate "$level" --net none --base "$T/base" -- /bin/probe ok || status=$?
 		[ "$status" -ne 124 ]
 	done
 }
@@ -161,15 +161,15 @@ run_base() {
 	ln -s "$T/victim" "$T/base/link2"
 	ln -s / "$T/base/link3"
 	local swaps=()
-	background "$P" swap "$T/base/place" "$T/base/link" 60
+	background "$P" swap "$T/base/place" "$T/base/link" 390
 	swaps+=($!)
-	background "$P" swap "$T/base/proc" "$T/base/link2" 60
+	background "$P" swap "$T/base/proc" "$T/base/link2" 390
 	swaps+=($!)
-	background "$P" swap "$T/base/tmp" "$T/base/link3" 60
+	background "$P" swap "$T/base/tmp" "$T/base/link3" 390
 	swaps+=($!)
 	local end=$((SECONDS + 3)) worked=0 refused=0
 	# a slow machine has longer for its tries
-	while [ $SECONDS -lt $end ] || { [ $((worked + refused)) -le 20 ] && [ $SECONDS -lt $((end + 50)) ]; }; do
+	while [ $SECONDS -lt $end ] || { [ $((worked + refused)) -le 20 ] && [ $SECONDS -lt $((end + 250)) ]; }; do
 		for level in $LEVELS; do
 			run_base "$level" --mount "$T/src:/place/sub/new" >/dev/null
 			case $status in
@@ -322,7 +322,7 @@ run_base() {
 			rubbish) printf "command\t\033[31m\npid\t1\nno tab\n\377\n" >$e; exec 9<$e; flock 9 ;;
 			huge) truncate -s 100M $e; exec 9<$e; flock 9 ;;
 			esac
-			timeout 10 "$3" list; timeout 10 "$3" gc; [ $? -ne 124 ]' sh "$trap" "$T" "$KENNEL" 2>&1) || status=$?
+			timeout 100 "$3" list; timeout 100 "$3" gc; [ $? -ne 124 ]' sh "$trap" "$T" "$KENNEL" 2>&1) || status=$?
 		echo "$output"
 		is_status 0
 		lacks $'\033' "$output"

@@ -7,7 +7,7 @@ load attack
 
 # on_terminal LEVEL OPTIONS... -- COMMAND...: kennel run on a terminal of its own, where nobody answers a question on leaving.
 on_terminal() {
-	run timeout -k 5 60 "$P" terminal "$KENNEL" run -q --net none --isolate "$@"
+	run timeout -k 5 200 "$P" terminal "$KENNEL" run -q --net none --isolate "$@"
 	echo "$output"
 	is_status 0
 }
@@ -35,7 +35,7 @@ nothing_typed() {
 @test "terminal: standard output or error alone is no way in" {
 	for level in $WALLED; do
 		for streams in '</dev/null' '</dev/null >/dev/null' '2>/dev/null'; do
-			run timeout -k 5 60 "$P" terminal /bin/sh -c "exec '$KENNEL' run -q --net none --no-tty --isolate $level -- $P typing 0 1 2 /dev/tty $streams"
+			run timeout -k 5 200 "$P" terminal /bin/sh -c "exec '$KENNEL' run -q --net none --no-tty --isolate $level -- $P typing 0 1 2 /dev/tty $streams"
 			echo "$output"
 			nothing_typed
 		done

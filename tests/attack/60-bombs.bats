@@ -18,7 +18,7 @@ host_works() {
 		is_equal "$(grep -c '^forks [123]' <<<"$stdout")" 2
 		# the real one
 		status=0
-		timeout 5 "$KENNEL" run --isolate "$level" --net none --pids 40 -- sh -c 'f() { f | f & }; f; sleep 1; exit 9' </dev/null >/dev/null 2>&1 || status=$?
+		timeout 100 "$KENNEL" run --isolate "$level" --net none --pids 40 -- sh -c 'f() { f | f & }; f; sleep 1; exit 9' </dev/null >/dev/null 2>&1 || status=$?
 		[ "$status" -ne 124 ]
 		host_works
 	done
@@ -33,7 +33,7 @@ host_works() {
 			# shellcheck disable=SC2086
 			set -- $where
 			status=0
-			timeout 30 "$KENNEL" run --isolate "$level" --net none --memory 48M --size 400M -- sh -c "
+			timeout 100 "$KENNEL" run --isolate "$level" --net none --memory 48M --size 400M -- sh -c "
 				[ -z '${2-}' ] || mount ${2-} ${3-} none $1 || exit 0
 				head -c 300M /dev/zero >$1/bomb && echo no limit" </dev/null >"$T/out" 2>&1 || status=$?
 			[ "$status" -ne 124 ]

@@ -49,10 +49,10 @@ in_delta() {
 kennel_commit() {
 	if [ "$EUID" -eq 0 ]; then
 		# shellcheck disable=SC2016
-		run timeout 60 unshare -m --propagation private sh -c 'mkdir -p /var/lib/kennel; mount --bind "$0" /var/lib/kennel; exec "$@"' \
+		run timeout 200 unshare -m --propagation private sh -c 'mkdir -p /var/lib/kennel; mount --bind "$0" /var/lib/kennel; exec "$@"' \
 			"$T/state" "$KENNEL" commit -P "$T/store" "$@" </dev/null
 	else
-		run timeout 60 "$KENNEL" commit -P "$T/store" "$@" </dev/null
+		run timeout 200 "$KENNEL" commit -P "$T/store" "$@" </dev/null
 	fi
 	# shellcheck disable=SC2154
 	echo "(commit: $status) $output"
@@ -77,7 +77,7 @@ kennel_commit() {
 	mkdir -m 700 "$T/state"
 	keep "rm -r /d; ln -s $T/outside /d; mkfifo /etc/pipe; rm /etc/one; ln -s $T/outside/f /etc/one; mkdir /new; ln -s / /new/root"
 	[ "$(id -u)" -ne 0 ] || in_delta 'mknod etc/null c 1 3; mknod etc/disk b 8 0; chmod 0666 etc/disk'
-	run timeout 20 "$KENNEL" diff --content -P "$T/store" box </dev/null
+	run timeout 100 "$KENNEL" diff --content -P "$T/store" box </dev/null
 	is_status 0
 	lacks secret
 	kennel_commit --dry-run -v box
@@ -99,7 +99,7 @@ kennel_commit() {
 		setfattr -n user.overlay.redirect -v ../../../../outside/f etc/x; setfattr -n user.overlay.origin -v 0sAPshAIEAAAAA dir
 		setfattr -n user.overlay.opaque -v yes dir; setfattr -n user.overlay.nlink -v U+99 dir/y
 		setfattr -n user.big -v "$(head -c 3000 /dev/zero | tr "\0" b)" dir/y'
-	run timeout 20 "$KENNEL" diff --content -P "$T/store" box </dev/null
+	run timeout 100 "$KENNEL" diff --content -P "$T/store" box </dev/null
 	is_status 0
 	lacks secret
 	kennel_commit -y box

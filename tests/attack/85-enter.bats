@@ -81,7 +81,7 @@ usable_inside() {
 			a_sandbox --isolate "$level"
 			"$KENNEL" exec "$ID" sh -c "$trick" 2>/dev/null || :
 			status=0
-			output=$(timeout 20 "$KENNEL" exec --tty "$ID" echo in </dev/null 2>&1) || status=$?
+			output=$(timeout 100 "$KENNEL" exec --tty "$ID" echo in </dev/null 2>&1) || status=$?
 			echo "$level, $trick: $status $output"
 			[ "$status" -eq 0 ] || [ "$status" -eq 125 ]
 			[ "$status" -eq 0 ] || has "make a terminal" "$output"
@@ -95,7 +95,7 @@ usable_inside() {
 	for level in $WALLED; do
 		a_sandbox --isolate "$level"
 		for tty in --tty --no-tty; do
-			run timeout -k 5 60 "$P" terminal "$KENNEL" exec "$tty" "$ID" sh -c "$P typing 0 1 2 /dev/tty /dev/console; $P ok"
+			run timeout -k 5 200 "$P" terminal "$KENNEL" exec "$tty" "$ID" sh -c "$P typing 0 1 2 /dev/tty /dev/console; $P ok"
 			echo "$output"
 			is_status 0
 			has "typing tried" && has usable && has "waiting 0" && has "session kept" && lacks TYPED && lacks "TOOK the terminal"
@@ -107,7 +107,7 @@ usable_inside() {
 	a_sandbox
 	"$KENNEL" exec "$ID" sh -c "mkfifo /etc/fifo; rm -f /etc/passwd; ln -s fifo /etc/passwd"
 	status=0
-	output=$(timeout 20 "$KENNEL" exec -u somebody "$ID" id 2>&1) || status=$?
+	output=$(timeout 100 "$KENNEL" exec -u somebody "$ID" id 2>&1) || status=$?
 	echo "$status $output"
 	[ "$status" -eq 125 ]
 	"$KENNEL" exec "$ID" sh -c "rm -f /etc/passwd; ln -s $SECRET_FILE /etc/passwd; printf '#!/bin/cat\n$SECRET_FILE\n' >/usr/local/bin/id; chmod 755 /usr/local/bin/id"

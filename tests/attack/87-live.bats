@@ -66,7 +66,7 @@ end_all() {
 	need_commands script
 	"$KENNEL" create -P "$T/store" --net none box
 	"$KENNEL" start -q -P "$T/store" box -- printf '\033]0;title\007\033[2Ja\302\233 6n\033Pq\033\\b\033[6n\005c\n'
-	"$KENNEL" wait -P "$T/store" -t 10 box
+	"$KENNEL" wait -P "$T/store" -t 60 box
 	script -qec "'$KENNEL' log -P '$T/store' box" /dev/null </dev/null >"$T/shown"
 	! LC_ALL=C grep -q "$(printf '[\033\005\007\233]')" "$T/shown"
 	grep -q 'a 6nbc' "$T/shown"

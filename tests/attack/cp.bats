@@ -33,7 +33,7 @@ hostile() {
 
 cp_in_time() {
 	status=0
-	timeout 20 "$KENNEL" cp "$@" 2>"$T/cp.err" || status=$?
+	timeout 100 "$KENNEL" cp "$@" 2>"$T/cp.err" || status=$?
 	[ "$status" -eq 0 ] || [ "$status" -eq 125 ] || {
 		echo "exit code $status: $(cat "$T/cp.err")"
 		return 1

@@ -36,7 +36,7 @@ def check(what, good, detail=""):
 
 
 def run(*argv, **kw):
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, **kw)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=200, **kw)
 
 
 def ip(*words):
@@ -127,11 +127,11 @@ def attempt(attack, name):
 def inside(gateway6):
     name = [i for _, i in socket.if_nameindex() if i != "lo"][0]
     print("interfaces", *sorted(i for _, i in socket.if_nameindex()), flush=True)
-    try_tcp("lan", LAN4, LAN_TCP)
-    for _ in range(20):         # old pasta's address waits for duplicate detection first
-        if try_tcp("lan6", LAN6, LAN_TCP):
-            break
-        time.sleep(0.2)
+    for word, address in (("lan", LAN4), ("lan6", LAN6)):
+        for _ in range(100):    # old pasta's address waits for duplicate detection first, and the machine may be busy
+            if try_tcp(word, address, LAN_TCP):
+                break
+            time.sleep(0.2)
     try:
         print("name", socket.getaddrinfo(NAME, 80, socket.AF_INET, socket.SOCK_STREAM)[0][4][0], flush=True)
     except OSError as e:
@@ -245,7 +245,7 @@ def link_local(dev):
 
 
 def gone(pid):
-    for _ in range(100):
+    for _ in range(3000):
         if not os.path.exists(f"/proc/{pid}"):
             return True
         time.sleep(0.02)
@@ -254,7 +254,7 @@ def gone(pid):
 
 def status_of(pid):
     """/proc/PID/status; waits for the system call filter, which pasta loads right after it said that it is ready."""
-    for _ in range(100):
+    for _ in range(6000):
         with open(f"/proc/{pid}/status") as f:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
         if status["Seccomp"].strip() == "2":

@@ -36,7 +36,7 @@ start() {
 }
 
 stopped() {
-	"$KENNEL" wait -P "$T/store" -t 20 --state stopped "$1"
+	"$KENNEL" wait -P "$T/store" -t 100 --state stopped "$1"
 }
 
 # group_of ID: its directory; value FILE: what stands in one of its files
@@ -85,7 +85,7 @@ nothing_left() {
 	value memory.swap.max 0
 	value cpu.max "50000 100000"
 	value io.max "98:0 rbps=max wbps=2097152 riops=max wiops=max"
-	run_kennel exec box -- sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done'
+	run_kennel exec box -- sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 60 & done'
 	has fork "$stderr"
 	run_kennel set -P "$T/store" --unset memory --unset swap --unset pids --unset cpus --unset io box
 	is_equal "$status$output" 0

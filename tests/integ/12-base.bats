@@ -235,7 +235,7 @@ $(cd "$T/base/many" && find . -type f -printf "%P\n" | LC_ALL=C sort | sha256sum
 	make_base "$T/base"
 	put_program "$T/base" sleep
 	make_image squashfs "$T/image" "$T/base"
-	background "$KENNEL" run --net none --base "$T/image" -- sh -c 'echo one >/etc/which; echo up; sleep 100'
+	background "$KENNEL" run --net none --base "$T/image" -- sh -c 'echo one >/etc/which; echo up; sleep 300'
 	wait_for 10 says "$T/out.$LIB_STARTED" up
 	is_base "$T/image"
 	kill -KILL $!

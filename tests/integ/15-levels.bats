@@ -216,7 +216,12 @@ PY
 	local init
 	init=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $!) | .init")
 	is_equal "$(stat -c %u:%g "/proc/$init")" 10000:10000
-	is_equal "$(ps -o uid= -C sleep | tr -d ' ' | grep -x 10033)" 10033
+	wait_for 5 sleeps_as 10033
+}
+
+# It has said so a moment before it becomes the program.
+sleeps_as() {
+	ps -o uid= -C sleep | tr -d ' ' | grep -qx "$1"
 }
 
 @test "levels: --idmap auto takes a steady range" {

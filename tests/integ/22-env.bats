@@ -126,15 +126,17 @@ debian_chroot=kennel"
 }
 
 @test "pid 1: reaps orphans, two hundred of them" {
-	inside -- sh -c 'for n in $(seq 200); do (true & ) ; done; sleep 0.3; ps -eo stat= | grep -c Z; ps -o comm= -p 1'
+	inside -- sh -c 'for n in $(seq 200); do (true & ) ; done
+		n=0; while ps -eo stat= | grep -q Z && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.1; done; ps -eo stat= | grep -c Z; ps -o comm= -p 1'
 	is_equal "$stdout" $'0\nkennel-init'
 }
 
 @test "pid 1: can't be killed, stopped or traced from inside" {
-	inside -- sh -c 'kill -KILL 1; kill -TERM 1; kill -STOP 1; kill -SEGV 1; sleep 0.1; grep State /proc/1/status | cut -c 8'
+	inside -- sh -c 'kill -KILL 1; kill -TERM 1; kill -STOP 1; kill -SEGV 1; sleep 60'
 	# which of TERM and SEGV init hands on first is the kernel's choice
 	[[ $status =~ ^(143|139)$ ]]
-	inside -- sh -c 'trap "echo got it" TERM; kill -KILL 1; kill -STOP 1; kill -TERM 1; sleep 0.2; echo still here'
+	inside -- sh -c 'trap "echo got it; got=it" TERM; kill -KILL 1; kill -STOP 1; kill -TERM 1; n=0; until [ -n "$got" ] || [ $n -ge 600 ]; do n=$((n + 1)); sleep 0.1; done
+		echo still here'
 	is_equal "$stdout" $'got it\nstill here'
 }
 
@@ -165,7 +167,7 @@ debian_chroot=kennel"
 @test "pipes: a gigabyte in and out, byte for byte, and quickly" {
 	local began=$SECONDS
 	is_equal "$(head -c 1G /dev/zero | "$KENNEL" run --net none -- cat | wc -c)" $((1 << 30))
-	[ $((SECONDS - began)) -lt 30 ]
+	[ $((SECONDS - began)) -lt 120 ]
 	head -c 3M /dev/urandom >"$T/random"
 	is_equal "$("$KENNEL" run --net none -- cat <"$T/random" | sha256sum)" "$(sha256sum <"$T/random")"
 }
@@ -196,7 +198,7 @@ debian_chroot=kennel"
 }
 
 @test "pipes: one that a background process inside holds ends with the command" {
-	run timeout 20 bash -c '"$0" run --net none -- sh -c "sleep 1000 & echo done" </dev/null | cat' "$KENNEL"
+	run timeout 100 bash -c '"$0" run --net none -- sh -c "sleep 1000 & echo done" </dev/null | cat' "$KENNEL"
 	is_equal "$output" "done"
 }
 
@@ -204,7 +206,8 @@ debian_chroot=kennel"
 	need_root "isolation fs and ns"
 	local level
 	for level in user ns fs; do
-		run_kennel run --isolate "$level" -- sh -c 'sleep 31.4159 & setsid -f sh -c "trap : TERM HUP INT; sleep 31.4159; sleep 31.4159"; nohup sleep 31.4159 >/dev/null 2>&1 & sleep 0.2; pgrep -fc "^sleep 31.4159"'
+		run_kennel run --isolate "$level" -- sh -c 'sleep 31.4159 & setsid -f sh -c "trap : TERM HUP INT; sleep 31.4159; sleep 31.4159"; nohup sleep 31.4159 >/dev/null 2>&1 &
+			n=0; until [ "$(pgrep -fc "^sleep 31.4159")" = 3 ] || [ $n -ge 200 ]; do n=$((n + 1)); sleep 0.1; done; pgrep -fc "^sleep 31.4159"'
 		is_status 0
 		is_equal "$stdout" 3
 		wait_for 2 no_process "sleep 31.4159"

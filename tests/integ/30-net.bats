@@ -57,12 +57,12 @@ pasta_pids='pids() { for p in $(pgrep -x "pasta|passt.*"); do
 @test "nat: pasta is gone when kennel is killed" {
 	needs_pasta
 	run machine sh -c "$pasta_pids"'
-		"$1" run --net nat -- sleep 60 & kennel=$!
-		for i in $(seq 100); do [ -n "$(pids)" ] && break; sleep 0.05; done
+		"$1" run --net nat -- sleep 300 & kennel=$!
+		for i in $(seq 1000); do [ -n "$(pids)" ] && break; sleep 0.05; done
 		[ -n "$(pids)" ] || exit 10
 		sleep 0.5
 		kill -KILL $kennel
-		for i in $(seq 100); do [ -z "$(pids)" ] && exit 0; sleep 0.05; done
+		for i in $(seq 1000); do [ -z "$(pids)" ] && exit 0; sleep 0.05; done
 		kill -KILL $(pids); exit 11' sh "$KENNEL"
 	echo "$output"
 	[ "$status" = 0 ]

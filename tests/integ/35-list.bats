@@ -97,7 +97,7 @@ not_listed() {
 	lacks 0badc0de "$stdout"
 	[ ! -e "$stray" ]
 	mkfifo "$stray"
-	run timeout 5 "$KENNEL" list
+	run timeout 60 "$KENNEL" list
 	[ "$status" -ne 124 ]
 	rm -f "$stray"
 	ln -s /etc/passwd "$stray"

@@ -44,7 +44,7 @@ class Job:
             return bool(data)
         return None
 
-    def expect(self, what, timeout=15):
+    def expect(self, what, timeout=100):
         end = time.time() + timeout
         while what not in self.text:
             if time.time() > end or self.read(0.2) is False:
@@ -54,7 +54,7 @@ class Job:
         before, self.text = self.text[:at], self.text[at:]
         return before
 
-    def end(self, timeout=15):
+    def end(self, timeout=100):
         """To its end; what becomes of the changes is answered with Enter."""
         end = time.time() + timeout
         asked = False
@@ -78,14 +78,30 @@ class Job:
 
 
 def running(mark):
-    """Is there a process with that word? One that looks for it with a shell would find the shell."""
+    """A process with that word, or none. One that looks for it with a shell would find the shell."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             if mark.encode() in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0"):
-                return True
+                return pid
         except OSError:
             pass
-    return False
+    return None
+
+
+def wait_for(condition, what, timeout=100):
+    end = time.time() + timeout
+    while not condition():
+        check(time.time() < end, what)
+        time.sleep(0.02)
+
+
+def in_front(mark):
+    """Does it run, in the foreground of its terminal? What is typed before goes to the shell that is about to start it."""
+    try:
+        words = open(f"/proc/{running(mark)}/stat").read().rsplit(")", 1)[1].split()
+    except OSError:
+        return False
+    return words[0] != "T" and words[2] == words[5]
 
 
 def check(condition, what):
@@ -100,7 +116,7 @@ PY
 
 # on_pty PYTHON
 on_pty() {
-	timeout -k 5 60 python3 "$T/on-pty.py" "$1" 3>&-
+	timeout -k 5 350 python3 "$T/on-pty.py" "$1" 3>&-
 }
 
 @test "terminal: standard streams are a terminal of its own, named and owned as it should be" {
@@ -141,8 +157,9 @@ check(j.end() == 0 and j.text == b"", j.text)'
 @test "terminal: Ctrl-C ends the command in the foreground, not the shell" {
 	on_pty 'j = Job("--", "sh", "-i")
 j.expect(b"# ")
-j.send(b"sleep 300\n")
-time.sleep(0.5)
+mark = f"86403.{os.getpid()}"
+j.send(f"sleep {mark}\n".encode())
+wait_for(lambda: in_front(mark), "does not run")
 j.send(b"\x03")
 j.expect(b"# ")
 j.send(b"echo code $?\n")
@@ -164,8 +181,9 @@ j.end()'
 @test "terminal: Ctrl-Z, jobs, bg and fg" {
 	on_pty 'j = Job("--", "bash", "--norc", "-i")
 j.expect(b"# ")
-j.send(b"sleep 300\n")
-time.sleep(0.5)
+mark = f"86404.{os.getpid()}"
+j.send(f"sleep {mark}\n".encode())
+wait_for(lambda: in_front(mark), "does not run")
 j.send(b"\x1a")
 j.expect(b"Stopped")
 j.send(b"jobs\n")
@@ -173,8 +191,8 @@ j.expect(b"Stopped")
 j.send(b"bg; jobs\n")
 j.expect(b"Running")
 j.send(b"fg\n")
-j.expect(b"sleep 300")
-time.sleep(0.3)
+j.expect(f"sleep {mark}".encode())
+wait_for(lambda: in_front(mark), "does not go on")
 j.send(b"\x03")
 j.expect(b"# ")
 j.send(b"exit 4\n")
@@ -247,7 +265,7 @@ check(j.end() == 0, "code")'
 @test "terminal: output that nobody reads stops nothing else, and arrives" {
 	on_pty 'j = Job("-q", "--", "sh", "-c", "seq 200000; echo the end")
 time.sleep(1)
-j.expect(b"the end", 30)
+j.expect(b"the end")
 check(j.end() == 0, "code")'
 }
 
@@ -274,10 +292,7 @@ j = Job("--", "sh", "-c", f"echo up; sleep {mark}; sleep {mark}")
 j.expect(b"up")
 os.kill(j.pid, signal.SIGKILL)
 os.waitpid(j.pid, 0)
-end = time.time() + 2
-while running(mark):
-    check(time.time() < end, "still there")
-    time.sleep(0.05)'
+wait_for(lambda: not running(mark), "still there")'
 }
 
 @test "terminal: the terminal goes away: the sandbox ends" {
@@ -286,14 +301,8 @@ while running(mark):
     j = Job("--", "sh", "-c", "echo up; " + script.replace("{m}", mark))
     j.expect(b"up")
     os.close(j.fd)
-    end = time.time() + 8
-    while os.waitpid(j.pid, os.WNOHANG)[0] == 0:
-        check(time.time() < end, "kennel goes on: " + script)
-        time.sleep(0.05)
-    end = time.time() + 2
-    while running(mark):
-        check(time.time() < end, "the inside goes on: " + script)
-        time.sleep(0.05)'
+    wait_for(lambda: os.waitpid(j.pid, os.WNOHANG)[0], "kennel goes on: " + script)
+    wait_for(lambda: not running(mark), "the inside goes on: " + script)'
 }
 
 @test "terminal: --no-tty hands on the caller's, --tty makes one where there is none" {
@@ -346,8 +355,8 @@ check(j.end() == 0, "code")'
 	tmux -S "$socket" -f /dev/null new-session -d -x 100 -y 30 "env -i PATH=$PATH TERM=screen HOME=$HOME XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR-} PS1=outer: sh"
 	at_end tmux -S "$socket" kill-server
 	tmux -S "$socket" send-keys "$KENNEL run --net none" Enter
-	wait_for 10 screen_has "$socket" "kennel"
-	sleep 0.5
+	# what is typed before the prompt goes to a terminal that is about to change
+	wait_for 10 screen_has "$socket" '#$'
 	tmux -S "$socket" send-keys "echo in\$((1+1))side; tput cols" Enter
 	wait_for 10 screen_has "$socket" in2side
 	wait_for 10 screen_has "$socket" '^100'

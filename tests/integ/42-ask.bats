@@ -11,27 +11,48 @@ load screen
 	need_sandbox
 	screen "$KENNEL" run --ask --net none -- sh -c 'ls /sys/class/net; echo "level $container"'
 	expect 'A copy of this machine'
-	shows '(\*) none'
-	shows '(\*) thrown away'
+	expect '(\*) none'
+	expect '(\*) thrown away'
 	# without root there is one kind of walls
-	if [ "$(id -u)" -eq 0 ]; then shows 'Walls .*strongest'; else ! shows 'Walls'; fi
+	if [ "$(id -u)" -eq 0 ]; then expect 'Walls .*strongest'; else ! shows 'Walls'; fi
 	keys F12
 	expect '^level kennel'
-	shows '^lo$'
+	expect '^lo$'
 	expect '^code 0'
 	expect '^ icanon'
+}
+
+cursor() {
+	tmux -S "$SOCKET" display-message -p '#{cursor_x} #{cursor_y}'
+}
+
+cursor_rests() {
+	local before
+	before=$(cursor)
+	pause 0.2
+	[ "$(cursor)" = "$before" ]
+}
+
+# is_at TEXT: the cursor is behind the mark that it begins with.
+is_at() {
+	local x y lines
+	read -r x y < <(cursor)
+	mapfile -t lines < <(tmux -S "$SOCKET" capture-pane -p)
+	[[ ${lines[y]:x-4} == "$1"* ]]
 }
 
 @test "ask: a name without keeping, and keeping without a name, are asked again" {
 	need_sandbox
 	screen "$KENNEL" run --ask --net none -- sh -c 'echo ran'
 	expect 'A copy of this machine'
-	# from the list, where there is one, to the second button of the first choice
-	for _ in 1 2 3; do
-		shows '(\*) kept by name' || keys Tab Space
-		sleep 0.2
+	# from the list, where there is one, to the second button of the first choice; the keys go round
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		wait_for 10 cursor_rests
+		! is_at '( ) kept by name' || break
+		keys Tab
 	done
-	shows '(\*) kept by name'
+	keys Space
+	expect '(\*) kept by name'
 	keys F12
 	expect 'needs a name'
 	! shows '^ran'

@@ -49,10 +49,10 @@ leave() {
 	expect '2 changed files'
 	keys v Enter
 	expect '^A /etc/new'
-	shows '^D /etc/old'
+	expect '^D /etc/old'
 	# and what the texts say now
 	expect '^+++ b/etc/new'
-	shows '^+new'
+	expect '^+new'
 	expect '^-old'
 	keys d Enter
 	expect '2 changed files are gone'
@@ -139,7 +139,7 @@ asked_to_apply_twice() {
 	expect '2 changed files: .d.iscard, .k.eep as NAME, .v.iew, .c.ommit?'
 	keys v Enter
 	expect '^A /etc/new'
-	shows '^D /etc/old'
+	expect '^D /etc/old'
 	expect '^+new'
 	at_end remove_container "$name"
 	keys "k $name" Enter

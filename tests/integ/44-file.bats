@@ -76,7 +76,7 @@ is_whole() {
 
 @test "file: only one at a time, and a copy is another one" {
 	run_in --size 64M -- true
-	background "$KENNEL" run -f "$F" --net none -- sh -c 'echo up; sleep 30'
+	background "$KENNEL" run -f "$F" --net none -- sh -c 'echo up; sleep 300'
 	wait_for 20 says "$T/out.$LIB_STARTED" up
 	run_in -- true
 	refused yes "in use by another kennel"
@@ -230,7 +230,7 @@ is_whole() {
 
 @test "file: killed with its changes, the next start goes on with them" {
 	run_in --size 64M -- true
-	background "$KENNEL" run -f "$F" --net none -- sh -c 'echo synced >/srv/synced; sync /srv/synced; echo up; sleep 30'
+	background "$KENNEL" run -f "$F" --net none -- sh -c 'echo synced >/srv/synced; sync /srv/synced; echo up; sleep 300'
 	wait_for 20 says "$T/out.$LIB_STARTED" up
 	kill -KILL $!
 	wait $! || :

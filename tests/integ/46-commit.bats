@@ -149,7 +149,7 @@ look() {
 }
 
 @test "commit: a name that is the beginning of the id of a sandbox that runs" {
-	background "$KENNEL" run -q --net none -- sh -c 'echo up; sleep 60'
+	background "$KENNEL" run -q --net none -- sh -c 'echo up; sleep 300'
 	wait_for 20 grep -q up "$T/out.$LIB_STARTED"
 	local id
 	id=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $!) | .id")
@@ -186,7 +186,16 @@ look() {
 	EOF
 	chmod 0755 "$T/editor"
 	# The terminal is script's; the answers come one after the other.
-	(sleep 1; echo e; sleep 1; echo y; sleep 1) | EDITOR=$T/editor VISUAL='' script -qec "$KENNEL commit $NAME" /dev/null >"$T/out" 2>&1
+	: >"$T/out"
+	{
+		wait_for 10 says "$T/out" "apply these 3 changes"
+		echo e
+		wait_for 10 says "$T/out" "apply this 1 change "
+		echo y
+		wait_for 10 test -e "$T/ended"
+	} | {
+		EDITOR=$T/editor VISUAL='' script -qec "$KENNEL commit $NAME; code=\$?; touch $T/ended; exit \$code" /dev/null >"$T/out" 2>&1
+	}
 	grep -q "apply these 3 changes" "$T/out"
 	grep -q "apply this 1 change " "$T/out"
 	is_equal "$(ls "$BASE/etc")" $'c\none\ntwo'
@@ -194,7 +203,7 @@ look() {
 
 @test "commit: one that runs is refused, and taken as it is with --running" {
 	background "$KENNEL" run -q -k "$NAME" --base "$BASE" --net none --mount /usr:/usr:ro --mount /bin:/bin:ro --mount /lib:/lib:ro \
-		--mount /lib64:/lib64:ro --user "$(id -u)" -- /bin/sh -c 'echo r >/srv/r; echo up; sleep 60'
+		--mount /lib64:/lib64:ro --user "$(id -u)" -- /bin/sh -c 'echo r >/srv/r; echo up; sleep 300'
 	wait_for 20 says "$T/out.1" up
 	run_kennel commit -y "$NAME"
 	refused yes "is running"

@@ -162,6 +162,11 @@ make_container() {
 	refused yes "no init"
 }
 
+# It has somebody at work.
+has_begun() {
+	pgrep -P "$1" >/dev/null
+}
+
 # A file that takes a while to compress, so that something can happen meanwhile.
 @test "export: Ctrl-C and SIGKILL leave nothing under the name" {
 	make_container
@@ -170,7 +175,7 @@ make_container() {
 	local sig
 	for sig in INT KILL; do
 		background "$KENNEL" export -P "$STORE" -o "$T/out/box.tar.xz" box
-		sleep 0.3
+		wait_for 10 has_begun $!
 		kill -$sig $! || true
 		wait $! || true
 		[ ! -e "$T/out/box.tar.xz" ]

@@ -36,7 +36,7 @@ commit() {
 	expect 'the editor "false" failed'
 	keys s Enter
 	expect 'Changes to make'
-	shows '\[\*\] M /etc/old (content)'
+	expect '\[\*\] M /etc/old (content)'
 	keys Space
 	expect '\[ \] A /etc/a'
 	keys F12
@@ -59,11 +59,11 @@ commit() {
 	echo out >"$T/base/etc/old"
 	screen env TERM=linux "$KENNEL" commit --select -P "$T/store" box
 	expect 'What conflicts begins without a tick'
-	shows '\[\*\] A /etc/f10'
+	expect '\[\*\] A /etc/f10'
 	! shows '/etc/f89'
 	keys End
 	expect '\[ \] M /etc/old (content) - it changed since'
-	shows '/etc/f89'
+	expect '/etc/f89'
 	keys Tab Enter
 	expect 'apply these 80 changes'
 	keys n Enter
@@ -83,14 +83,15 @@ commit() {
 	expect 'apply these 2 changes'
 	keys v Enter
 	expect '^paged .*+++ b/etc/old'
-	shows '^paged .*+new'
-	shows '^paged .*\\x1b\[2Jclear'
+	expect '^paged .*+new'
+	expect '^paged .*\\x1b\[2Jclear'
 	expect 'apply these 2 changes'
 	keys n Enter
 	expect '^code 1'
 	end_screen
 	# less leaves the screen as it is where all fits
 	commit PAGER= LESS=
+	expect 'apply these 2 changes'
 	keys v Enter
 	expect '^+new'
 	keys n Enter
@@ -122,7 +123,7 @@ commit() {
 	expect 'apply this 1 change'
 	keys s Enter
 	expect 'needs libnewt, which is not here'
-	shows 'hint: install it'
+	expect 'hint: install it'
 	keys y Enter
 	expect '1 change applied'
 	expect '^code 0'

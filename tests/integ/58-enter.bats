@@ -35,7 +35,7 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 		is_equal "$stdout" $'new\n0\n/root'
 		[ ! -e /etc/made-by-exec ]
 		# the sandbox's first command is a child of init
-		run_kennel exec "$ID" sh -c 'w() { '"$WALLS"'; }; w self; echo; w "$(pgrep -n -f "^sleep 300")"'
+		run_kennel exec "$ID" sh -c 'w() { '"$WALLS"'; }; w self; echo; until p=$(pgrep -n -f "^sleep 300"); do sleep 0.1; done; w "$p"'
 		is_status 0
 		is_equal "${stdout%%$'\n\n'*}" "${stdout##*$'\n\n'}"
 		has Seccomp "$stdout"
@@ -129,7 +129,7 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 	background "$KENNEL" exec "$ID" sh -c 'echo up; exec sleep 301.58'
 	local exec_pid=$!
 	wait_for 10 says "$T/out.$LIB_STARTED" up
-	pgrep -f '^sleep 301.58' >/dev/null
+	wait_for 5 sh -c 'pgrep -f "^sleep 301.58" >/dev/null'
 	kill -KILL "$exec_pid"
 	wait "$exec_pid" || :
 	wait_for 5 sh -c '! pgrep -f "^sleep 301.58"'

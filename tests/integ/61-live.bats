@@ -25,8 +25,11 @@ start() {
 	run_kennel start -P "$T/store" "$@"
 }
 
+# is_state NAME STATE [SECONDS]: now, or after a while: a busy machine has a minute in any case.
 is_state() {
-	"$KENNEL" wait -P "$T/store" --state "$2" --timeout "${3-0}" "$1"
+	local patience=${3-0}
+	[ "$patience" -eq 0 ] || [ "$patience" -ge 60 ] || patience=60
+	"$KENNEL" wait -P "$T/store" --state "$2" --timeout "$patience" "$1"
 }
 
 # type_in WORD: into $T/in, which does not end behind it.
@@ -97,7 +100,7 @@ type_in() {
 	wait_for 20 sh -c "'$KENNEL' log -P '$T/store' box | grep -q before"
 	status=0
 	type_in word
-	timeout 15 "$KENNEL" console box <"$T/in" >"$T/out" || status=$?
+	timeout 100 "$KENNEL" console box <"$T/in" >"$T/out" || status=$?
 	is_equal "$status" 6
 	tr -d '\r' <"$T/out" | grep -qx 'before'
 	tr -d '\r' <"$T/out" | grep -qx 'got word'
@@ -107,24 +110,26 @@ type_in() {
 
 @test "live: a megabyte through the console and its log, unharmed, to several at once" {
 	create box
-	start -q box -- sh -c 'stty raw -echo; read go; i=0; while [ $i -lt 16384 ]; do printf "%063d\n" $i; i=$((i + 1)); done; sleep 1'
+	# It says something until it is spoken to, so whoever looks on is seen to do so.
+	start -q box -- sh -c 'exec 2>/dev/null; stty raw -echo; (while :; do printf w; sleep 0.1; done) & read go; kill $!; wait $!; echo
+		i=0; while [ $i -lt 16000 ]; do printf "%063d\n" $i; i=$((i + 1)); done; sleep 1'
 	for n in 1 2 3; do
 		"$KENNEL" console --no-backlog box >"$T/out.$n" </dev/null 3>&- &
 		eval "pid$n=$!"
 	done
-	sleep 0.5
+	for n in 1 2 3; do wait_for 10 test -s "$T/out.$n"; done
 	echo | "$KENNEL" console box >/dev/null 3>&-
 	wait "$pid1" "$pid2" "$pid3"
-	seq -f '%063g' 0 16383 >"$T/expected"
-	for n in 1 2 3; do cmp "$T/expected" "$T/out.$n"; done
-	run_kennel log -P "$T/store" box
-	is_equal "${#stdout}" $((1048576 - 1))
+	seq -f '%063g' 0 15999 >"$T/expected"
+	for n in 1 2 3; do tail -n +2 "$T/out.$n" | cmp "$T/expected" -; done
+	"$KENNEL" log -P "$T/store" box | tail -n +2 | cmp "$T/expected" -
 }
 
 @test "live: frozen is frozen, and can be stopped" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root: a control group"
 	create box
 	start -q box -- sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/etc/n; sleep 0.02; done'
+	wait_for 10 test -s "$T/store/box/delta/0/upper/etc/n"
 	"$KENNEL" freeze box
 	is_state box frozen
 	run_kennel list --json -P "$T/store"
@@ -144,7 +149,7 @@ type_in() {
 @test "live: its monitor killed while it is frozen, nothing is left" {
 	create box
 	start -q box -- sleep 300
-	run timeout 20 "$KENNEL" gc -P "$T/store"
+	run timeout 100 "$KENNEL" gc -P "$T/store"
 	is_status 0
 	run_kennel freeze box
 	if [ "$(id -u)" -ne 0 ] && [ "$status" -ne 0 ]; then
@@ -262,14 +267,14 @@ type_in() {
 		bad = connect(); bad.send(b'x' * 20000)
 		assert b'bytes' in bad.recv(999), 'not refused'
 		open(sys.argv[1] + '.done', 'w').close()
-		time.sleep(60)
+		time.sleep(300)
 	END
 	at_end kill $!
 	at_end rm -f "$dir/$stdout.sock.done"
 	wait_for 20 test -e "$dir/$stdout.sock.done"
 	status=0
 	type_in x
-	timeout 15 "$KENNEL" console box <"$T/in" >"$T/out" || status=$?
+	timeout 100 "$KENNEL" console box <"$T/in" >"$T/out" || status=$?
 	is_equal "$status" 8
 	grep -q 'got x' "$T/out"
 }
@@ -281,7 +286,7 @@ type_in() {
 	run_kennel set -P "$T/store" --pids 7 --memory 64M --cpus 0.5 box
 	is_status 0
 	is_equal "$output" ""
-	run_kennel exec box -- sh -c 'n=0; for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & n=$((n + 1)); done; echo $n'
+	run_kennel exec box -- sh -c 'n=0; for i in 1 2 3 4 5 6 7 8 9; do sleep 60 & n=$((n + 1)); done; echo $n'
 	has "fork" "$stderr"
 	pkill -P "$("$KENNEL" list --json | jq '.[0].init')" || :
 	run_kennel info --json -P "$T/store" box

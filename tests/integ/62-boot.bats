@@ -82,11 +82,13 @@ busybox_base() {
 	"$KENNEL" create -P "$T/store" --net none --boot --ttys 1 box
 	"$KENNEL" start -q -P "$T/store" box
 	wait_for 60 shown 'box login:'
+	# the login may be there before what it is a part of
+	wait_for 60 "$KENNEL" exec box -- systemctl is-active -q multi-user.target
 	run_kennel exec box -- systemctl is-active dbus.service multi-user.target container-getty@1.service
 	is_equal "$stdout" $'active\nactive\nactive'
 	run_kennel exec box -- cat /proc/1/comm
 	is_equal "$stdout" systemd
-	"$KENNEL" exec box -- systemctl reboot
+	"$KENNEL" exec box -- systemctl reboot || : # it may be ended with the rest
 	wait_for 60 shown 'box login:' 2
 	run_kennel stop -t 30 box
 	is_status 0
@@ -133,7 +135,8 @@ busybox_base() {
 		for how in stop kill murder; do
 		    n=$((n + 1))
 		    "$KENNEL" start -q -P "$store" box
-		    for i in $(seq 200); do [ "$("$KENNEL" log -P "$store" box | grep -c 'box login:')" -lt $n ] || break; sleep 0.1; done
+		    for i in $(seq 1000); do [ "$("$KENNEL" log -P "$store" box | grep -c 'box login:')" -lt $n ] || break; sleep 0.1; done
+		    for i in $(seq 1000); do "$KENNEL" exec box -- systemctl is-active -q multi-user.target && break; sleep 0.1; done
 		    "$KENNEL" exec box -- systemctl is-active multi-user.target
 		    case $how in
 		    stop)
@@ -144,7 +147,7 @@ busybox_base() {
 		    kill) "$KENNEL" stop --kill box ;;
 		    murder) kill -KILL "$("$KENNEL" list --json | grep -o '"pid": [0-9]*' | grep -o '[0-9]*')" ;;
 		    esac
-		    "$KENNEL" wait -P "$store" -t 20 box
+		    "$KENNEL" wait -P "$store" -t 60 box
 		    # Groups that systemd has given to its own users are out of the user's reach: gc joins their namespace.
 		    [ $how != murder ] || "$KENNEL" gc
 		done

@@ -68,6 +68,7 @@ watch() {
 	[ "$(state_of third)" = running ]
 	run_kennel start -P "$T/store" --auto --group odd
 	is_status 125
+	wait_for 10 says "$T/changes" '"first", "state": "running"'
 	run_kennel stop -P "$T/store" --auto
 	is_status 0
 	[ "$(state_of first)" = stopped ]

@@ -77,7 +77,7 @@ nothing_left() {
 	run_kennel exec box -- awk '{ print $7 }' /proc/1/stat
 	is_equal "$stdout" 0
 	"$KENNEL" stop box
-	"$KENNEL" wait -P "$STORE" -t 20 box
+	"$KENNEL" wait -P "$STORE" -t 60 box
 	run_kennel diff -P "$STORE" box
 	has "A /etc/new"
 	has "M /etc/rc"
@@ -140,7 +140,7 @@ nothing_left() {
 		(sleep 100; echo evil >late) >/dev/null 2>&1 3>&- &
 	END
 	echo mine >"$T/precious"
-	background sleep 60
+	background sleep 300
 	make box "$T/hostile" "$T" $!
 	is_status 0
 	lacks "could read"

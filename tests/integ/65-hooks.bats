@@ -41,7 +41,7 @@ start() {
 }
 
 stopped() {
-	"$KENNEL" wait -P "$T/store" -t 20 box
+	"$KENNEL" wait -P "$T/store" -t 60 box
 }
 
 told() {

@@ -34,6 +34,26 @@ descriptors() {
 	find "/proc/$1/fd" -mindepth 1 | wc -l
 }
 
+holds() {
+	[ "$(descriptors "$1")" = "$2" ]
+}
+
+# settled PID: its descriptors, once those of who has just spoken to it are gone.
+settled() {
+	local now last=-1 same=0 try
+	for ((try = 0; try < 300 && same < 4; try++)); do
+		now=$(descriptors "$1")
+		[ "$now" = "$last" ] && same=$((same + 1)) || same=0
+		last=$now
+		pause 0.05
+	done
+	echo "$now"
+}
+
+has_entries() {
+	[ "$(entries)" = "$1" ]
+}
+
 own_memory() {
 	awk '/^Private_Dirty/ { print $2 }' "/proc/$1/smaps_rollup"
 }
@@ -83,7 +103,8 @@ end_in_some_way() {
 		name=small
 		[ $((n % 6)) -ne 4 ] || name=whole
 		"$KENNEL" start -q -P "$T/store" "$name"
-		is_equal "$(descriptors "$(number "$name" pid)")" "${held[$name]:=$(descriptors "$(number "$name" pid)")}"
+		: "${held[$name]:=$(settled "$(number "$name" pid)")}"
+		wait_for 10 holds "$(number "$name" pid)" "${held[$name]}"
 		is_equal "$("$KENNEL" exec "$name" -- sh -c 'echo in')" in
 		status=0
 		echo 'exit 3' | "$KENNEL" enter "$name" >/dev/null 2>&1 || status=$?
@@ -91,16 +112,16 @@ end_in_some_way() {
 		# one that looks on, and is killed in the middle
 		timeout -s KILL 0.05 "$KENNEL" console lasting </dev/null >/dev/null 2>&1 3>&- || :
 		end_in_some_way "$n" "$name"
-		"$KENNEL" wait -P "$T/store" -t 30 "$name"
+		"$KENNEL" wait -P "$T/store" -t 60 "$name"
 		# of the monitor that stays, once what it was asked for first is there
-		[ "$n" -ne 2 ] || begun="$(descriptors "$monitor") descriptors, $(own_memory "$monitor") kB"
+		[ "$n" -ne 2 ] || begun="$(settled "$monitor") descriptors, $(own_memory "$monitor") kB"
 	done
 	wait_for 20 sh -c "[ \$(find /proc/$monitor/fd -mindepth 1 | wc -l) -le ${begun%% *} ]"
-	ended="$(descriptors "$monitor") descriptors, $(own_memory "$monitor") kB"
+	ended="$(settled "$monitor") descriptors, $(own_memory "$monitor") kB"
 	has "${begun%% *} descriptors" "$ended"
 	local kb=${ended##*, } kb_begun=${begun##*, }
 	[ $((${kb% kB} - ${kb_begun% kB})) -le 64 ]
-	is_equal "$(entries)" "$entries_before"
+	wait_for 10 has_entries "$entries_before"
 	wait_for 20 sh -c "[ \$(pgrep -c -u $EUID '^(kennel|kjanitor|kennel-monitor|kennel-view|pasta)') -le $ours_before ]"
 	[ -z "${KENNEL_TEST_SOAK-}" ] || {
 		echo "# $CYCLES cycles: a monitor that stayed began with $begun and ended with $ended;"
@@ -125,8 +146,8 @@ has_login() {
 	mounts_before=$(wc -l </proc/self/mountinfo)
 	for ((n = 0; n < CYCLES; n++)); do
 		"$KENNEL" start -q -P "$T/store" debian
-		[ "$n" -ne 0 ] || open_fds=$(descriptors "$(number debian pid)")
-		is_equal "$(descriptors "$(number debian pid)")" "$open_fds"
+		[ "$n" -ne 0 ] || open_fds=$(settled "$(number debian pid)")
+		wait_for 10 holds "$(number debian pid)" "$open_fds"
 		# each seventh is ended while it boots
 		if [ "$EUID" -eq 0 ] && [ $((n % 7)) -ne 6 ]; then
 			wait_for 100 has_login debian
@@ -139,7 +160,7 @@ has_login() {
 		is_equal "$status" 3
 		end_in_some_way "$n" debian
 		"$KENNEL" wait -P "$T/store" -t 60 debian
-		is_equal "$(entries)" "$entries_before"
+		wait_for 10 has_entries "$entries_before"
 	done
 	is_equal "$(wc -l </proc/self/mountinfo)" "$mounts_before"
 	wait_for 20 sh -c "[ \$(pgrep -c -u $EUID '^(kennel|kjanitor|kennel-monitor|kennel-view|pasta)') -le $ours_before ]"

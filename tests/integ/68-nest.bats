@@ -176,7 +176,7 @@ rootfs() {
 		cp -a rootfs /var/lib/lxc/box
 		printf '%s\n' 'lxc.rootfs.path = dir:/var/lib/lxc/box/rootfs' 'lxc.uts.name = box' 'lxc.net.0.type = empty' \
 			'lxc.mount.auto = proc:mixed sys:ro' 'lxc.init.cmd = /bin/busybox sleep 1000' >/var/lib/lxc/box/config
-		lxc-start -n box && lxc-wait -n box -s RUNNING -t 20
+		lxc-start -n box && lxc-wait -n box -s RUNNING -t 60
 		lxc-info -n box -sH
 		lxc-attach -n box -- /bin/busybox hostname
 		lxc-stop -k -n box

@@ -77,7 +77,7 @@ without_range() {
 @test "user: apt-get installs from the network" {
 	need_commands pasta
 	[ -w /dev/net/tun ] || skip "no tun device that this user may open"
-	run_kennel run -- timeout 110 sh -c 'rm -f /var/lib/man-db/auto-update; apt-get install -q -y hello 2>&1 || exit 9; hello && dpkg -s hello | grep ^Status'
+	run_kennel run -- timeout 300 sh -c 'rm -f /var/lib/man-db/auto-update; apt-get install -q -y hello 2>&1 || exit 9; hello && dpkg -s hello | grep ^Status'
 	if [ "$status" -eq 9 ] && grep -qi 'temporary failure\|could not connect\|unable to connect' <<<"$output"; then
 		skip "no package server in reach"
 	fi
@@ -187,7 +187,8 @@ ended() {
 	wait_for 20 says "$T/out.$LIB_STARTED" ready
 	SERVER=$(pgrep -P "$MONITOR" -f kennel-view)
 	kill -KILL "$SERVER"
-	wait_for 2 gone "$MONITOR" || {
+	pause 2
+	gone "$MONITOR" || {
 		# What is in the page cache may go on; whatever asks the server must fail at once.
 		kill -TERM "$MONITOR"
 		wait_for 10 gone "$MONITOR"
@@ -458,7 +459,7 @@ for name in sys.argv[1:]:
 @test "user: without a range apt-get installs" {
 	need_commands pasta
 	[ -w /dev/net/tun ] || skip "no tun device that this user may open"
-	without_range '"$1" run -- timeout 110 sh -c "rm -f /var/lib/man-db/auto-update; apt-get install -q -y hello || exit 9; hello; cat /etc/apt/apt.conf.d/zz-kennel" 2>&1' "$KENNEL"
+	without_range '"$1" run -- timeout 300 sh -c "rm -f /var/lib/man-db/auto-update; apt-get install -q -y hello || exit 9; hello; cat /etc/apt/apt.conf.d/zz-kennel" 2>&1' "$KENNEL"
 	[ "$status" -ne 99 ] || skip "no mounts over /etc/subuid for this user"
 	if [ "$status" -eq 9 ] && grep -qi 'temporary failure\|could not connect\|unable to connect' <<<"$output"; then
 		skip "no package server in reach"

@@ -104,7 +104,7 @@ os.execv(sys.executable, [sys.executable, sys.argv[1], "--inside", sys.argv[2]])
 		print(p.stdout.readline())
 		for kind, port in ((socket.SOCK_STREAM, 8080), (socket.SOCK_DGRAM, 5300)):
 		    s = socket.socket(type=kind)
-		    s.settimeout(5)
+		    s.settimeout(60)
 		    s.connect(("127.0.0.1", port))
 		    s.send(b"question")
 		    print(s.recv(99))

@@ -34,7 +34,7 @@ setup() {
 	END
 	cat >"$T/ask" <<-'END'
 		import hashlib, os, socket, sys
-		address, megabytes, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) if sys.argv[3:] else 5
+		address, megabytes, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) if sys.argv[3:] else 60
 		data = os.urandom(megabytes << 20)
 		try:
 		    s = socket.create_connection((address, 8000), patience)
@@ -79,6 +79,11 @@ switches() {
 	pgrep -x kennel-switch -u "$EUID" | while read -r pid; do
 		[[ $(readlink "/proc/$pid/fd/3") != */net-"$NET"* ]] || echo "$pid"
 	done
+}
+
+# Once they have their names.
+has_switches() {
+	[ "$(switches | wc -l)" = "$1" ]
 }
 
 @test "private: members reach each other by TCP and UDP, and nothing else" {
@@ -179,7 +184,7 @@ switches() {
 		background "$KENNEL" run -q --net "private:$NET" -- sh -c 'echo up; exec sleep 300'
 	done
 	for ((i = 1; i <= 20; i++)); do wait_for 60 says "$T/out.$i" up; done
-	is_equal "$(switches | wc -l)" 20
+	wait_for 5 has_switches 20
 	mapfile -t addresses < <("$KENNEL" list --json | jq -r ".[] | select(.net == \"private:$NET\").interfaces[0].addresses[0] | split(\"/\")[0]" | sort -u)
 	is_equal ${#addresses[@]} 20
 	# each answers that nobody listens there
@@ -187,7 +192,7 @@ switches() {
 import socket, sys
 for a in sys.argv[1:]:
     s = socket.socket()
-    s.settimeout(5)
+    s.settimeout(60)
     print(s.connect_ex((a, 9)))' "${addresses[@]}"
 	is_equal "$(sort <<<"$stdout" | uniq -c | tr -s ' ')" " 20 111"
 	# processes that carry frames, then monitors
@@ -201,6 +206,7 @@ for a in sys.argv[1:]:
 	wait_for 20 nobody_left
 	# and where nothing was left to clean up
 	serving "private:$NET"
+	wait_for 5 has_switches 1
 	kill -KILL "$(switches)" "$SERVER"
 	"$KENNEL" gc >/dev/null
 	wait_for 5 nobody_left

@@ -62,7 +62,7 @@ of_user() {
 	of_user thaw box
 	is_status 0
 	of_user stop --kill box
-	of_user wait -P "$T/of-user" -t 20 box
+	of_user wait -P "$T/of-user" -t 60 box
 	wait_for 10 nothing_in "$GROUP/kennel-$id.scope"
 	of_user rm -P "$T/of-user" box
 }
@@ -88,7 +88,7 @@ nothing_in() {
 	for mode in silent mute; do
 		background /usr/bin/python3 "$KENNEL_STAGE/tests/harness/manager.py" "$T/bus-$mode" "$GROUP" 0 $mode
 		wait_for 10 says "$T/out.$LIB_STARTED" up
-		timeout -k 5 20 runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$T/runtime-of-user" \
+		timeout -k 5 60 runuser -u "$KENNEL_TEST_USER" -- env HOME="/home/$KENNEL_TEST_USER" XDG_RUNTIME_DIR="$T/runtime-of-user" \
 			DBUS_SESSION_BUS_ADDRESS="unix:path=$T/bus-$mode" "$KENNEL" check </dev/null >"$T/check-$mode" 2>&1 3>&- &
 		pids+=($!)
 	done

@@ -149,6 +149,13 @@ like() {
 	is_equal "$stdout" $((30 << 20))
 }
 
+stands_still() {
+	local size
+	size=$(stat -c %s "$1")
+	pause 0.2
+	[ "$(stat -c %s "$1")" = "$size" ]
+}
+
 @test "vm walls: a frozen guest stands still, busy as it is, and goes on, or is stopped" {
 	background "$KENNEL" run --isolate vm --net none -- sh -c 'while :; do :; done & while echo go; do sleep 0.05; done'
 	wait_for 60 grep -q go "$T/out.$LIB_STARTED"
@@ -157,7 +164,8 @@ like() {
 		"$KENNEL" freeze "$id"
 		run_kennel list
 		has frozen "$stdout"
-		sleep 0.2
+		# what it had said before may still be on its way
+		wait_for 10 stands_still "$T/out.$LIB_STARTED"
 		size=$(stat -c %s "$T/out.$LIB_STARTED")
 		sleep 0.3
 		is_equal "$(stat -c %s "$T/out.$LIB_STARTED")" "$size"
@@ -224,7 +232,7 @@ PY
 	# it says all and then hears all, so both must learn of the other's end
 	cat >"$T/ask.py" <<'PY'
 import socket, sys
-connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30)
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=100)
 connection.sendall(b"x" * 100000)
 connection.shutdown(socket.SHUT_WR)
 answer = b""
@@ -237,7 +245,7 @@ PY
 import socket, sys
 all = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(300)]
 for s in all:
-    s.settimeout(20)
+    s.settimeout(100)
     s.connect(("127.0.0.1", int(sys.argv[1])))
 heard = 0
 for i in list(range(300)) + [0]:
@@ -285,7 +293,7 @@ PY
 while True: s.accept()[0].sendall(b"here")'
 	wait_for 60 grep -q up "$T/out.$LIB_STARTED"
 	for n in 99 100; do
-		is_equal "$(/usr/bin/python3 -c 'import socket, sys; print(socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20).recv(9).decode())' $((first + n)))" here
+		is_equal "$(/usr/bin/python3 -c 'import socket, sys; print(socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=100).recv(9).decode())' $((first + n)))" here
 	done
 	run_kennel check
 	[[ $stdout == *"helped with this processor's registers"* ]] || return 0

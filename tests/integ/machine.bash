@@ -44,7 +44,7 @@ setup() {
 		try:
 		    to = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)[0]
 		    s = socket.socket(to[0], to[1])
-		    s.settimeout(3)
+		    s.settimeout(30)
 		    s.connect(to[4])
 		    s.send(b"?")
 		    print(s.recv(99).decode())
