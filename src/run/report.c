@@ -207,6 +207,8 @@ int report_guest_failed(const struct init_report *r, const char *text, struct ke
 	if (r->step == VM_STEP_GUEST)
 		return hint(err, code,
 			    "more memory may help (--memory), and \"kennel check\" looks at its kernel");
+	if (r->step == VM_STEP_CONNECT)
+		return hint(err, code, "\"kennel stop\" ends it, with --kill at once");
 	return code;
 }
 

@@ -34,7 +34,7 @@ enum vm_step {
 	VM_STEP_SUPERVISOR, /* it could not make what it needs: memory, descriptors, its socket */
 	VM_STEP_KERNEL, /* linux.uml could not be executed */
 	VM_STEP_GUEST, /* the guest ended before the command ran, or could not make its root */
-	VM_STEP_CONNECT, /* client: no supervisor answers */
+	VM_STEP_CONNECT, /* client: no supervisor answers, or nobody in the guest */
 	VM_STEP_ENDED, /* no failure: the command has ended with the code in errnum, the guest has not */
 };
 

@@ -273,6 +273,13 @@ prompts() {
 
 @test "vm-guest: an init of its own: it boots, reboots, and is asked to switch off in its own way" {
 	printf '%s\n' '::sysinit:/bin/echo up as process 1' '::respawn:/bin/cat' '::shutdown:/bin/echo going down' >"$T/base/etc/inittab"
+	# in another one root kills what starts what runs commands, too; it takes half a minute to be known (below)
+	"$KENNEL" create -P "$T/store" --isolate vm --base "$T/base" --net none --boot deaf
+	"$KENNEL" start -q -P "$T/store" deaf
+	background "$KENNEL" exec deaf -- sh -c 'for p in /proc/[0-9]*; do case $(cat "$p/cmdline" 2>/dev/null) in
+		@*) all="$all ${p#/proc/}" ;;
+		esac; done; echo kept >/kept; kill -9 $all; sleep 300'
+	local deaf=$! deaf_err=$T/err.$LIB_STARTED
 	start --boot
 	wait_for 60 shown 'up as process 1'
 	inside cat /proc/1/comm
@@ -308,6 +315,16 @@ prompts() {
 	is_status 4
 	run_kennel run --isolate vm --memory 2T -- true
 	refused yes "at most"
+	# who waits there is told, and who comes; and it is ended without them
+	wait_for 100 grep -q "nobody runs commands in the guest any more" "$deaf_err"
+	wait "$deaf" && false
+	run_kennel exec deaf -- true
+	refused yes "reach the guest: nobody runs commands in the guest any more"
+	local begun=$SECONDS
+	run_kennel stop -t 60 deaf
+	is_status 0
+	[ $((SECONDS - begun)) -lt 30 ]
+	has /kept "$("$KENNEL" diff -P "$T/store" deaf)"
 }
 
 @test "vm-guest: limits: processes are the guest's to count, processors the machine's" {

@@ -218,6 +218,7 @@ static bool all_ended(struct agent *a, int timeout_s)
 
 static _Noreturn void switch_off(struct agent *a)
 {
+	channel_flush(a->line, 1000); /* that it was heard */
 	(void)!kill(-1, SIGTERM);
 	(void)!kill(-1, SIGCONT);
 	if (!all_ended(a, END_TIME_S)) {

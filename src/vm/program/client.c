@@ -49,6 +49,7 @@ struct client {
 	int code;
 	struct vm_credit in;
 	struct output outputs[VM_STREAMS]; /* the first is not used */
+	int gone_step; /* of a report */
 	char gone[VM_REPORT_TEXT + 1];
 };
 
@@ -202,7 +203,11 @@ static void on_data(struct client *c, const struct vm_frame *f)
 static void on_gone(struct client *c, const struct vm_frame *f)
 {
 	const size_t len = f->len > 4 ? MIN(f->len - 4, sizeof(c->gone) - 1) : 0;
+	uint32_t errnum;
 
+	/* it is there, but says nothing */
+	if (vm_get_number(f, 0, &errnum) && errnum == ETIMEDOUT)
+		c->gone_step = VM_STEP_CONNECT;
 	memcpy(c->gone, f->data + 4, len);
 	c->gone[len] = '\0';
 	c->over = true;
@@ -378,7 +383,7 @@ static int finish(struct client *c, const struct termios *saved)
 	if (!c->gone[0])
 		return c->code;
 	if (!c->runs)
-		report_die(c->call, VM_STEP_GUEST, 0, c->gone);
+		report_die(c->call, c->gone_step, 0, c->gone);
 	(void)!write(2, "kennel: ", 8);
 	(void)!write(2, c->gone, strlen(c->gone));
 	(void)!write(2, c->is_tty ? "\r\n" : "\n", c->is_tty ? 2 : 1);
@@ -400,6 +405,7 @@ int client_run(int fd, const struct call *call, unsigned open_flags)
 		.becomes = call->flags & INIT_BECOME,
 		.in_open = !call->connect,
 		.in_tells = true,
+		.gone_step = VM_STEP_GUEST,
 		.signal_fd = signals_take(),
 	};
 	vm_credit_init(&c->in);

@@ -21,7 +21,7 @@
 
 #define IN_THE_WAY_NS 250000000ull /* in a second: what waited so long */
 
-static ssize_t read_text(const char *path, char *ret, size_t size)
+void place_read(const char *path, char *ret, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n, len = 0;
@@ -29,7 +29,6 @@ static ssize_t read_text(const char *path, char *ret, size_t size)
 	while (fd >= 0 && (size_t)len < size - 1 && (n = read(fd, ret + len, size - 1 - (size_t)len)) > 0)
 		len += n;
 	ret[len] = '\0';
-	return len;
 }
 
 int place_here(void)
@@ -52,7 +51,7 @@ static void read_idle(unsigned long long *ret)
 	unsigned cpu;
 
 	memset(ret, 0, CPU_SETSIZE * sizeof(*ret));
-	(void)read_text("/proc/stat", text, sizeof(text));
+	place_read("/proc/stat", text, sizeof(text));
 	for (const char *line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		if (sscanf(line, "cpu%u %llu %llu %llu %llu %llu", &cpu, &user, &nice, &kernel, &idle,
@@ -88,7 +87,7 @@ static int idlest(struct place *p, unsigned long long *ret_own, unsigned long lo
 }
 
 /* How long the kernel and its children have waited, all together; to: puts them there, if not negative. */
-static unsigned long long go_through(const struct place *p, int to)
+static unsigned long long go_through(pid_t kernel, int to)
 {
 	_cleanup_closedir_ DIR *d = opendir("/proc");
 	unsigned long long sum = 0, ran, waited;
@@ -105,19 +104,23 @@ static unsigned long long go_through(const struct place *p, int to)
 		if (pid <= 1)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-		(void)read_text(path, text, sizeof(text));
+		place_read(path, text, sizeof(text));
 		const char *end = strrchr(text, ')');
-		if (pid != p->kernel &&
-		    (!end || sscanf(end + 1, " %*c %d", &parent) != 1 || parent != p->kernel))
+		if (pid != kernel && (!end || sscanf(end + 1, " %*c %d", &parent) != 1 || parent != kernel))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
-		(void)read_text(path, text, sizeof(text));
+		place_read(path, text, sizeof(text));
 		if (sscanf(text, "%llu %llu", &ran, &waited) == 2)
 			sum += waited;
 		if (to >= 0)
 			(void)!sched_setaffinity(pid, sizeof(one), &one);
 	}
 	return sum;
+}
+
+unsigned long long place_waited(pid_t kernel)
+{
+	return go_through(kernel, -1);
 }
 
 void place_look(struct place *p)
@@ -130,14 +133,14 @@ void place_look(struct place *p)
 		p->seen = false;
 		return;
 	}
-	const unsigned long long waited = go_through(p, -1);
+	const unsigned long long waited = go_through(p->kernel, -1);
 	const bool in_the_way = p->seen && waited > p->waited && waited - p->waited > IN_THE_WAY_NS;
 	p->waited = waited;
 	p->seen = true;
 	if (!in_the_way)
 		return;
-	(void)go_through(p, other);
-	(void)go_through(p, other); /* those that were just being made */
+	(void)go_through(p->kernel, other);
+	(void)go_through(p->kernel, other); /* those that were just being made */
 	p->cpu = other;
 	p->seen = false;
 }

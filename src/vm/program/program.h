@@ -88,6 +88,21 @@ struct place {
 int place_here(void);
 /* Once a second. */
 void place_look(struct place *p);
+/* How long a kernel and its address spaces have waited for a processor, all together; in nanoseconds. */
+unsigned long long place_waited(pid_t kernel);
+/* Of a file of /proc what has room, or "". */
+void place_read(const char *path, char *ret, size_t size);
+
+/* silence.c: of a line on which something is under way. All zero at first, and where something was taken. */
+struct silence {
+	bool begun; /* waited is that of a second ago */
+	unsigned ms; /* for so long nothing was taken that could have been */
+	unsigned long long waited;
+};
+/* Once a second. Return: nobody is there any more who would take it. */
+bool silence_lasts(struct silence *s, pid_t kernel);
+/* Has the guest's kernel write back what it has, since nobody else does any more. It takes a moment. */
+void silence_write_back(void);
 
 /* kernel.c: starts linux.uml. *ret_cpu: where it stays, or -1. Return: its pid, or -errno. */
 pid_t kernel_start(const struct settings *set, int line_fd, int console_fd, int *ret_cpu);

@@ -33,10 +33,13 @@
 #define LINE_WAITS (32 << 10) /* bytes for the guest, before no client is heard any more */
 #define CLIENT_WAITS (2 * VM_STREAMS * VM_WINDOW) /* for a client: more is no keeping of credit */
 #define POWER_OFF_S 90
+#define WRITE_BACK_S 5
+#define PING_S 10 /* where nothing is said, and somebody waits */
 #define TOLD_S 3
 #define FLUSH_MS 500 /* for a client that takes nothing, before it is left alone */
 #define POWER_OFF_SIGNAL 37 /* the SIGRTMIN+3 of libc, as for kennel-init */
 #define ENDED_AGAIN (128 + SIGHUP) /* as the first process of a pid namespace ends by a reboot */
+#define SILENT "nobody runs commands in the guest any more: who did was killed or stopped there, or it hangs"
 #define FIRST 1 /* session of the first command */
 #define CARRIED_MAX (VM_SESSIONS - 48) /* sessions that carry connections are below it */
 
@@ -63,8 +66,13 @@ struct supervisor {
 	unsigned next_slot;
 	pid_t kernel, first; /* 0: has ended, or never was */
 	struct place place;
-	time_t looked; /* at that */
+	time_t looked; /* at that, and at who listens */
+	struct silence silence;
+	unsigned quiet_s; /* for so long nothing was under way */
 	bool said_hello, ready, over; /* over: nothing is to be had from the guest any more */
+	bool silent; /* nobody runs commands in it any more */
+	bool goes_off; /* it may have heard that it is to, and says nothing until it has */
+	int asked; /* to end, by this signal, which nobody in the guest has taken yet; 0: not */
 	bool stopping, lingers;
 	int code; /* of ours */
 	time_t deadline; /* of a stop; 0: none */
@@ -184,11 +192,14 @@ static void stop(struct supervisor *s, int code)
 		return;
 	s->stopping = true;
 	s->code = code;
-	s->deadline = now() + POWER_OFF_S;
-	if (has_to_be_kept(s))
-		channel_send(&s->line, &(struct vm_frame){ .type = VM_POWER_OFF });
-	else
+	s->deadline = now() + (s->silent ? WRITE_BACK_S : POWER_OFF_S);
+	if (!has_to_be_kept(s)) {
 		s->deadline = 0;
+		return;
+	}
+	channel_send(&s->line, &(struct vm_frame){ .type = VM_POWER_OFF });
+	if (s->silent)
+		silence_write_back();
 }
 
 /* What the guest has changed is asked for now, by others. */
@@ -301,9 +312,19 @@ static void send_config(struct supervisor *s)
 	channel_send(&s->line, &(struct vm_frame){ .type = VM_CONFIG_END });
 }
 
+static void somebody_listens(struct supervisor *s)
+{
+	s->silent = false;
+	s->silence = (struct silence){ 0 };
+	s->quiet_s = 0;
+	s->asked = 0;
+	s->goes_off = s->stopping;
+}
+
 /* Somebody inside has killed the one that was there, and knows of no command but the guest's own init. */
 static void agent_is_another(struct supervisor *s)
 {
+	somebody_listens(s);
 	s->line.under_way = 0;
 	for (unsigned i = FIRST + 1; i < VM_SESSIONS; i++) {
 		struct connection *c = &s->connections[i];
@@ -331,6 +352,7 @@ static void from_guest(struct supervisor *s, const struct vm_frame *f)
 		agent_is_another(s);
 	} else if (f->type == VM_TAKEN && vm_get_number(f, 0, &n)) {
 		channel_taken(&s->line, n);
+		somebody_listens(s);
 	} else if (f->type == VM_READY && s->said_hello && !s->ready) {
 		s->ready = true;
 		if (s->call->flags & INIT_IDLE)
@@ -418,6 +440,10 @@ static void on_signal(struct supervisor *s, int sig)
 			stop(s, s->code);
 	} else if (s->ready && !s->over && s->connections[FIRST].opened) {
 		channel_send_number(&s->line, VM_SIGNAL, FIRST, 0, (uint32_t)sig);
+		if (asks_to_end(sig))
+			s->asked = sig;
+		if (s->asked && s->silent)
+			stop(s, 128 + s->asked);
 	} else if (asks_to_end(sig) || sig == SIGHUP) {
 		stop(s, 128 + sig);
 	}
@@ -446,14 +472,66 @@ static void take_client(struct supervisor *s, int listen_fd, unsigned below)
 	struct connection *one = unused(s, below);
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd >= 0 && one) {
+	if (fd >= 0 && one && !s->silent) {
 		*one = (struct connection){ .use = CONNECTED, .channel = { .fd = fd } };
 	} else if (fd >= 0) {
 		struct channel c = { .fd = fd };
 
-		channel_send_text(&c, VM_GONE, 0, EAGAIN, "too many commands run in the guest at once");
+		if (s->silent)
+			channel_send_text(&c, VM_GONE, 0, ETIMEDOUT, SILENT);
+		else
+			channel_send_text(&c, VM_GONE, 0, EAGAIN,
+					  "too many commands run in the guest at once");
 		channel_flush(&c, 0);
 		channel_close(&c);
+	}
+}
+
+/* What an init of the guest's own says or does is no less without; and who is back reads who has gone. */
+static void nobody_listens(struct supervisor *s)
+{
+	s->silent = true;
+	for (unsigned i = FIRST + 1; i < VM_SESSIONS; i++) {
+		struct connection *c = &s->connections[i];
+
+		if (c->use != CONNECTED)
+			continue;
+		channel_send_text(&c->channel, VM_GONE, 0, ETIMEDOUT, SILENT);
+		channel_flush(&c->channel, FLUSH_MS);
+		release(s, c);
+	}
+	if (s->stopping && has_to_be_kept(s)) {
+		silence_write_back();
+		s->deadline = MIN(s->deadline, now() + WRITE_BACK_S);
+	}
+	if (s->asked)
+		stop(s, 128 + s->asked);
+}
+
+/* Whether it matters that somebody listens. */
+static bool is_waited_for(const struct supervisor *s)
+{
+	for (unsigned i = FIRST + 1; i < VM_SESSIONS; i++)
+		if (s->connections[i].use == CONNECTED)
+			return true;
+	return s->line.under_way > 0;
+}
+
+static bool listens_for_silence(const struct supervisor *s)
+{
+	return s->ready && !s->over && !s->silent && !s->goes_off && is_waited_for(s);
+}
+
+static void look_who_listens(struct supervisor *s)
+{
+	if (!listens_for_silence(s) || !s->kernel)
+		return;
+	if (s->line.under_way) {
+		if (silence_lasts(&s->silence, s->kernel))
+			nobody_listens(s);
+	} else if (!s->stopping && ++s->quiet_s >= PING_S) {
+		channel_send_number(&s->line, VM_CREDIT, 0, VM_STDIN,
+				    0); /* of no session: it is just taken */
 	}
 }
 
@@ -503,12 +581,14 @@ static void prepare_poll(struct supervisor *s, struct pollfd *p)
 	}
 }
 
-static void look_at_place(struct supervisor *s)
+static void look_around(struct supervisor *s)
 {
-	if (!s->kernel || s->place.cpu < 0 || now() <= s->looked)
+	if (now() <= s->looked)
 		return;
 	s->looked = now();
-	place_look(&s->place);
+	if (s->kernel && s->place.cpu >= 0)
+		place_look(&s->place);
+	look_who_listens(s);
 }
 
 static void run(struct supervisor *s)
@@ -521,11 +601,11 @@ static void run(struct supervisor *s)
 				from_client(s, &s->connections[i]);
 		prepare_poll(s, p);
 		p[CLIENTS].fd = -1;
-		if (poll(p, ARRAY_SIZE(p), s->deadline || s->told_until || s->place.cpu >= 0 ? 1000 : -1) <
-			    0 &&
-		    errno != EINTR)
+		const bool ticks = s->deadline || s->told_until || s->place.cpu >= 0 ||
+				   listens_for_silence(s);
+		if (poll(p, ARRAY_SIZE(p), ticks ? 1000 : -1) < 0 && errno != EINTR)
 			return;
-		look_at_place(s);
+		look_around(s);
 		if (p[LINE].fd >= 0 && p[LINE].revents)
 			read_line_of_guest(s);
 		if (p[CONSOLE].fd >= 0 && p[CONSOLE].revents)
