@@ -52,9 +52,9 @@ static const char *const desktop_types[] = {
 /* Hold files although their source need not be a path: in memory, stacked, or over a network. */
 static const char *const file_types[] = {
 	"9p", "afs", "aufs", "bcachefs", "btrfs", "ceph", "cifs", "coda", "drvfs", "ecryptfs", "gfs2",
-	"glusterfs", "gpfs", "jffs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "overlay",
-	"prl_fs", "pvfs2", "ramfs", "rootfs", "shiftfs", "smb3", "smbfs", "tmpfs", "ubifs", "unionfs",
-	"vboxsf", "virtiofs", "vmhgfs", "yaffs2", "zfs",
+	"glusterfs", "gpfs", "hostfs", "jffs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs",
+	"overlay", "prl_fs", "pvfs2", "ramfs", "rootfs", "shiftfs", "smb3", "smbfs", "tmpfs", "ubifs",
+	"unionfs", "vboxsf", "virtiofs", "vmhgfs", "yaffs2", "zfs",
 	/* On block devices; the source is a path, or on some live systems a bare name such as "root". */
 	"befs", "cramfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk", "hfs", "hfsplus",
 	"iso9660", "jfs", "minix", "msdos", "nilfs2", "ntfs", "ntfs3", "omfs", "reiserfs", "romfs",

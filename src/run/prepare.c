@@ -282,6 +282,31 @@ static int mark_wrapped(struct launch *l, size_t i, struct kennel_error **err)
 	return i == 0 && l->spec->layers.n > 1 ? refuse_nested(l, err) : 0;
 }
 
+/*
+ * Of a live system, whose root can't be shown with shifted ids itself. In a container of others or in a guest
+ * the root is an overlay, too, but of layers that are elsewhere.
+ */
+static int open_root_layers(struct launch *l, int *fds, struct kennel_error **err)
+{
+	for (size_t k = 0; k < l->n_root_layers; k++) {
+		_cleanup_free_ char *kind = NULL;
+		int r = layer_open(l->root_layers[k], &fds[k], &kind, err);
+
+		if (r == -KENNEL_E_NOTFOUND && !l->spec->base_layers.n) {
+			error_clear(err);
+			l->level_refused = true;
+			return hint(err,
+				    fail(err, KENNEL_E_UNSUPPORTED,
+					 "the root of this machine is a stack whose layers are out of reach, "
+					 "and can't show its files with shifted ids"),
+				    "use --isolate ns, or another --base");
+		}
+		if (r < 0)
+			return wrap(err, r, "open a layer of this machine's root");
+	}
+	return 1;
+}
+
 /* Opens the lowers of one overlay. Return: 1, 0 left out, or a negative code. */
 static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 {
@@ -298,16 +323,8 @@ static int open_lowers(struct launch *l, size_t i, struct kennel_error **err)
 		fds[n] = take_fd(&l->base_fd);
 		return 1;
 	}
-	if (i == 0 && l->n_root_layers) {
-		for (size_t k = 0; k < l->n_root_layers; k++) {
-			_cleanup_free_ char *kind = NULL;
-
-			r = layer_open(l->root_layers[k], &fds[n++], &kind, err);
-			if (r < 0)
-				return wrap(err, r, "open a layer of this machine's root");
-		}
-		return 1;
-	}
+	if (i == 0 && l->n_root_layers)
+		return open_root_layers(l, fds + n, err);
 	fds[n] = sys_open_tree(AT_FDCWD, po->target, SYS_OPEN_TREE_CLONE);
 	if (fds[n] >= 0)
 		return 1;
