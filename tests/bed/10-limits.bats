@@ -6,7 +6,7 @@
 load ../integ/lib
 
 TOP=/sys/fs/cgroup
-DISK=/dev/ubda
+DISK=/dev/ubdb
 
 setup_file() {
 	[ "${KENNEL_TEST_BED-}" = yes ] || return 0
@@ -77,14 +77,14 @@ nothing_left() {
 	value memory.swap.max 33554432
 	value pids.max 100
 	value cpu.max "200000 100000"
-	value io.max "98:0 rbps=1048576 wbps=max riops=max wiops=7"
+	value io.max "98:16 rbps=1048576 wbps=max riops=max wiops=7"
 	is_equal "$(limits box)" '{"cpus":2,"io":["read=1048576,wiops=7,'"$DISK"'"],"memory":67108864,"pids":100,"swap":33554432}'
 	run_kennel set -P "$T/store" --memory 96M --swap 0 --pids 7 --cpus 0.5 --io "write=2M,$DISK" box
 	is_equal "$status$output" 0
 	value memory.max 100663296
 	value memory.swap.max 0
 	value cpu.max "50000 100000"
-	value io.max "98:0 rbps=max wbps=2097152 riops=max wiops=max"
+	value io.max "98:16 rbps=max wbps=2097152 riops=max wiops=max"
 	run_kennel exec box -- sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 60 & done'
 	has fork "$stderr"
 	run_kennel set -P "$T/store" --unset memory --unset swap --unset pids --unset cpus --unset io box

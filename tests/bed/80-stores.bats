@@ -15,39 +15,36 @@ teardown() {
 	stores_teardown
 }
 
-# brief KIND BASE...: what a guest, where a command of LVM takes half a second, has time for.
-brief() {
+# changed KIND BASE...: it grows, is cloned, goes back.
+changed() {
 	store_up "$1"
 	mkdir -p "$T/base/bin" "$T/base/etc"
 	cp /bin/busybox "$T/base/bin/sh"
 	run_kennel create "${O[@]}" "${@:2}" --net none one
 	is_status 0
-	background "$KENNEL" run -P "$S" -k one --isolate ns -- sh -c 'echo hi >/etc/new; sync; echo up; exec sleep 300'
-	wait_for 60 says "$T/out.$LIB_STARTED" up
-	# others may look meanwhile
-	run_kennel diff -P "$S" one
-	has "A /etc/new"
-	kill -KILL $!
-	wait_for 60 not_running one
-	# there is no time for all of it on thin volumes, where LVM knows no other way of growing, and going back makes a clone, too
-	[ "$1" = thin ] || { grows && cloned; }
-	run_kennel snapshot -P "$S" one
+	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'echo hi >/etc/new'
 	is_status 0
-	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'echo three >/etc/new'
-	run_kennel restore -P "$S" one snap0
-	is_status 0
-	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'read line </etc/new; echo $line'
-	is_equal "$stdout" hi
-	run_kennel list -P "$S" -kq
-	# shellcheck disable=SC2086 # names
-	go -s $stdout
-}
-
-cloned() {
+	grows
 	run_kennel clone -P "$S" -s one two
 	is_status 0
 	run_kennel run -P "$S" -k two --isolate ns -- sh -c 'read line </etc/new; echo $line; echo two >/etc/new'
 	is_equal "$stdout" hi
+	run_kennel snapshot -P "$S" one
+	is_status 0
+	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'echo three >/etc/new'
+	run_kennel restore -P "$S" one snap0
+	if [ "$1" = lvm ]; then
+		refused yes "snapshots stand on it"
+	else
+		is_status 0
+		run_kennel run -P "$S" -k one --isolate ns -- sh -c 'read line </etc/new; echo $line'
+		is_equal "$stdout" hi
+	fi
+	run_kennel list -P "$S" -kq
+	# shellcheck disable=SC2086 # names
+	run_kennel rm -P "$S" -s $stdout
+	is_status 0
+	store_is_empty
 }
 
 grows() {
@@ -59,34 +56,18 @@ grows() {
 	not_in_use one
 }
 
-go() {
-	run_kennel rm -P "$S" "$@"
-	is_status 0
-	store_is_empty
-}
-
-not_running() {
-	"$KENNEL" info -P "$S" "$1" | grep -q '^state  *stopped'
-}
-
-@test "stores in the bed: thin LVM" { brief thin --base "$T/base"; }
-
-@test "stores in the bed: classic LVM" {
-	mkdir -p "$T/base/bin" "$T/base/etc"
-	cp /bin/busybox "$T/base/bin/sh"
-	store_up lvm
-	run_kennel create "${O[@]}" --base "$T/base" --net none one
-	is_status 0
-	run_kennel run -P "$S" -k one --isolate ns -- sh -c 'echo hi >/etc/new'
-	is_status 0
-	run_kennel diff -P "$S" one
-	has "A /etc/new"
-	grows
-	run_kennel snapshot -P "$S" one
-	is_status 0
-	run_kennel restore -P "$S" one snap0
-	refused yes "snapshots stand on it"
-	go -s one
-}
-
-@test "stores in the bed: nbd" { brief nbd --template "dir:$T/base"; }
+@test "stores in the bed: thin LVM: life" { life thin; }
+@test "stores in the bed: classic LVM: life" { life lvm; }
+@test "stores in the bed: nbd: life" { life nbd; }
+@test "stores in the bed: thin LVM: killed" { killed thin; }
+@test "stores in the bed: classic LVM: killed" { killed lvm; }
+@test "stores in the bed: nbd: killed" { killed nbd; }
+@test "stores in the bed: thin LVM: a base of its own" { own thin; }
+@test "stores in the bed: classic LVM: a base of its own" { own lvm; }
+@test "stores in the bed: nbd: a base of its own" { own nbd; }
+@test "stores in the bed: thin LVM: no room left" { full thin; }
+@test "stores in the bed: classic LVM: no room left" { full lvm; }
+@test "stores in the bed: nbd: no room left" { full nbd; }
+@test "stores in the bed: thin LVM: it grows, is cloned, goes back" { changed thin --base "$T/base"; }
+@test "stores in the bed: classic LVM: it grows, is cloned, goes back" { changed lvm --base "$T/base"; }
+@test "stores in the bed: nbd: it grows, is cloned, goes back" { changed nbd --template "dir:$T/base"; }
