@@ -324,14 +324,32 @@ static void add_json_config(struct buf *b, const struct kennel_list *list, const
 	buf_puts(b, "]");
 }
 
+/* A word that is nothing's name and no id may have been meant as either. */
+static int read_sandbox(const char *word, struct kennel_list **ret, struct kennel_error **err)
+{
+	struct kennel_list *all = NULL;
+	int r = kennel_list_read(word, ret, err);
+
+	if (r != -KENNEL_E_NOTFOUND || kennel_list_read(NULL, &all, NULL) < 0)
+		return r;
+	kennel_list_free(all);
+	error_clear(err);
+	return hint(err,
+		    fail(err, KENNEL_E_NOTFOUND,
+			 "there is no container \"%s\", and no such sandbox is running", word),
+		    "\"kennel list\" shows what there is");
+}
+
 /* The one that is a name is meant before the other, whose id begins like that. */
 static int read_word(const char *store, const char *word, struct facts *f, struct kennel_error **err)
 {
 	bool no_sandbox = store || strchr(word, '/');
 	int r = kennel_container_list(store, word, &f->container, no_sandbox ? err : NULL);
 
+	if (r < 0 && !no_sandbox)
+		return read_sandbox(word, &f->sandbox, err);
 	if (r < 0)
-		return no_sandbox ? r : kennel_list_read(word, &f->sandbox, err);
+		return r;
 	const char *bytes = kennel_list_value(f->container, 0, "bytes");
 	f->size.known = bytes ? parse_u64(bytes, &f->size.bytes) == 0 :
 				kennel_container_measure(store, word, &f->size.bytes, NULL) == 0;
@@ -378,8 +396,9 @@ static int info_run(struct cli *cli, const void *p, const struct opt_input *in)
 
 	if (args->base == (in->n_operands > 0)) {
 		r = fail(&err, KENNEL_E_INVALID,
-			 args->base ? "\"--base\" takes no ID" : "\"kennel info\" needs an ID, or --base");
-		(void)hint(&err, r, "\"kennel list\" shows the ids; --base is about this machine");
+			 args->base ? "\"--base\" takes no ID" :
+				      "\"kennel info\" needs a NAME, an ID, or --base");
+		(void)hint(&err, r, "\"kennel list\" shows both; --base is about this machine");
 		return cli_error(cli, err);
 	}
 	r = spec_opt_store(args->path, &path, &store, &err);

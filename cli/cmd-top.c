@@ -59,23 +59,40 @@ static uint64_t cpu_milli(const struct shot *before, const struct shot *now, siz
 	return used > then ? (used - then) * 1000 / (uint64_t)us : 0;
 }
 
-static void add_rows(struct buf *b, const struct shot *before, const struct shot *now)
+static void add_row(struct buf *b, const struct shot *before, const struct shot *now, size_t i, size_t names)
 {
-	buf_puts(b, "ID        NAME              STATE     CPU%   MEMORY  PIDS     READ  WRITTEN\n");
-	for (size_t i = 0; i < kennel_list_count(now->list); i++) {
-		_cleanup_buf_ struct buf memory = { 0 }, in = { 0 }, out = { 0 };
-		const uint64_t cpu = cpu_milli(before, now, i);
+	_cleanup_buf_ struct buf memory = { 0 }, in = { 0 }, out = { 0 };
+	const uint64_t cpu = cpu_milli(before, now, i);
 
-		text_size(&memory, number(now->list, i, "memory-bytes"));
-		text_size(&in, number(now->list, i, "read-bytes"));
-		text_size(&out, number(now->list, i, "written-bytes"));
-		text_pad(b, fact_text(now->list, i, "id"), 10);
-		text_pad(b, fact_text(now->list, i, "name"), 18);
-		text_pad(b, fact_text(now->list, i, "state"), 8);
-		buf_printf(b, "%4llu.%llu %8s %5llu %8s %8s\n", (unsigned long long)cpu / 10,
-			   (unsigned long long)cpu % 10, buf_str(&memory),
-			   (unsigned long long)number(now->list, i, "processes"), buf_str(&in),
-			   buf_str(&out));
+	text_size(&memory, number(now->list, i, "memory-bytes"));
+	text_size(&in, number(now->list, i, "read-bytes"));
+	text_size(&out, number(now->list, i, "written-bytes"));
+	text_pad(b, fact_text(now->list, i, "id"), 10);
+	text_pad(b, fact_text(now->list, i, "name"), names);
+	text_pad(b, fact_text(now->list, i, "state"), 8);
+	buf_printf(b, "%4llu.%llu %8s %5llu %8s %8s", (unsigned long long)cpu / 10,
+		   (unsigned long long)cpu % 10, buf_str(&memory),
+		   (unsigned long long)number(now->list, i, "processes"), buf_str(&in), buf_str(&out));
+}
+
+/* A line that is wider than the terminal would take two of it, and the first ones scroll away. */
+static void add_rows(struct buf *b, const struct shot *before, const struct shot *now, size_t width)
+{
+	size_t names = strlen("NAME"), n = kennel_list_count(now->list);
+
+	for (size_t i = 0; i < n; i++)
+		names = MAX(names, text_width(fact_text(now->list, i, "name")));
+	names += 2;
+	for (size_t i = 0; i <= n; i++) {
+		_cleanup_buf_ struct buf line = { 0 };
+
+		if (i == 0)
+			buf_printf(&line, "%-10s%-*s%-8s%6s %8s %5s %8s %8s", "ID", (int)names, "NAME",
+				   "STATE", "CPU%", "MEMORY", "PIDS", "READ", "WRITTEN");
+		else
+			add_row(&line, before, now, i - 1, names);
+		text_cut(b, buf_str(&line), width ? width : SIZE_MAX);
+		buf_puts(b, "\n");
 	}
 }
 
@@ -114,7 +131,7 @@ static int show(struct cli *cli, const struct top_args *args, const struct shot 
 	if (args->json)
 		add_objects(&b, before, now);
 	else
-		add_rows(&b, before, now);
+		add_rows(&b, before, now, cli_width(cli));
 	return cli_out(cli, &b);
 }
 

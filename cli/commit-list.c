@@ -99,6 +99,44 @@ static void put_group(struct buf *b, const struct kennel_commit *commit, enum ke
 	}
 }
 
+#define LEFT_LISTED 3 /* so few are listed at once; of more, so many reasons are told */
+
+/* How many are left for which reason, in the order in which the reasons come. */
+static void put_reasons(struct buf *b, const struct kennel_commit *commit, size_t left)
+{
+	struct {
+		const char *text;
+		size_t n;
+	} reasons[LEFT_LISTED] = { 0 };
+	struct kennel_commit_entry e;
+	size_t told = 0;
+
+	for (size_t i = 0; kennel_commit_get(commit, i, &e) == 0; i++) {
+		const char *text = e.reason ? e.reason : "";
+
+		if (!e.chosen || e.verdict != KENNEL_COMMIT_LEFT)
+			continue;
+		for (size_t k = 0; k < LEFT_LISTED; k++) {
+			if (!reasons[k].text)
+				reasons[k].text = text;
+			if (strcmp(reasons[k].text, text) != 0)
+				continue;
+			reasons[k].n++;
+			told++;
+			break;
+		}
+	}
+	buf_printf(b, "%zu left:", left);
+	for (size_t k = 0; k < LEFT_LISTED && reasons[k].text; k++) {
+		buf_puts(b, k ? ", " : " ");
+		buf_safe(b, reasons[k].text);
+		buf_printf(b, " (%zu)", reasons[k].n);
+	}
+	if (told < left)
+		buf_printf(b, ", other reasons (%zu)", left - told);
+	buf_puts(b, "; \"kennel commit -v\" shows which\n");
+}
+
 void commit_list_text(struct buf *b, const struct kennel_commit *commit, bool force, bool all, bool colour)
 {
 	const struct commit_tally t = commit_list_tally(commit, force);
@@ -113,10 +151,10 @@ void commit_list_text(struct buf *b, const struct kennel_commit *commit, bool fo
 	put_rights(b, commit, force);
 	put_group(b, commit, KENNEL_COMMIT_CONFLICT,
 		  force ? "conflicts, applied all the same:\n" : "conflicts:\n");
-	if (all)
+	if (all || t.left <= LEFT_LISTED)
 		put_group(b, commit, KENNEL_COMMIT_LEFT, "left:\n");
-	else if (t.left)
-		buf_printf(b, "%zu left: -v shows which, and why\n", t.left);
+	else
+		put_reasons(b, commit, t.left);
 }
 
 static void put_json_words(struct buf *b, const char *key, const char *const *words, size_t n)

@@ -77,7 +77,7 @@ static bool ask(struct cli *cli, const char *question, char *line, size_t size)
 	cli_say(cli, question, " ");
 	if (read_line(line, size))
 		return true;
-	cli_say(cli, "", "\n");         /* ^D leaves the cursor behind the question */
+	(void)!write(cli->err_fd, "\n", 1); /* ^D leaves the cursor behind the question */
 	return false;
 }
 

@@ -58,7 +58,9 @@ int registry_open(struct kennel_error **err)
 			"log in with a session (pam_systemd), or set XDG_RUNTIME_DIR to a directory of your own");
 	_cleanup_close_ int parent_fd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (parent_fd < 0)
-		return fail_errno(err, "open \"%s\"", base);
+		return hint(err, fail_errno(err, "open \"%s\"", base),
+			    geteuid() == 0 ? "kennel notes there what runs" :
+					     "XDG_RUNTIME_DIR says so: it has to be a directory of your own");
 	char shown[256];
 	snprintf(shown, sizeof(shown), "%s/kennel", base);
 	int fd = open_private_dir(parent_fd, "kennel", shown, err);

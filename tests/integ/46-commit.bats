@@ -247,7 +247,11 @@ look() {
 	[ "$EUID" -ne 0 ] || skip "needs an ordinary user"
 	mkdir "$T/home"
 	echo mine >"$T/home/mine"
-	"$KENNEL" run -q -k "$NAME" --net none -- sh -c "echo root >$T/home/of-root; setpriv --reuid $(id -u) --regid $(id -g) --clear-groups sh -c 'echo new >$T/home/new; echo changed >$T/home/mine'; echo x >/etc/of-root" </dev/null
+	"$KENNEL" run -q -k "$NAME" --net none -- sh -c "echo root >$T/home/of-root; setpriv --reuid $(id -u) --regid $(id -g) --clear-groups sh -c 'echo new >$T/home/new; echo changed >$T/home/mine'; echo x >/etc/of-root; touch /etc/a /etc/b" </dev/null
+	run_kennel commit --dry-run "$NAME"
+	has '4 left: owned by root (4); "kennel commit -v" shows which' "$stdout"
+	run_kennel commit --dry-run "$NAME" /etc/a # few are shown at once
+	has "A /etc/a: owned by root" "$stdout"
 	run_kennel commit --dry-run -v "$NAME"
 	has "A $T/home/new" "$stdout"
 	has "/etc/of-root: owned by root" "$stdout"

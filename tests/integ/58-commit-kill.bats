@@ -117,7 +117,7 @@ as_said() {
 	0) [ "$STATE" = "$1" ] ;;
 	125) [ "$STATE" = "$2" ] && [[ $'\n'$(<"$POINT_OUT") == *$'\n'"kennel: "* ]] ;;
 	1) # what can't be read is left, which is told; the rest comes back
-		[ "$1" = new ] && [[ $(<"$POINT_OUT") == *" left: "* ]] && undo && look && state && [ "$STATE" = old ]
+		[ "$1" = new ] && [[ $(<"$POINT_OUT") == *"left:"* ]] && undo && look && state && [ "$STATE" = old ]
 		;;
 	*) false ;;
 	esac || {

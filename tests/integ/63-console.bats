@@ -50,6 +50,8 @@ box() {
 	screen "$KENNEL" top -d 200ms
 	expect '^ID .*CPU%'
 	expect ' box .*running'
+	tmux -S "$SOCKET" resize-window -x 40
+	expect '^ID .*CPU%.*[.][.][.]$' # never two lines for one
 	end_screen
 	screen "$KENNEL" monitor
 	expect '  running   box'

@@ -201,8 +201,8 @@ static void test_cli_main_mistakes_go_to_stderr_with_125(void **state)
 		{ { "kennel", "list", "x" },
 		  "kennel: too many words: \"x\"\nhint: try \"kennel list --help\"\n" },
 		{ { "kennel", "info" },
-		  "kennel: \"kennel info\" needs an ID, or --base\n"
-		  "hint: \"kennel list\" shows the ids; --base is about this machine\n" },
+		  "kennel: \"kennel info\" needs a NAME, an ID, or --base\n"
+		  "hint: \"kennel list\" shows both; --base is about this machine\n" },
 		{ { "kennel", "completion", "ksh" },
 		  "kennel: there is no completion for \"ksh\"\nhint: it is bash, zsh or fish\n" },
 	};

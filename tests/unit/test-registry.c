@@ -251,7 +251,8 @@ enum runtime {
 	RUNTIME_FILE,
 	RUNTIME_FOREIGN,
 	RUNTIME_NONE,
-	RUNTIME_RELATIVE
+	RUNTIME_RELATIVE,
+	RUNTIME_GONE
 };
 
 static const struct {
@@ -267,6 +268,7 @@ static const struct {
 	{ RUNTIME_FOREIGN, KENNEL_E_PERM, "open \"", NULL },
 	{ RUNTIME_NONE, KENNEL_E_NOTFOUND, "XDG_RUNTIME_DIR is not set", "set XDG_RUNTIME_DIR" },
 	{ RUNTIME_RELATIVE, KENNEL_E_NOTFOUND, "XDG_RUNTIME_DIR is not set", "set XDG_RUNTIME_DIR" },
+	{ RUNTIME_GONE, KENNEL_E_NOTFOUND, "open \"/proc/self/gone\"", "XDG_RUNTIME_DIR says so" },
 };
 
 /* As an ordinary user, in a child. Return: 0, or the line that is wrong. */
@@ -282,6 +284,8 @@ static int open_as_user(size_t row, const char *dir)
 		return __LINE__ & 0x7f;
 	umask(0);
 	setenv("XDG_RUNTIME_DIR", runtimes[row].what == RUNTIME_RELATIVE ? "relative" : dir, 1);
+	if (runtimes[row].what == RUNTIME_GONE)
+		setenv("XDG_RUNTIME_DIR", "/proc/self/gone", 1);
 	if (runtimes[row].what == RUNTIME_NONE)
 		unsetenv("XDG_RUNTIME_DIR");
 	if (runtimes[row].what == RUNTIME_OURS && mkdir(name, 0700) < 0)
