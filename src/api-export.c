@@ -358,17 +358,19 @@ static int open_source(const char *store, const char *what, bool root, enum as a
 }
 
 static int fill_package(struct task *t, const struct kennel_export_options *o, enum as as, const char *output,
-			char **own_name, struct kennel_error **err)
+			char *own[static 2], struct kennel_error **err)
 {
-	int r = o->package ? 0 : ship_package_name(output, own_name, err);
+	int r = o->package ? 0 : ship_package_name(output, &own[0], err);
 
+	if (r == 0 && !o->version)
+		r = ship_package_version(output, &own[1], err);
 	if (r < 0)
 		return r;
 	t->is_package = true;
 	t->package = (struct ship_package){
 		.kind = as == AS_DEB ? SHIP_PACKAGE_DEB : SHIP_PACKAGE_TAR,
-		.name = o->package ? o->package : *own_name,
-		.version = o->version ? o->version : "1.0",
+		.name = o->package ? o->package : own[0],
+		.version = o->version ? o->version : own[1],
 		.arch = ship_package_arch(),
 		.depends = o->depends,
 		.description = o->description,
@@ -384,7 +386,8 @@ static int export(const char *what, const char *output, const struct kennel_expo
 {
 	_cleanup_place_ struct ship_place place = SHIP_PLACE_NONE;
 	_cleanup_source_ struct source source = { .root = SHIP_ROOT_NONE };
-	_cleanup_free_ char *own_name = NULL;
+	_cleanup_free_ char *own_name = NULL, *own_version = NULL;
+	char *own[2] = { 0 };
 	_cleanup_buf_ struct buf mark = { 0 };
 	struct task t = { .source = &source };
 	enum as as;
@@ -396,7 +399,9 @@ static int export(const char *what, const char *output, const struct kennel_expo
 	if (r == 0)
 		r = choose_format(o, as, output, &t.output.format, err);
 	if (r == 0 && (as == AS_DEB || as == AS_TAR))
-		r = fill_package(&t, o, as, output, &own_name, err);
+		r = fill_package(&t, o, as, output, own, err);
+	own_name = own[0];
+	own_version = own[1];
 	if (r == 0)
 		r = open_source(o->store, what, root, as, &source, err);
 	if (r < 0)

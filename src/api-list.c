@@ -138,9 +138,8 @@ int kennel_list_read(const char *id, struct kennel_list **ret, struct kennel_err
 	for (size_t i = 0; i < l->n && r == 0; i++)
 		r = put_state(&l->entries[i], err);
 	if (r == 0 && id && l->n == 0)
-		r = hint(
-			err, fail(err, KENNEL_E_NOTFOUND, "no sandbox \"%s\" is running", id),
-			"\"kennel list\" shows those that are, and what \"kennel start\" can start");
+		r = hint(err, fail(err, KENNEL_E_NOTFOUND, "no sandbox \"%s\" is running", id),
+			 "\"kennel list\" shows those that are, and what \"kennel start\" can start");
 	if (r == 0 && id && l->n > 1)
 		r = hint(err,
 			 fail(err, KENNEL_E_INVALID, "\"%s\" is the beginning of %zu sandboxes", id, l->n),

@@ -78,6 +78,15 @@ int ship_format_of_path(const char *path, const struct ship_format **ret, struct
 	for (size_t i = 1; i < ARRAY_SIZE(formats); i++)
 		if (has_suffix(&formats[i], name) && (!best || strlen(formats[i].name) > strlen(best->name)))
 			best = &formats[i];
+	size_t len = strlen(name);
+	if (!best && len > 4 && strcmp(name + len - 4, ".deb") == 0)
+		return hint(err,
+			    fail(err, KENNEL_E_INVALID, "\"%s\" has the name of a package, and would be none",
+				 path),
+			    "--as deb makes one");
+	if (!best && strcmp(name, "-") == 0 && !slash)
+		return hint(err, fail(err, KENNEL_E_INVALID, "it is not written to standard output"),
+			    "an output gets its name when it is whole; a directory of that name is ./-");
 	if (!best && strchr(name, '.'))
 		return hint(
 			err, fail(err, KENNEL_E_INVALID, "the name \"%s\" does not tell the format", path),

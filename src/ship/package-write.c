@@ -179,10 +179,12 @@ static int filter_add(struct ship_sink *sink, const struct ship_entry *e, struct
 		return note_deletion(f, e->path, "", err);
 	if (!S_ISDIR(e->st.st_mode))
 		return is_owned(f, e->path) ? 0 : take(f, e, err);
-	int r = e->opaque ? note_deletion(f, e->path, "/", err) : 0;
+	/* An overlay marks each new directory as one that hides the base's, also where the base has none. */
+	bool based = !*e->path || f->p->in_base(f->p->data, e->path);
+	int r = e->opaque && based ? note_deletion(f, e->path, "/", err) : 0;
 	if (r < 0)
 		return r;
-	bool known = !*e->path || is_owned(f, e->path) || f->p->in_base(f->p->data, e->path);
+	bool known = based || is_owned(f, e->path);
 	return known ? remember_dir(f, e, err) : take(f, e, err);
 }
 

@@ -100,21 +100,47 @@ int ship_package_check(const struct ship_package *p, struct kennel_error **err)
 	return r == 0 ? check_line("maintainer", p->maintainer, err) : r;
 }
 
+/* The last name of a path; *ret_len is without a suffix. */
+static const char *last_name(const char *path, size_t *ret_len)
+{
+	static const char *const suffixes[] = { ".deb", ".tar", ".tar.zst", ".tar.xz", ".tar.gz" };
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	size_t len = strlen(base);
+
+	*ret_len = len;
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		size_t m = strlen(suffixes[i]);
+
+		if (len > m && strcmp(base + len - m, suffixes[i]) == 0)
+			*ret_len = MIN(*ret_len, len - m);
+	}
+	return base;
+}
+
+int ship_package_version(const char *path, char **ret, struct kennel_error **err)
+{
+	size_t len, begin;
+	const char *base = last_name(path, &len);
+
+	begin = MIN(strcspn(base, "_") + 1, len);
+	char *version = strndup(base + begin, MIN(strcspn(base + begin, "_"), len - begin));
+	if (version && !is_name(version, true)) {
+		free(version);
+		version = strdup("1.0");
+	}
+	*ret = version;
+	return version ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
+}
+
 int ship_package_name(const char *path, char **ret, struct kennel_error **err)
 {
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-	size_t len = strcspn(base, "_"), n = 0;
+	size_t len, n = 0;
+	const char *base = last_name(path, &len);
 	char *name = malloc(strlen(base) + 1);
 
 	if (!name)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	static const char *const suffixes[] = { ".deb", ".tar", ".tar.zst", ".tar.xz", ".tar.gz" };
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		size_t m = strlen(suffixes[i]);
-
-		if (strlen(base) > m && strcmp(base + strlen(base) - m, suffixes[i]) == 0)
-			len = MIN(len, strlen(base) - m);
-	}
+	len = MIN(len, strcspn(base, "_"));
 	for (size_t i = 0; i < len; i++) {
 		char c = (char)tolower((unsigned char)base[i]);
 

@@ -28,6 +28,8 @@ struct ship_package {
 int ship_package_check(const struct ship_package *p, struct kennel_error **err) MUST_CHECK;
 /* A name out of a path: "out/My Tool_1.deb" gives "my-tool". *ret is the caller's. Pure. */
 int ship_package_name(const char *path, char **ret, struct kennel_error **err) MUST_CHECK;
+/* The same of its version, "1" here; "1.0" where none is in it. *ret is the caller's. Pure. */
+int ship_package_version(const char *path, char **ret, struct kennel_error **err) MUST_CHECK;
 /* This machine as dpkg says it. */
 const char *ship_package_arch(void);
 

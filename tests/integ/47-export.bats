@@ -129,6 +129,11 @@ make_container() {
 	has conffiles
 	is_equal "$(dpkg-deb --info "$T/out/tool_2.deb" conffiles | sort | head -n 1)" /etc/new
 	has "/etc/old" "$(dpkg-deb --info "$T/out/tool_2.deb" deletions)"
+	lacks "/opt/tool/" "$(dpkg-deb --info "$T/out/tool_2.deb" deletions)" # new: it hides nothing
+	run_kennel export -P "$STORE" -o "$T/out/tool_3.deb" box
+	refused yes "would be none"
+	run_kennel export -P "$STORE" -o - box
+	refused yes "not written to standard output"
 	run dpkg-deb -c "$T/out/tool_2.deb"
 	has "./opt/tool/bin/tool"
 	lacks "./bin/"
@@ -137,6 +142,7 @@ make_container() {
 	tar --zstd -xOf "$T/out/tool.tar.zst" ./.kennel-package >"$T/package"
 	has $'deletion\t/etc/old' "$(cat "$T/package")"
 	has $'config\t/etc/new' "$(cat "$T/package")"
+	has $'version\t1.0' "$(cat "$T/package")"
 }
 
 @test "export: dpkg installs the deb" {

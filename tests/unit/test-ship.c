@@ -317,18 +317,25 @@ static void test_tree_hostile_entries_change_nothing_outside(void **state)
 static void test_package_names_cases(void **state)
 {
 	static const struct {
-		const char *path, *name;
+		const char *path, *name, *version;
 	} cases[] = {
-		{ "out/hello_1.0_amd64.deb", "hello" },
-		{ "My Tool.tar.zst", "my-tool" },
-		{ "x", "x" },
+		{ "out/hello_1.0_amd64.deb", "hello", "1.0" },
+		{ "a_b/hello_2.12-1~rc1.deb", "hello", "2.12-1~rc1" },
+		{ "hello_3.tar.zst", "hello", "3" },
+		{ "hello_amd64_7.deb", "hello", "1.0" },
+		{ "My Tool.tar.zst", "my-tool", "1.0" },
+		{ "x_", "x", "1.0" },
+		{ "x_.deb", "x", "1.0" },
+		{ "x", "x", "1.0" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_free_ char *name = NULL;
+		_cleanup_free_ char *name = NULL, *version = NULL;
 
 		assert_int_equal(ship_package_name(cases[i].path, &name, NULL), 0);
 		assert_string_equal(name, cases[i].name);
+		assert_int_equal(ship_package_version(cases[i].path, &version, NULL), 0);
+		assert_string_equal(version, cases[i].version);
 	}
 	assert_true(ship_package_takes("usr/bin/tool"));
 	assert_true(ship_package_takes("etc/tool.conf"));
