@@ -78,8 +78,9 @@ static const struct opt log_opts[] = {
 const struct cmd cmd_log = {
 	.name = "log",
 	.summary = "show what the console of a container has shown",
-	.usage = "[OPTION]... NAME",
-	.more = "On a terminal escape sequences are left out. The last two megabytes are kept.",
+	.usage = "[OPTION]... NAME|FILE",
+	.more = "On a terminal escape sequences are left out. The last two megabytes are kept; "
+		"of a container in a file only as long as it runs.",
 	.opts = log_opts,
 	.min_operands = 1,
 	.max_operands = 1,

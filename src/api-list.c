@@ -29,20 +29,28 @@ static int list_new(struct kennel_list **ret, struct kennel_error **err)
 	return *ret ? 0 : fail(err, KENNEL_E_NOMEM, "out of memory");
 }
 
-/* Leaves those that id means: the name of a container, or the beginning of an id. */
+/* real: the file that id names; or NULL */
+static bool is_named(const struct registry_entry *e, const char *id, const char *real)
+{
+	const char *name = registry_get(e, "name", 0), *path = registry_get(e, "path", 0);
+
+	if (!strchr(id, '/'))
+		return name && strcmp(name, id) == 0;
+	_cleanup_free_ char *its = real && path ? realpath(path, NULL) : NULL;
+	return its && strcmp(its, real) == 0;
+}
+
+/* Leaves those that id means: the name of a container, the file that one is in, or the beginning of an id. */
 static void choose(struct kennel_list *l, const char *id)
 {
+	_cleanup_free_ char *real = strchr(id, '/') ? realpath(id, NULL) : NULL;
 	bool named = false;
 	size_t n = 0;
 
+	for (size_t i = 0; i < l->n; i++)
+		named |= is_named(&l->entries[i], id, real);
 	for (size_t i = 0; i < l->n; i++) {
-		const char *name = registry_get(&l->entries[i], "name", 0);
-
-		named |= name && strcmp(name, id) == 0;
-	}
-	for (size_t i = 0; i < l->n; i++) {
-		const char *name = registry_get(&l->entries[i], "name", 0);
-		bool chosen = named ? name && strcmp(name, id) == 0 :
+		bool chosen = named ? is_named(&l->entries[i], id, real) :
 				      strncmp(l->entries[i].id, id, strlen(id)) == 0;
 		struct registry_entry e = l->entries[i];
 

@@ -104,14 +104,15 @@ KENNEL_PUBLIC int kennel_console_tty(const char *id, unsigned tty, int escape, u
 /**
  * kennel_log() - what a container's console has shown, this time and before
  * @store:  directory, or NULL
- * @name:   container
+ * @name:   container, or with a slash in it the file that one is in, which runs in the background
  * @lines:  only so many from the end; 0 for all that is kept (2 MiB at most)
  * @follow: not 0: then wait for more, until the container is stopped
  * @write:  called with bytes of the terminal, escape sequences included; not 0 from it stops
  * @data:   handed to @write
  * @err:    error out, owned by the caller, or NULL
  *
- * Return: 0; -KENNEL_E_NOTFOUND where there is none; or another negative code. Since 0.1.
+ * Return: 0; -KENNEL_E_NOTFOUND where there is none; -KENNEL_E_UNSUPPORTED it runs in somebody's terminal; or
+ * another negative code. Since 0.1.
  */
 KENNEL_PUBLIC int kennel_log(const char *store, const char *name, unsigned lines, int follow,
 			     int (*write)(void *data, const char *bytes, size_t n), void *data,

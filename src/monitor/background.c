@@ -93,7 +93,7 @@ static int start(const struct spec *spec, const struct log_sink *log, struct ser
 		return r;
 	keep_use(sb->keep);
 	sb->log = (struct log_sink){ 0 };
-	/* one in a file has no place for a log that would not hold its file system */
+	/* one in a file has no place for a log that would not hold its file system: beside its entry */
 	if (!*server)
 		r = server_new(kept(sb)->box ? -EBADF : sb->keep->c.dir_fd, server, err);
 	if (r == 0)
@@ -115,6 +115,7 @@ static void serve(const struct spec *spec, struct server *server, struct sandbox
 		struct sandbox *next = NULL;
 
 		note_end(sb, FAILED_AGAIN); /* until there is another end to tell of */
+		server_rest(server);
 		sandbox_free(sb);
 		if (start(spec, NULL, &server, &next, NULL) < 0) {
 			server_say_ended(server, FAILED_AGAIN);

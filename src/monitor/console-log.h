@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * monitor/console-log.h - what a container's terminal shows, in files of its directory.
+ * monitor/console-log.h - what a container's terminal shows, in two files of its directory; of one that is
+ * itself a file, beside its entry of the runtime directory (run/registry.h), with which they go.
  *
  *   console.log    the newest; the terminal's own bytes, escape sequences included, and what hooks said
  *   console.log.1  what was there before it grew too large
@@ -22,12 +23,16 @@
 
 struct console_log {
 	int dir_fd; /* borrowed */
+	char file[48], old_file[48];
 	int fd;
 	uint64_t size;
 };
 
-/* Goes on where the last one ended. */
-int console_log_open(int dir_fd, struct console_log *ret, struct kennel_error **err) MUST_CHECK;
+/* In files of these names. Goes on where the last one ended. */
+int console_log_open(int dir_fd, const char *file, const char *old_file, struct console_log *ret,
+		     struct kennel_error **err) MUST_CHECK;
+/* Gives them other names; what can't have one has none any more. */
+void console_log_rename(struct console_log *log, const char *file, const char *old_file);
 void console_log_add(struct console_log *log, const void *data, size_t n);
 void console_log_close(struct console_log *log);
 

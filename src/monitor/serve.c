@@ -37,6 +37,8 @@ struct client {
 struct server {
 	int listen_fd, signal_fd;
 	int log_dir_fd;
+	bool log_is_own; /* not in the runtime directory */
+	bool log_rests; /* it is there, but has names of its own for the moment */
 	int master_fd, slave_fd;
 	const int *tty_fds; /* of the sandbox: SPEC_TTYS_MAX, or NULL */
 	int tty_slave_fds[SPEC_TTYS_MAX];
@@ -74,7 +76,8 @@ int server_new(int log_dir_fd, struct server **ret, struct kennel_error **err)
 	if (s->signal_fd < 0 || (s->log_dir_fd < 0 && log_dir_fd >= 0))
 		r = fail_errno(err, "prepare the monitor");
 	else if (log_dir_fd >= 0)
-		r = console_log_open(s->log_dir_fd, &s->log, err);
+		r = console_log_open(s->log_dir_fd, CONSOLE_LOG, CONSOLE_LOG_OLD, &s->log, err);
+	s->log_is_own = log_dir_fd >= 0;
 	if (r < 0) {
 		server_free(s);
 		return r;
@@ -128,15 +131,48 @@ static void hand_over_again(struct server *s)
 			drop_client(s, i);
 }
 
+/* It goes on, or begins. */
+static int open_log(struct server *s, struct sandbox *sb, struct kennel_error **err)
+{
+	const char *file = sb->work.beside[2], *old_file = sb->work.beside[3];
+
+	registry_beside(sb->id, REGISTRY_LOG, sb->work.beside[2]);
+	registry_beside(sb->id, REGISTRY_LOG_OLD, sb->work.beside[3]);
+	if (s->log_rests) {
+		console_log_rename(&s->log, file, old_file);
+		s->log_rests = false;
+		return 0;
+	}
+	console_log_close(&s->log);
+	if (s->log_dir_fd < 0)
+		s->log_dir_fd = fcntl(sb->registry_fd, F_DUPFD_CLOEXEC, 3);
+	if (s->log_dir_fd < 0)
+		return fail_errno(err, "prepare the monitor");
+	return console_log_open(s->log_dir_fd, file, old_file, &s->log, err);
+}
+
+void server_rest(struct server *s)
+{
+	char file[REGISTRY_BRIEF_SIZE], old_file[REGISTRY_BRIEF_SIZE];
+
+	if (s->log_is_own || registry_brief("log", file, NULL) < 0 ||
+	    registry_brief("log", old_file, NULL) < 0)
+		return;
+	console_log_rename(&s->log, file, old_file);
+	s->log_rests = true;
+}
+
 int server_listen(struct server *s, struct sandbox *sb, struct kennel_error **err)
 {
 	int r = take_terminals(s, sb, err);
 
+	/* before it is there: killed in between, the janitor would not know of it */
+	if (r == 0 && !s->log_is_own)
+		r = open_log(s, sb, err);
 	if (r < 0)
 		return r;
 	close_fd(s->listen_fd);
 	registry_beside(sb->id, REGISTRY_STATE, sb->work.beside[1]);
-	/* before it is there: killed in between, the janitor would not know of it */
 	registry_beside(sb->id, REGISTRY_SOCKET, sb->work.beside[0]);
 	s->listen_fd = peer_listen(sb->registry_fd, sb->work.beside[0], err);
 	hand_over_again(s);
@@ -482,6 +518,10 @@ struct server *server_free(struct server *s)
 	while (s->n_clients)
 		drop_client(s, s->n_clients - 1);
 	console_log_close(&s->log);
+	if (s->log_rests) {
+		(void)!unlinkat(s->log_dir_fd, s->log.file, 0);
+		(void)!unlinkat(s->log_dir_fd, s->log.old_file, 0);
+	}
 	close_fd(s->log_dir_fd);
 	close_fd(s->signal_fd);
 	close_fd(s->slave_fd);

@@ -13,10 +13,15 @@
 struct sandbox;
 struct server;
 
-/* Its clients stay where one sandbox ends and the next one begins: a reboot. log_dir_fd: or -EBADF. */
+/*
+ * Its clients stay where one sandbox ends and the next one begins: a reboot. log_dir_fd: where the log is;
+ * -EBADF: beside the entry of the runtime directory.
+ */
 int server_new(int log_dir_fd, struct server **ret, struct kennel_error **err) MUST_CHECK;
 /* Makes the socket of a sandbox that has just been started, which has a terminal. */
 int server_listen(struct server *s, struct sandbox *sb, struct kennel_error **err) MUST_CHECK;
+/* The sandbox goes, and another one is listened to next: keeps what would go with it. */
+void server_rest(struct server *s);
 /*
  * Serves it to the end of its first process; signals that ask us to end are handed on. Return: 0 and the exit
  * status, or a code.

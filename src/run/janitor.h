@@ -22,7 +22,7 @@ struct janitor;
 
 #define JANITOR_MAX_DIRS 16
 #define JANITOR_NAME_MAX 96
-#define JANITOR_MAX_BESIDE 2
+#define JANITOR_MAX_BESIDE 4
 #define JANITOR_BESIDE_MAX 24
 
 /* the monitor fills this in as it goes; the janitor reads it once the monitor is dead */

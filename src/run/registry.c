@@ -123,7 +123,7 @@ int registry_add(int dir_fd, const char *id, const struct buf *content, struct k
 	return take_fd(&fd);
 }
 
-static const char *const suffixes[] = { REGISTRY_SOCKET, REGISTRY_STATE };
+static const char *const suffixes[] = { REGISTRY_SOCKET, REGISTRY_STATE, REGISTRY_LOG, REGISTRY_LOG_OLD };
 
 void registry_beside(const char *id, const char *suffix, char ret[REGISTRY_BESIDE_SIZE])
 {

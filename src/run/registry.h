@@ -21,6 +21,9 @@
 /* What may stand beside an entry, as ID and one of these; it goes with the entry. */
 #define REGISTRY_SOCKET ".sock" /* where the monitor of one in the background listens: monitor/protocol.h */
 #define REGISTRY_STATE ".state" /* written anew whenever it was frozen or thawed, for who watches */
+/* what the console of a container in one file has shown in the background: monitor/console-log.h */
+#define REGISTRY_LOG ".log"
+#define REGISTRY_LOG_OLD ".log.1"
 #define REGISTRY_BESIDE_SIZE 24
 /*
  * A name for what this process has there during a start alone: ".WHAT-PID-RANDOM", WHAT of small letters.

@@ -400,6 +400,11 @@ unused() {
 	fail_points "ENOSPC EIO" kept_there has_kept_as_said "$KENNEL" run -f "$F" --net none -- sh -c 'echo x >/srv/second'
 }
 
+# logged TEXT: the console has shown it.
+logged() {
+	"$KENNEL" log "$F" | grep -q "$1"
+}
+
 @test "file: in the background: it is in use, changes are in it once it has ended, at vm as well" {
 	local level levels=user id
 	! { [ "$(uname -m)" = x86_64 ] && command -v linux.uml >/dev/null; } || levels="user vm"
@@ -407,7 +412,7 @@ unused() {
 		rm -f "$F"
 		run_in -q --size 64M --isolate "$level" -- sh -c 'echo one >/srv/f'
 		is_status 0
-		run_kennel start "$F"
+		run_kennel start "$F" -- sh -c 'echo on the console; exec sleep 600'
 		is_status 0
 		id=$stdout
 		at_end sh -c '"$0" stop --kill "$1" 2>/dev/null || :' "$KENNEL" "$id"
@@ -415,12 +420,25 @@ unused() {
 		is_equal "$stdout" one
 		run_in -- true
 		refused yes "in use by another kennel"
-		run_kennel stop "$id"
+		wait_for 20 logged "on the console"
+		has "on the console" "$("$KENNEL" log box.img; "$KENNEL" log "$id")"
+		background "$KENNEL" log --follow "$F"
+		run_kennel stop "$F"
 		is_status 0
+		wait $! || false
+		has "on the console" "$(cat "$T/out.$LIB_STARTED")"
+		# it is beside the entry, and gone with it
+		run_kennel log "$F"
+		refused yes "nothing runs in"
+		is_equal "$(find "${XDG_RUNTIME_DIR:-/run}/kennel" -name "$id*")" ""
 		run_in -- cat /srv/f
 		is_equal "$stdout" $'one\ntwo'
 		is_whole
 	done
+	background "$KENNEL" run -f "$F" --net none -- sh -c 'echo up; exec sleep 600'
+	wait_for 20 says "$T/out.$LIB_STARTED" up
+	run_kennel log "$F"
+	refused yes "no console log"
 	run_kennel start "$T/none.img"
 	refused yes "there is no file \"$T/none.img\""
 	[ ! -e "$T/none.img" ]

@@ -65,6 +65,32 @@ answers_anew() {
 	shows '^anew \.'
 }
 
+@test "console: the log of a container in a file goes on over a reboot, and goes with its end" {
+	need_sandbox
+	need_commands busybox mke2fs e2fsck
+	[ "$EUID" -ne 0 ] || [ -e /dev/loop-control ] || skip "no loop devices here"
+	mkdir -p "$T/base/bin" "$T/base/sbin" "$T/base/etc"
+	cp "$(command -v busybox)" "$T/base/bin/busybox"
+	for applet in sh echo sleep test; do ln -s busybox "$T/base/bin/$applet"; done
+	for applet in init reboot poweroff halt; do ln -s ../bin/busybox "$T/base/sbin/$applet"; done
+	printf '%s\n' '::sysinit:/bin/sh -c "echo boots; test -e /second || { echo >/second; sleep 1; reboot; }"' >"$T/base/etc/inittab"
+	"$KENNEL" run -q -f "$T/box.img" --size 32M --base "$T/base" --net none -- sh -c :
+	"$KENNEL" set --boot "$T/box.img"
+	at_end sh -c '"$0" stop --kill "$1" 2>/dev/null || :' "$KENNEL" "$T/box.img"
+	"$KENNEL" start -q "$T/box.img"
+	background "$KENNEL" log -f "$T/box.img"
+	local reader=$!
+	wait_for 30 booted_twice
+	"$KENNEL" stop --kill "$T/box.img"
+	wait "$reader"
+	is_equal "$(grep -c boots "$T/out.$LIB_STARTED")" 2
+	is_equal "$(find "${XDG_RUNTIME_DIR:-/run}/kennel" -name '*.log*' -o -name '.log*')" ""
+}
+
+booted_twice() {
+	[ "$("$KENNEL" log "$T/box.img" 2>/dev/null | grep -c boots)" = 2 ]
+}
+
 @test "console: further terminals, one person at each; again after a reboot, and to the end" {
 	need_sandbox
 	need_commands busybox

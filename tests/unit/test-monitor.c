@@ -144,7 +144,7 @@ static void a_log_is_turned_over(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(console_log_open(dir_fd, &log, NULL), 0);
+	assert_int_equal(console_log_open(dir_fd, CONSOLE_LOG, CONSOLE_LOG_OLD, &log, NULL), 0);
 	memset(piece, 'x', sizeof(piece));
 	for (unsigned i = 0; i < CONSOLE_LOG_MAX / sizeof(piece); i++)
 		console_log_add(&log, piece, sizeof(piece));
@@ -153,7 +153,7 @@ static void a_log_is_turned_over(void **state)
 	assert_int_equal(fstatat(dir_fd, CONSOLE_LOG_OLD, &old, 0), 0);
 	assert_int_equal(old.st_size, CONSOLE_LOG_MAX);
 	console_log_close(&log);
-	assert_int_equal(console_log_open(dir_fd, &log, NULL), 0); /* goes on */
+	assert_int_equal(console_log_open(dir_fd, CONSOLE_LOG, CONSOLE_LOG_OLD, &log, NULL), 0); /* goes on */
 	console_log_add(&log, "more\n", 5);
 	console_log_close(&log);
 	assert_int_equal(fstatat(dir_fd, CONSOLE_LOG, &now, 0), 0);
@@ -163,7 +163,7 @@ static void a_log_is_turned_over(void **state)
 	/* a link is not followed */
 	unlinkat(dir_fd, CONSOLE_LOG, 0);
 	assert_int_equal(symlinkat("/dev/null", dir_fd, CONSOLE_LOG), 0);
-	assert_true(console_log_open(dir_fd, &log, NULL) < 0);
+	assert_true(console_log_open(dir_fd, CONSOLE_LOG, CONSOLE_LOG_OLD, &log, NULL) < 0);
 	unlinkat(dir_fd, CONSOLE_LOG, 0);
 	close(dir_fd);
 	assert_int_equal(rmdir(dir), 0);
