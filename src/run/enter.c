@@ -177,10 +177,14 @@ static int find_cgroup(struct enter *e, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 
+	const bool guest = e->q->level == SPEC_ISOLATE_VM;
 	int r = read_fact(e, "cgroup", 1u << 20, &text, err);
-	if (r == 0 && (cgroup_is_frozen(buf_str(&text)) > 0 ||
-		       (e->q->level == SPEC_ISOLATE_VM && vm_is_frozen(e->q->init))))
-		r = hint(err, fail(err, KENNEL_E_BUSY, "the sandbox is frozen"),
+
+	/* To thaw a guest for that would let all that is in it run meanwhile. */
+	if (r == 0 && (cgroup_is_frozen(buf_str(&text)) > 0 || (guest && vm_is_frozen(e->q->init))))
+		r = hint(err,
+			 fail(err, KENNEL_E_BUSY, "the sandbox is frozen%s",
+			      guest ? ", and with it the kernel that alone sees what is inside" : ""),
 			 "\"kennel thaw\" lets it go on");
 	if (r == 0)
 		r = cgroup_join_open(buf_str(&text), &e->cgroup, err);

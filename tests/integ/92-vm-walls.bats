@@ -169,8 +169,11 @@ stands_still() {
 		size=$(stat -c %s "$T/out.$LIB_STARTED")
 		sleep 0.3
 		is_equal "$(stat -c %s "$T/out.$LIB_STARTED")" "$size"
-		run_kennel exec "$id" -- true
-		refused yes "frozen"
+		for command in "exec $id -- true" "cp $id:/etc/hostname $T/copied" "diff $id" "export -o $T/exported.tar $id"; do
+			# shellcheck disable=SC2086
+			run_kennel $command
+			refused yes "frozen, and with it the kernel that alone sees"
+		done
 		"$KENNEL" thaw "$id"
 		# shellcheck disable=SC2016
 		wait_for 20 sh -c '[ "$(stat -c %s "$0")" -gt "$1" ]' "$T/out.$LIB_STARTED" "$size"
