@@ -266,7 +266,8 @@ void judge_user_images(struct judge *j)
 {
 	const struct check_facts *f = j->f;
 
-	judge_begin(j, "kennel-image", "--base IMAGE, --layer IMAGE");
+	judge_begin(j, "kennel-image",
+		    f->root ? "the same with --isolate vm" : "--base IMAGE, --layer IMAGE");
 	judge_found(j, "installed: erofs images");
 	if (f->image_err)
 		judge_lacks(j, CHECK_WEAKER, f->image_err, "images are refused");

@@ -424,7 +424,7 @@ int check_judge(const struct check_facts *f, struct check *ret, struct kennel_er
 	judge_cgroups(&j);
 	if (f->root)
 		judge_images(&j);
-	else
+	if (!f->root || !f->vm_err) /* root's guests alone */
 		judge_user_images(&j);
 	judge_security(&j);
 	judge_limits(&j);

@@ -341,8 +341,8 @@ int check_probe_machine(struct check_facts *f, struct kennel_error **err)
 		probe_map_tool("newuidmap", &f->newuidmap);
 		probe_map_tool("newgidmap", &f->newgidmap);
 		(void)!probe_view(f);
-		probe_image_reader(f);
 	}
+	probe_image_reader(f);
 	if (f->root) {
 		f->ip_forward = ns_read_sysctl("/proc/sys/net/ipv4/ip_forward");
 		(void)!net_rules_forward_drops(&f->forward_drops);

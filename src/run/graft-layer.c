@@ -13,7 +13,8 @@
  *   /copy         the tree as it was, /upper/N the changes in it (child.h)
  *
  * The processes there have no right over mounts, so nothing has to be locked against them. An ordinary
- * user's layer is a view, as at a start; its server is nobody's child and ends with its mount.
+ * user's layer is a view, as at a start, and so is root's image; its server is nobody's child and ends with
+ * its mount.
  */
 #include "run/graft.h"
 
@@ -35,6 +36,7 @@
 #include "run/child.h"
 #include "run/errand.h"
 #include "run/graft-inside.h"
+#include "run/image-view.h"
 #include "run/views.h"
 #include "run/vm-errand.h"
 #include "sys/sys.h"
@@ -50,7 +52,7 @@ struct layer_work {
 	int tree_fd;
 };
 
-/* As its ids are to be inside. */
+/* A directory, as its ids are to be inside. */
 static int open_tree_of_root(struct layer_work *w, struct kennel_error **err)
 {
 	_cleanup_close_ int user_ns_fd = -EBADF;
@@ -375,9 +377,9 @@ static int put_in(void *data, struct buf *out, struct kennel_error **err)
 	(void)out;
 	(void)!sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	umask(0);
-	int r = proc_fd < 0	      ? fail_errno(err, "open /proc") :
-		w->as_user || w->goes ? 0 :
-					open_tree_of_root(w, err);
+	int r = proc_fd < 0		   ? fail_errno(err, "open /proc") :
+		w->tree_fd >= 0 || w->goes ? 0 :
+					     open_tree_of_root(w, err);
 	if (r == 0 && (w->as_user || w->g->sb->mapped))
 		r = graft_become_root(w->g, err);
 	if (r == 0)
@@ -414,11 +416,15 @@ int graft_layer(const struct graft *g, const char *path, struct kennel_error **e
 {
 	struct layer_work w = { .g = g, .path = path, .as_user = geteuid() != 0, .tree_fd = -EBADF };
 	struct view_plan view = { .kind = VIEW_LAYER, .name = path, .fd = -EBADF };
+	const struct idmap no_ids = { 0 };
 
 	int r = layer_open_plain(path, &view.fd, &view.format, err);
 	_cleanup_close_ int source_fd = view.fd;
 	if (r == 0 && w.as_user)
 		r = graft_make_view(g, &view, &w.tree_fd, err);
+	else if (r == 0 && view.format)
+		r = image_view_open(&view, g->sb->mapped ? &g->sb->map : &no_ids, g->init_pidfd, &w.tree_fd,
+				    err);
 	_cleanup_close_ int tree_fd = w.tree_fd;
 	if (r == 0)
 		r = errand_run(-EBADF, put_in, &w, NULL, err);

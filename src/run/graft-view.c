@@ -90,7 +90,14 @@ static int start_server(void *data, struct buf *out, struct kennel_error **err)
 	const struct view_work *w = data;
 
 	(void)out;
-	return viewer_start_alone(w->view, w->squash, w->fuse_fd, w->g->init_pidfd, err);
+	const struct viewer_alone how = {
+		.v = w->view,
+		.squash = w->squash,
+		.fuse_fd = w->fuse_fd,
+		.shifted_fd = -EBADF,
+		.death_fd = w->g->init_pidfd,
+	};
+	return viewer_start_alone(&how, err);
 }
 
 int graft_make_view(const struct graft *g, const struct view_plan *v, int *ret_tree_fd,

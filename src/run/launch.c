@@ -29,6 +29,7 @@
 #include "path/path.h"
 #include "run/file.h"
 #include "run/hooks.h"
+#include "run/image-view.h"
 #include "run/init.h"
 #include "run/limits.h"
 #include "run/masks.h"
@@ -107,6 +108,7 @@ static void launch_done(struct launch *l)
 	free(l->cgroup_fds);
 	free(l->dev_binds);
 	views_done(l);
+	image_views_done(l);
 	unreadable_end(l);
 	idmap_writing_free(l->id_writing);
 	close_fd(l->user_ns_fd);
@@ -171,7 +173,7 @@ static int find_map(struct launch *l, struct kennel_error **err)
 {
 	struct sandbox *sb = l->sb;
 
-	if (l->spec->idmap == SPEC_IDMAP_RANGE)
+	if (l->spec->idmap == SPEC_IDMAP_RANGE || sb->map.count) /* image_view_open_lower() needs it before */
 		return 0;
 	return sb->shifted ? idmap_pick_root(&sb->map, err) : idmap_identity(&sb->map, err);
 }
@@ -548,6 +550,8 @@ static int attempt(struct launch *l, struct kennel_error **err)
 	int r = sb->rootless && !l->mapping ? rootless_pick_ids(l, err) : 0;
 	if (r == 0 && sb->rootless)
 		r = rootless_check(l, err);
+	if (r == 0 && l->vm && !sb->rootless)
+		r = find_map(l, err);
 	if (r == 0)
 		r = prepare_layers(l, err);
 	if (r == 0 && !l->shared)
@@ -660,6 +664,7 @@ static int start_at(const struct spec *spec, const struct vm *vm, const struct l
 		.nat_user_ns_fd = -EBADF,
 		.net_ns_fd = -EBADF,
 		.join_ns_fd = -EBADF,
+		.view_death_fd = -EBADF,
 		.old_ns_fd = -EBADF,
 		.old_cwd_fd = -EBADF,
 		.child = { .go_fd = -EBADF, .report_fd = -EBADF, .parent_pidfd = -EBADF },

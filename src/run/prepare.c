@@ -18,6 +18,7 @@
 #include "layer/layer.h"
 #include "mount/mount.h"
 #include "path/path.h"
+#include "run/image-view.h"
 #include "run/nest.h"
 #include "run/sandbox.h"
 #include "run/views.h"
@@ -29,6 +30,13 @@
 #define SHIFT_PAUSE_MS 1
 #define SHIFT_TRIES 2000u /* two seconds */
 
+static int open_given(struct launch *l, const char *path, int *ret_fd, struct kennel_error **err)
+{
+	_cleanup_free_ char *kind = NULL;
+
+	return l->vm ? image_view_open_lower(l, path, ret_fd, err) : layer_open(path, ret_fd, &kind, err);
+}
+
 int prepare_layers(struct launch *l, struct kennel_error **err)
 {
 	const struct spec *spec = l->spec;
@@ -36,13 +44,12 @@ int prepare_layers(struct launch *l, struct kennel_error **err)
 	if (l->sb->rootless)
 		return views_open(l, err);
 	if (spec->base_kind == SPEC_BASE_PATH) {
-		_cleanup_free_ char *kind = NULL;
 		int r = keep_clone_base(l->sb->keep, err);
 
 		if (r > 0)
 			l->base_fd = r;
 		else if (r == 0)
-			r = layer_open(keep_base_path(l->sb->keep, spec), &l->base_fd, &kind, err);
+			r = open_given(l, keep_base_path(l->sb->keep, spec), &l->base_fd, err);
 		if (r < 0)
 			return hint_default(
 				err, wrap(err, r, "open the base"),
@@ -54,8 +61,7 @@ int prepare_layers(struct launch *l, struct kennel_error **err)
 	for (size_t i = 0; i < spec->layers.n; i++)
 		l->layer_fds[i] = -EBADF;
 	for (size_t i = 0; i < spec->layers.n; i++) {
-		_cleanup_free_ char *kind = NULL;
-		int r = layer_open(spec->layers.items[i], &l->layer_fds[i], &kind, err);
+		int r = open_given(l, spec->layers.items[i], &l->layer_fds[i], err);
 
 		if (r < 0)
 			return hint_default(err, wrap(err, r, "open a layer"),
@@ -380,7 +386,7 @@ static int shift_overlay(struct launch *l, size_t i, struct kennel_error **err)
 
 		if (fd < 0)
 			return 0;
-		if (shift_ids(l, fd) == 0)
+		if (image_view_shift(l, &l->shared->lower_fds[o->first_lower + k]) || shift_ids(l, fd) == 0)
 			continue;
 		if (errno != EINVAL && errno != EPERM)
 			return fail_errno(err, "prepare the mount of \"%s\"",

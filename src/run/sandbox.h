@@ -118,7 +118,9 @@ struct launch {
 	const char **dev_binds;
 	struct view_plan *views; /* rootless: what is shown through FUSE, see views.h */
 	unsigned n_views;
-	int view_death_fd; /* the servers' end of the pipe that we hold, until they may go on */
+	int view_death_fd; /* the servers' end of the pipe that we hold, until they may go on; or -EBADF */
+	struct image_view *image_views; /* of root's guest: image-view.h */
+	unsigned n_image_views;
 	struct unreadable *unreadable;  /* what the user can't read of the base */
 	struct unreadable *layers_unreadable; /* the same of each view that is a directory given as a layer */
 	struct delta_known *known; /* those and their parents, and /etc, as they are outside */

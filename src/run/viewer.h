@@ -27,12 +27,19 @@ void viewer_kill(struct sandbox *sb);
 void viewer_end(struct sandbox *sb);
 
 struct view_plan;
-/*
- * One for what is mounted by now: serves until the mount goes, or who death_fd is a pidfd of. From a process
- * that ends next, whose child it is; the caller closes all that it gives. Return: 0 once it serves, or why
- * it does not.
- */
-int viewer_start_alone(const struct view_plan *v, bool squash, int fuse_fd, int death_fd,
-		       struct kennel_error **err) MUST_CHECK;
+/* One for what is mounted by now. All descriptors are the caller's to close. */
+struct viewer_alone {
+	const struct view_plan *v;
+	bool squash;
+	int fuse_fd;
+	int shifted_fd; /* of the same image with the ids below, see image.h; or -EBADF */
+	int death_fd; /* a pipe, or a pidfd: it ends when that does, or its mounts are gone */
+	uint32_t user; /* which it becomes; 0: the caller's */
+	struct idmap ids;
+};
+/* From a process that ends next, whose child it is. Return: 0 once it serves, or why it does not. */
+int viewer_start_alone(const struct viewer_alone *a, struct kennel_error **err) MUST_CHECK;
+/* One of the sandbox's, which ends with it. death_fd is not looked at. Return: likewise. */
+int viewer_start_image(struct launch *l, const struct viewer_alone *a, struct kennel_error **err) MUST_CHECK;
 
 #endif

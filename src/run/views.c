@@ -118,7 +118,6 @@ int views_open(struct launch *l, struct kennel_error **err)
 	l->views = calloc(spec->layers.n + 1 + spec->n_mounts, sizeof(*l->views));
 	if (!l->views)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	l->view_death_fd = -EBADF;
 	for (size_t i = spec->layers.n; i > 0 && r == 0; i--) /* given lowest first */
 		r = open_layer(l, VIEW_LAYER, spec->layers.items[i - 1], err);
 	if (r == 0)
@@ -140,8 +139,7 @@ void views_done(struct launch *l)
 		close_fd(l->views[i].report_fd);
 		free(l->views[i].only);
 	}
-	if (l->views)
-		close_fd(l->view_death_fd);
+	close_fd(l->view_death_fd);
 	free(l->views);
 }
 

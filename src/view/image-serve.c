@@ -42,9 +42,18 @@ struct dir {
 	size_t n, room, names_len, names_room;
 };
 
+struct server;
+
+/* One of the mounts. */
+struct session {
+	struct server *server;
+	struct fuse_session *fuse;
+	uint32_t ids_base, ids_count; /* 0: as they are in the image */
+};
+
 struct server {
 	struct image *im;
-	struct fuse_session *session;
+	struct session sessions[2];
 	bool squash;
 	uint64_t clock;
 	struct dir dirs[DIRS_KEPT];
@@ -52,7 +61,9 @@ struct server {
 
 static struct server *server_of(fuse_req_t req)
 {
-	return fuse_req_userdata(req);
+	const struct session *session = fuse_req_userdata(req);
+
+	return session->server;
 }
 
 static uint64_t node_of(const struct server *s, fuse_ino_t ino)
@@ -177,23 +188,33 @@ static const struct entry *find(const struct dir *d, const char *name)
 	return NULL;
 }
 
-static int get_stat(struct server *s, uint64_t node, struct stat *ret)
+static uint32_t shift(const struct session *session, uint32_t id)
 {
+	return !session->ids_count ? id : id < session->ids_count ? session->ids_base + id : UINT32_MAX;
+}
+
+static int get_stat(fuse_req_t req, uint64_t node, struct stat *ret)
+{
+	const struct session *session = fuse_req_userdata(req);
+	struct server *s = session->server;
+
 	*ret = (struct stat){ .st_blksize = 4096 };
 	int r = s->im->backend->stat(s->im, node, ret);
 	if (r == 0 && s->squash)
 		ret->st_uid = ret->st_gid = 0;
+	ret->st_uid = shift(session, ret->st_uid);
+	ret->st_gid = shift(session, ret->st_gid);
 	if (r == 0 && !ret->st_blocks)
 		ret->st_blocks = (ret->st_size + 511) / 512;
 	return r;
 }
 
-static int get_entry(struct server *s, uint64_t node, struct fuse_entry_param *ret)
+static int get_entry(fuse_req_t req, uint64_t node, struct fuse_entry_param *ret)
 {
-	*ret = (struct fuse_entry_param){ .ino = ino_of(s, node),
+	*ret = (struct fuse_entry_param){ .ino = ino_of(server_of(req), node),
 					  .attr_timeout = FOR_EVER,
 					  .entry_timeout = FOR_EVER };
-	return get_stat(s, node, &ret->attr);
+	return get_stat(req, node, &ret->attr);
 }
 
 static void serve_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -205,7 +226,7 @@ static void serve_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r = get_dir(s, node_of(s, parent), &d);
 	const struct entry *found = r == 0 ? find(d, name) : NULL;
 	if (found)
-		r = get_entry(s, found->node, &e);
+		r = get_entry(req, found->node, &e);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -214,10 +235,9 @@ static void serve_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void serve_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct server *s = server_of(req);
 	struct stat st;
 
-	int r = get_stat(s, node_of(s, ino), &st);
+	int r = get_stat(req, node_of(server_of(req), ino), &st);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -268,7 +288,7 @@ static size_t add_entry(fuse_req_t req, struct server *s, const struct dir *d, s
 	off_t next = (off_t)i + 1;
 
 	if (plus && fuse_add_direntry_plus(req, NULL, 0, name, NULL, 0) <= room &&
-	    get_entry(s, e->node, &p) < 0)
+	    get_entry(req, e->node, &p) < 0)
 		p = (struct fuse_entry_param){ .ino = 0 }; /* a bad one shows when it is looked at */
 	if (!p.ino) {
 		p.attr.st_mode = e->type;
@@ -412,31 +432,61 @@ static void say_nothing(enum fuse_log_level level, const char *fmt, va_list args
 {
 }
 
-static int loop(struct server *s, int fuse_fd, int death_fd)
+/* Return: 1, 0 that mount is gone, or a negative errno. */
+static int serve_one(struct session *session, struct fuse_buf *request)
+{
+	int r = fuse_session_receive_buf(session->fuse, request);
+
+	if (r == -EINTR || r == -EAGAIN)
+		return 1;
+	if (r > 0)
+		fuse_session_process_buf(session->fuse, request);
+	return r;
+}
+
+static int loop(struct server *s, const struct image_serve_args *a)
 {
 	struct fuse_buf request = { .mem = NULL };
-	struct pollfd fds[] = { { .fd = fuse_fd, .events = POLLIN }, { .fd = death_fd, .events = 0 } };
+	/* what is below 0 is passed over */
+	struct pollfd fds[] = {
+		{ .fd = a->fuse_fd, .events = POLLIN },
+		{ .fd = a->shifted_fd, .events = POLLIN },
+		{ .fd = a->death_fd, .events = 0 },
+	};
 
-	for (;;) {
-		if (sys_poll(fds, 2, -1) < 0 && errno != EINTR)
+	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+		if (sys_poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return errno;
-		if (fds[1].revents)
+		if (fds[2].revents)
 			return 0;
-		if (!fds[0].revents)
-			continue;
-		int r = fuse_session_receive_buf(s->session, &request);
-		if (r == -EINTR || r == -EAGAIN)
-			continue;
-		if (r <= 0)
-			return -r; /* 0: the mount is gone */
-		fuse_session_process_buf(s->session, &request);
+		for (size_t i = 0; i < 2; i++) {
+			int r = fds[i].fd >= 0 && fds[i].revents ? serve_one(&s->sessions[i], &request) : 1;
+
+			if (r < 0)
+				return -r;
+			if (r == 0)
+				fds[i].fd = -1;
+		}
 	}
+	return 0;
+}
+
+static int begin(struct server *s, struct session *session, int fuse_fd, int *ret_step)
+{
+	char *words[] = { (char *)VIEW_IMAGE_PROGRAM, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, words);
+
+	session->server = s;
+	*ret_step = VIEW_STEP_SESSION;
+	session->fuse = fuse_session_new(&args, &ops, sizeof(ops), session);
+	if (!session->fuse)
+		return EINVAL;
+	*ret_step = VIEW_STEP_DEVICE;
+	return device_attach(session->fuse, fuse_fd) < 0 ? EBADF : 0;
 }
 
 int image_serve(const struct image_serve_args *a, int *ret_step)
 {
-	char *words[] = { (char *)VIEW_IMAGE_PROGRAM, NULL };
-	struct fuse_args args = FUSE_ARGS_INIT(1, words);
 	struct server *s = calloc(1, sizeof(*s));
 
 	*ret_step = VIEW_STEP_MEMORY;
@@ -445,14 +495,14 @@ int image_serve(const struct image_serve_args *a, int *ret_step)
 	s->im = a->image;
 	s->squash = a->squash;
 	fuse_set_log_func(say_nothing);
-	*ret_step = VIEW_STEP_SESSION;
-	s->session = fuse_session_new(&args, &ops, sizeof(ops), s);
-	if (!s->session)
-		return EINVAL;
-	*ret_step = VIEW_STEP_DEVICE;
-	if (device_attach(s->session, a->fuse_fd) < 0)
-		return EBADF;
+	int r = begin(s, &s->sessions[0], a->fuse_fd, ret_step);
+	s->sessions[1].ids_base = a->ids_base;
+	s->sessions[1].ids_count = a->ids_count;
+	if (!r && a->shifted_fd >= 0)
+		r = begin(s, &s->sessions[1], a->shifted_fd, ret_step);
+	if (r)
+		return r;
 	*ret_step = VIEW_STEP_HARDEN;
-	int r = a->ready(a->data);
-	return r ? r : loop(s, a->fuse_fd, a->death_fd);
+	r = a->ready(a->data);
+	return r ? r : loop(s, a);
 }

@@ -8,10 +8,16 @@
  * One thread; one image; ids are those in the image and so become ids of the namespace that the mount is
  * in.
  *
- *   kennel-image --fuse N --image N --format NAME --death N --report N [--squash]
+ *   kennel-image --fuse N --image N --format NAME --death N --report N [--squash] [--user ID]
+ *                [--shifted N --ids BASE:COUNT]
  *
- * The options are those of kennel-view (view.h), but for --image, a descriptor of the file, and --format,
- * which the launcher found out (layer/format.c): squashfs, erofs, ext2, ext3, ext4.
+ * The options are those of kennel-view (view.h), but for these:
+ *
+ *   --image    a descriptor of the file
+ *   --format   which the launcher found out (layer/format.c): squashfs, erofs, ext2, ext3, ext4
+ *   --user     started by root: this user and group it becomes before it looks at the image
+ *   --shifted  another FUSE device, mounted by now, too: the same, but what the image calls 0 is --ids BASE
+ *              there, for COUNT ids. All others belong to nobody whom any namespace knows.
  *
  * A backend's nodes are 64-bit numbers of its own in which nothing has to be remembered. Functions return 0
  * (or a length) or a negative errno: -EUCLEAN where the image is damaged.
@@ -57,10 +63,14 @@ extern const struct image_backend image_squashfs, image_ext, image_erofs;
  */
 int image_jail(void);
 
-/* image-serve.c: until the mount is gone or the death pipe closes. 0 or errno; *ret_step says what failed. */
+/*
+ * image-serve.c: until all mounts are gone or the death pipe closes. 0 or errno; *ret_step says what failed.
+ */
 struct image_serve_args {
 	struct image *image;
 	int fuse_fd, death_fd;
+	int shifted_fd; /* or -EBADF */
+	uint32_t ids_base, ids_count; /* for that */
 	bool squash;
 	int (*ready)(void *data); /* called before the first request: 0, or errno */
 	void *data;

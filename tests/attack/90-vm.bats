@@ -169,3 +169,67 @@ nobody_listed() {
 	run_kennel run --net none -- "$P" ok
 	has usable "$stdout"
 }
+
+# image KIND DIR: DIR.KIND.
+image() {
+	case $1 in
+	erofs) mkfs.erofs -x1 "$2.erofs" "$2" >/dev/null 2>&1 ;;
+	squashfs) mksquashfs "$2" "$2.squashfs" -quiet -no-progress -noappend >/dev/null ;;
+	ext4) mkfs.ext4 -q -d "$2" "$2.ext4" 8M >/dev/null 2>&1 ;;
+	esac
+}
+
+# readers: state and owner of all that reads images for this test.
+readers() {
+	local pid
+	for pid in $(pgrep -x kennel-image -P "$1"); do
+		grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' "/proc/$pid/status" | tr '\n\t' '  '
+		echo
+	done
+}
+
+@test "vm: this machine's kernel reads no image of a guest, whoever starts it, damaged or not" {
+	need_commands mkfs.erofs mksquashfs mkfs.ext4 busybox
+	local init
+	mkdir -p "$T"/{base,one,two}/{bin,dir} "$T"/base/{dev,etc,proc,sys,tmp,run,root,usr/lib}
+	cp "$(command -v busybox)" "$T/base/bin/busybox"
+	for applet in sh cat echo stat ls sleep; do ln -s busybox "$T/base/bin/$applet"; done
+	echo base >"$T/base/file"
+	echo one >"$T/one/dir/one"
+	echo two >"$T/two/dir/two"
+	[ "$EUID" -ne 0 ] || chown 5:6 "$T/two/dir/two"
+	[ "$EUID" -ne 0 ] || chown 4000000000:6 "$T/one/dir/one"
+	image erofs "$T/base"
+	image squashfs "$T/one"
+	image ext4 "$T/two"
+	# something is hidden, so all of it is read through this side
+	background "$KENNEL" run -q --isolate vm --net none --base "$T/base.erofs" --layer "$T/one.squashfs" --layer "$T/two.ext4" --hide /hidden -- \
+		sh -c 'cat /file /dir/*; stat -c %u:%g /dir/*; echo up; sleep 60'
+	local run=$! out=$T/out.$LIB_STARTED
+	wait_for 20 says "$out" up
+	is_equal "$(grep -v ^up "$out" | head -n 3 | tr '\n' ' ')" "base one two "
+	init=$("$KENNEL" list --json | jq -r ".[] | select(.pid == $run) | .init")
+	for kind in " - erofs " " - squashfs " " /dev/loop"; do lacks "$kind" "$(cat "/proc/$init/mountinfo")"; done
+	[ "$EUID" -ne 0 ] || lacks "$T" "$(losetup -l)"
+	readers "$run" | tee "$T/readers"
+	is_equal "$(grep -c 'CapEff: 0000000000000000 NoNewPrivs: 1 Seccomp: 2' "$T/readers")" 3
+	lacks "Uid: 0" "$(cat "$T/readers")"
+	if [ "$EUID" -eq 0 ]; then
+		has 5:6 "$(cat "$out")"
+		has 65534:6 "$(cat "$out")"
+	fi
+	kill "$run"
+	# whatever our own readers say of it, it is not a kernel's driver
+	for image in base.erofs one.squashfs two.ext4; do
+		head -c 2000 "$T/$image" >"$T/bad"
+		head -c $(($(stat -c %s "$T/$image") - 2000)) /dev/zero | tr '\0' '\377' >>"$T/bad"
+		run_kennel run --isolate vm --net none --base "$T/bad" -- true
+		[ "$status" -ne 0 ]
+		lacks "the kernel says" "$stderr"
+	done
+	# what they have no reader for is refused, not mounted
+	mkfs.erofs -zlz4 "$T/packed" "$T/base" >/dev/null 2>&1 || return 0
+	run_kennel run --isolate vm --net none --base "$T/packed" -- true
+	refused yes packed
+	has compression "$stderr"
+}

@@ -182,6 +182,9 @@ static void test_check_judge_root_without_user_namespaces_has_level_ns(void **st
 	struct check c;
 
 	fine(&f, true);
+	judge(&f, &c);
+	expect(&c, "kennel-image", CHECK_OK, "installed", NULL);
+	check_done(&c);
 	hint(&f.clone_err, fail(&f.clone_err, KENNEL_E_UNSUPPORTED, "no user namespaces"), "sysctl x=1");
 	not_tried(&f.user_ns, 0);
 	judge(&f, &c);
