@@ -108,11 +108,11 @@ int idmap_user_words(uint32_t own, const struct idmap *range, struct strv *ret, 
 	 * top.
 	 */
 	uint32_t first = own < range->count ? own : range->count;
-	int r = strv_addf(ret, err, "0");
+	int r = first ? strv_add(ret, "0", err) : 0; /* root's own is the first one */
 
-	if (r == 0)
+	if (r == 0 && first)
 		r = strv_addf(ret, err, "%u", range->base);
-	if (r == 0)
+	if (r == 0 && first)
 		r = strv_addf(ret, err, "%u", first);
 	for (unsigned i = 0; i < 2 && r == 0; i++)
 		r = strv_addf(ret, err, "%u", own);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * run/file-copy.c - an ordinary user's way with an image: a working copy beside it.
+ * run/file-copy.c - an ordinary user's way with an image: a working copy beside it. Root's, too, where the
+ * image is to become the disk of a guest and has to be put in order for that: this machine's kernel never
+ * sees it then.
  *
  *   .NAME.kennel/            0700, locked while it is used
  *     root/                  what is in the image; ids of the user's subordinate range
@@ -104,6 +106,18 @@ static int record_write(const struct file_box *box, const struct record *record,
 	return 0;
 }
 
+/* Root has all of them, one to one; but not root's rights over the machine, for what is made of an image. */
+static int hold_all_ids(struct file_box *box, struct kennel_error **err)
+{
+	struct idmap all;
+
+	int r = idmap_identity(&all, err);
+	if (r < 0)
+		return r;
+	box->map = (struct idmap_user){ .uids = all, .gids = all };
+	return errand_namespace_of(&box->map, &box->user_ns_fd, err);
+}
+
 /* What all work on a working copy needs: the program, and a user namespace with the user's ids. */
 static int hold_ids(struct file_box *box, struct kennel_error **err)
 {
@@ -112,6 +126,8 @@ static int hold_ids(struct file_box *box, struct kennel_error **err)
 	int r = ext4_program_find(&box->program, err);
 	if (r < 0)
 		return r;
+	if (geteuid() == 0)
+		return hold_all_ids(box, err);
 	r = idmap_pick_user(&box->map, err);
 	return r < 0 ? r : errand_namespace(&box->user_ns_fd, err);
 }
@@ -299,6 +315,13 @@ static int judge_copy(struct file_box *box, const struct log_sink *log, struct k
 		name ? name : "?");
 }
 
+int file_copy_discard(struct file_box *box, struct kennel_error **err)
+{
+	int r = open_old_copy(box, err);
+
+	return r > 0 ? remove_copy(box, err) : r;
+}
+
 int file_copy_open(struct file_box *box, const struct file_wish *wish, struct kennel_error **err)
 {
 	if (strcmp(box->format, "ext4") != 0)
@@ -373,8 +396,9 @@ static int make_packed(struct file_box *box, int *ret_fd, struct kennel_error **
 		unlinkat(box->work_fd, "packed", 0);
 		return r;
 	}
-	if (box->file_fd >= 0 && (fstat(box->file_fd, &st) < 0 || fchmod(fd, st.st_mode & 0777) < 0))
-		return fail_errno(err, "set the mode of the new image");
+	if (box->file_fd >= 0 && (fstat(box->file_fd, &st) < 0 || fchmod(fd, st.st_mode & 0777) < 0 ||
+				  (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) < 0)))
+		return fail_errno(err, "set the mode and owner of the new image");
 	/* Locked before it has the name. */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fsync(fd) < 0)
 		return fail_errno(err, "write the new image");

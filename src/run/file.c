@@ -159,8 +159,11 @@ static int open_dir(struct file_box *box, struct kennel_error **err)
 	return box->dir_fd < 0 ? fail_errno(err, "open the root of \"%s\"", box->name) : 0;
 }
 
-/* A working copy beside the image is newer than it, and only its user can read all of it. */
-static int refuse_working_copy(const struct file_box *box, struct kennel_error **err)
+/*
+ * A working copy beside the image is newer than it, and only its user can read all of it. Root's was on the
+ * way into the file, where all of it is still or by now.
+ */
+static int refuse_working_copy(struct file_box *box, struct kennel_error **err)
 {
 	_cleanup_free_ char *name = file_copy_name(box);
 	struct stat st;
@@ -169,6 +172,8 @@ static int refuse_working_copy(const struct file_box *box, struct kennel_error *
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (fstatat(box->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
+	if (st.st_uid == 0 && box->file_fd >= 0)
+		return file_copy_discard(box, err);
 	return hint(err,
 		    fail(err, KENNEL_E_BUSY,
 			 "a session of user %u with \"%s\" was killed, and what it did is in \"%s\"",
@@ -331,25 +336,71 @@ static int peek_at(const struct file_box *box, const char *program, const char *
 	return r;
 }
 
-/* Return: 1 it stays as it is, for a guest, 0 it does not, or a code. */
+/* Only this machine's kernel could read it, which is not to. */
+static int refuse_format(const struct file_box *box, struct kennel_error **err)
+{
+	return hint(err,
+		    fail(err, KENNEL_E_UNSUPPORTED, "\"%s\" is a %s, which no guest has as its disk",
+			 box->name, box->format),
+		    "make a file of ext4");
+}
+
+/* Return: enum file_guest, or a code. */
 static int peek(struct file_box *box, const struct file_wish *w, struct kennel_error **err)
 {
 	_cleanup_free_ char *copy = file_copy_name(box), *program = NULL;
+	const bool root = geteuid() == 0;
 	struct stat st;
 
 	if (!copy)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
-	if (!w->is_for_guest || strcmp(box->format, "ext4") != 0 || w->size_bytes > box->size_bytes ||
-	    fstatat(box->parent_fd, copy, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-	    ext4_program_find(&program, NULL) < 0)
-		return 0;
+	if (!w->for_guest)
+		return FILE_NO_GUEST;
+	if (strcmp(box->format, "ext4") != 0)
+		return w->guest ? refuse_format(box, err) : FILE_NO_GUEST;
+	int found = ext4_program_find(&program, root && w->guest ? err : NULL);
+	if (found < 0)
+		return root && w->guest ? found : FILE_NO_GUEST;
+	/* an ordinary user's grows as a working copy */
+	if (!root &&
+	    (w->size_bytes > box->size_bytes || fstatat(box->parent_fd, copy, &st, AT_SYMLINK_NOFOLLOW) == 0))
+		return FILE_NO_GUEST;
 	int r = disk_ready(box->file_fd, box->name, err);
 	if (r == 0)
 		r = peek_at(box, program, "config", &box->config, err);
 	if (r > 0)
 		r = peek_at(box, program, "manifest", &box->manifest, err);
-	box->for_guest = r > 0 && w->is_for_guest(w->data, &box->config, &box->manifest);
-	return r < 0 ? wrap(err, r, "look into \"%s\"", box->name) : box->for_guest;
+	if (r < 0)
+		return wrap(err, r, "look into \"%s\"", box->name);
+	return r > 0	? w->for_guest(w->data, &box->config, &box->manifest) :
+	       w->guest ? FILE_TO_ARRANGE :
+			  FILE_NO_GUEST;
+}
+
+/* One that is there. */
+static int open_image(struct file_box *box, const struct file_wish *w, struct kennel_error **err)
+{
+	const bool root = geteuid() == 0;
+
+	int r = check_growth(box, w->size_bytes, err);
+	if (r == 0)
+		r = peek(box, w, err);
+	if (r < 0)
+		return r;
+	const enum file_guest guest = (enum file_guest)r;
+	box->for_guest = guest == FILE_AS_IT_IS;
+	if (box->for_guest) {
+		r = w->size_bytes > box->size_bytes ? grow_aside(box, w->size_bytes, err) : 0;
+		box->size_bytes = MAX(box->size_bytes, w->size_bytes);
+		return r;
+	}
+	buf_done(&box->config);
+	buf_done(&box->manifest);
+	box->config = box->manifest = (struct buf){ 0 };
+	if (!root || guest == FILE_TO_ARRANGE)
+		return file_copy_open(box, w, err);
+	r = mount_image(box, w->size_bytes, err);
+	return r == 0 ? open_dir(box, err) : r;
 }
 
 int file_give(struct file_box *box, bool changed, char **ret, struct kennel_error **err)
@@ -402,16 +453,7 @@ static int open_or_make(struct file_box *box, const struct file_wish *w, struct 
 	}
 	if (r == 0)
 		return root ? make_image(box, w, err) : file_copy_make(box, w, err);
-	r = check_growth(box, w->size_bytes, err);
-	if (r == 0)
-		r = peek(box, w, err);
-	if (r > 0)
-		return 0;
-	if (r == 0 && !root)
-		return file_copy_open(box, w, err);
-	if (r == 0)
-		r = mount_image(box, w->size_bytes, err);
-	return r == 0 ? open_dir(box, err) : r;
+	return open_image(box, w, err);
 }
 
 int file_open(const struct file_wish *wish, struct file_box **ret, struct kennel_error **err)

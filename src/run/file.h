@@ -23,6 +23,8 @@
 
 #define FILE_SIZE_DEFAULT (2ull << 30)
 
+enum file_guest { FILE_NO_GUEST, FILE_AS_IT_IS, FILE_TO_ARRANGE };
+
 struct file_wish {
 	const char *path;
 	bool make; /* where it is not there */
@@ -33,10 +35,11 @@ struct file_wish {
 	void *data;
 	const struct log_sink *log;
 	/*
-	 * Is it to be left as it is, for a guest whose disk it becomes? Asked with what it has; NULL: no.
-	 * Then the box has nothing but these two.
+	 * Does it become the disk of a guest? Asked with what it has. FILE_AS_IT_IS: then the box has
+	 * nothing but these two. NULL: no.
 	 */
-	bool (*is_for_guest)(void *data, const struct buf *config, const struct buf *manifest);
+	enum file_guest (*for_guest)(void *data, const struct buf *config, const struct buf *manifest);
+	bool guest; /* it was asked for: this machine's kernel is not to read what others may have made */
 };
 
 struct file_box {
@@ -52,7 +55,7 @@ struct file_box {
 	bool for_guest; /* it is neither mounted nor unpacked */
 	struct buf config, manifest; /* then; else empty */
 
-	/* an ordinary user's: */
+	/* an ordinary user's, or root's that is put in order for a guest: */
 	int work_fd; /* ".NAME.kennel" */
 	int user_ns_fd; /* with all ids of the user */
 	char *program; /* kennel-ext4 */
@@ -108,6 +111,8 @@ void file_wait_unused(int parent_fd, const char *base, unsigned wait_ms);
 /* file-copy.c: the working copy. open: lock held, file_fd set. */
 int file_copy_open(struct file_box *box, const struct file_wish *wish, struct kennel_error **err) MUST_CHECK;
 int file_copy_make(struct file_box *box, const struct file_wish *wish, struct kennel_error **err) MUST_CHECK;
+/* Removes the one that is there, if any, which is the caller's. */
+int file_copy_discard(struct file_box *box, struct kennel_error **err) MUST_CHECK;
 int file_copy_save(struct file_box *box, struct kennel_error **err) MUST_CHECK;
 void file_copy_close(struct file_box *box);
 /* ".NAME.kennel"; the caller's. NULL: no memory. */

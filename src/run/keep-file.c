@@ -59,7 +59,8 @@ int keep_open_file(struct keep *k, const struct spec *asked, const struct log_si
 		.fill = fill_file,
 		.data = &filling,
 		.log = log,
-		.is_for_guest = vm_file_is_ready,
+		.for_guest = vm_file_judge,
+		.guest = asked->isolate == SPEC_ISOLATE_VM,
 	};
 
 	int r = container_new_config(asked, &config, err);

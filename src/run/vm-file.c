@@ -10,7 +10,6 @@
 #include "base/cleanup.h"
 #include "delta/arrange.h"
 #include "run/errand.h"
-#include "run/file.h"
 #include "run/keep.h"
 
 /* What stays in it: where something is mounted there may be an empty directory, which is no change. */
@@ -39,14 +38,17 @@ static bool is_at_vm(const struct spec *asked, const struct config *c)
 	return configured;
 }
 
-bool vm_file_is_ready(void *data, const struct buf *config, const struct buf *manifest)
+enum file_guest vm_file_judge(void *data, const struct buf *config, const struct buf *manifest)
 {
 	const struct keep_filling *f = data;
 	_cleanup_config_ struct config c = { 0 };
 	_cleanup_manifest_ struct manifest m = { 0 };
 
-	return config_parse("the configuration", buf_str(config), config->len, &c, NULL) == 0 &&
-	       is_at_vm(f->asked, &c) && manifest_parse(buf_str(manifest), &m, NULL) == 0 && is_arranged(&m);
+	(void)!config_parse("the configuration", buf_str(config), config->len, &c, NULL); /* told later */
+	if (!is_at_vm(f->asked, &c))
+		return FILE_NO_GUEST;
+	return manifest_parse(buf_str(manifest), &m, NULL) == 0 && is_arranged(&m) ? FILE_AS_IT_IS :
+										     FILE_TO_ARRANGE;
 }
 
 /* As root of the ids that are in the delta. */

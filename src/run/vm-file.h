@@ -5,7 +5,8 @@
  *
  * What the guest finds there is the delta of one view of all mounts, with nothing in it that kennel put in:
  * that is below, in memory. A file that was last used so is taken as it is. One of another level is arranged
- * first, once: mounted by root, unpacked and packed again by an ordinary user.
+ * first, once: unpacked and packed again, by root, too, for this machine's kernel is not to mount what a
+ * guest was asked for against.
  */
 #ifndef KENNEL_RUN_VM_FILE_H
 #define KENNEL_RUN_VM_FILE_H
@@ -15,6 +16,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "conf/spec.h"
+#include "run/file.h"
 
 struct keep;
 
@@ -24,8 +26,8 @@ struct keep_filling {
 	const struct buf *config; /* of a new one */
 };
 
-/* file_wish.is_for_guest, with a struct keep_filling. */
-bool vm_file_is_ready(void *data, const struct buf *config, const struct buf *manifest);
+/* file_wish.for_guest, with a struct keep_filling. */
+enum file_guest vm_file_judge(void *data, const struct buf *config, const struct buf *manifest);
 
 /*
  * Makes it so. From then on k has neither a delta nor a directory. *ret: where the file is, the caller's.

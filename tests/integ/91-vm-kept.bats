@@ -351,7 +351,12 @@ goes_on() {
 	}
 	boxed vm 'echo one >/f; rm /under; mkdir /new; chown 5:6 /new'
 	is_equal "$(boxed user 'cat /f; stat -c %u:%g /new; ls /under 2>/dev/null || echo gone; echo two >>/f')" $'one\n5:6\ngone'
-	is_equal "$(boxed vm 'cat /f; echo three >>/f')" $'one\ntwo'
+	# Whoever does that, this machine's kernel sees no file that somebody else may have made: there is no loop device for it.
+	[ "$EUID" -ne 0 ] || boxed() {
+		unshare -m sh -c 'mount --bind /dev/null /dev/loop-control; exec "$@"' sh \
+			"$KENNEL" run -q -f box.img --isolate "$1" --net none --base "$T_BASE" -- sh -c "$2"
+	}
+	is_equal "$(boxed vm 'cat /f; stat -c %u:%g /new; echo three >>/f')" $'one\ntwo\n5:6'
 	first=$(stat -c %i box.img)
 	# It was arranged for a guest: neither a copy nor anything beside it now.
 	is_equal "$(boxed vm 'cat /f')" $'one\ntwo\nthree'
