@@ -10,6 +10,7 @@
 #include <kennel/kennel.h>
 
 #include "base/cleanup.h"
+#include "base/strv.h"
 #include "cli/ask.h"
 #include "cli/cmd.h"
 #include "cli/facts.h"
@@ -60,17 +61,37 @@ static const struct opt_rule run_rules[] = {
 	{ "session", OPT_EXCLUDES, "file" }, { .name = NULL },
 };
 
+/* A disk, "ubd1rc=FILE", is named from where we are, as --drive is; the config has no such place. */
+static int add_session_word(struct strv *words, const char *word, struct kennel_error **err)
+{
+	const char *equals = strchr(word, '=');
+	_cleanup_buf_ struct buf file = { 0 };
+
+	if (!equals || strncmp(word, "ubd", 3) != 0 || !equals[1])
+		return strv_add(words, word, err);
+	int r = spec_opt_absolute(equals + 1, &file, err);
+	if (r < 0)
+		return wrap(err, r, "%s", word);
+	return strv_addf(words, err, "%.*s%s", (int)(equals + 1 - word), word, buf_str(&file));
+}
+
 /* Before the options, which overrule it; its words in front of the command are its own. */
 static int add_session(struct kennel_spec *spec, const char *path, const char *const **command,
 		       struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf dir = { 0 };
+	_cleanup_strv_ struct strv words = { 0 };
 	size_t taken = 0;
 
 	int r = spec_opt_absolute(path, &dir, err);
+	for (const char *const *w = *command; *w && r == 0; w++)
+		r = add_session_word(&words, *w, err);
 	if (r == 0)
-		r = kennel_spec_add_session(spec, buf_str(&dir), *command, &taken, err);
+		r = kennel_spec_add_session(spec, buf_str(&dir), (const char *const *)words.items, &taken,
+					    err);
 	*command += taken;
+	if (r == 0 && taken && **command && strcmp(**command, "--") == 0)
+		++*command; /* "--" in front of them all is the options' own */
 	return r;
 }
 

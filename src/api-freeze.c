@@ -164,8 +164,9 @@ int clone_check_base(const struct clone_source *s, struct kennel_error **err)
 		return 0;
 	return hint(err,
 		    fail(err, KENNEL_E_BUSY,
-			 "the base of \"%s\" can be shared only once it was frozen, and it runs", s->c.name),
-		    "take a snapshot while it is stopped: from then on this works while it runs");
+			 "the base of \"%s\" becomes a layer the first time, which can't be while it runs",
+			 s->c.name),
+		    "stop it, and take a snapshot: from then on this works while it runs");
 }
 
 static int put_text(int dir_fd, const char *name, const char *text, const char *shown,

@@ -356,10 +356,11 @@ static int judge_status(const struct told *t, int status, struct kennel_error **
 		return 0;
 	say_last(t);
 	if (status == TEMPLATE_EXIT_USAGE)
-		return hint(err,
-			    fail(err, KENNEL_E_INVALID, "the template \"%s\" does not take these options: %s",
-				 name, last ? last : "it does not say why"),
-			    "kennel-template(7) has those of kennel's own templates");
+		return hint(
+			err,
+			fail(err, KENNEL_E_INVALID, "the template \"%s\" does not take these options: %s",
+			     name, last ? last : "it does not say why"),
+			"kennel-template(7) has kennel's own; what it runs says \"kennel set --command\"");
 	if (status == TEMPLATE_EXIT_MISSING)
 		return fail(err, KENNEL_E_MISSING, "the template \"%s\" lacks something: %s", name,
 			    last ? last : "it does not say what");

@@ -24,10 +24,12 @@ setup() {
 	is_status 4
 	truncate -s 8M disk && mkfs.ext4 -q -F disk
 	# shellcheck disable=SC2016
-	run_kennel run --session session --hostname other "ubd1=$T/disk" "ubd3rc=$T/disk" \
+	run_kennel run --session session --hostname other ubd1=disk "ubd3rc=$T/disk" \
 		'START_CMD=hostname; mount /dev/ubdb /mnt && echo in >/mnt/file && umount /mnt; blockdev --getro /dev/ubdb /dev/ubdd; ls /dev/ubdc'
 	is_equal "$stdout" $'other\n0\n1'
 	is_equal "$(debugfs -R 'cat file' disk 2>/dev/null)" in
+	run_kennel run --session session ubd1=disk -- echo ran
+	is_equal "$stdout" ran
 	# the same by options, from where we are
 	run_kennel run --isolate vm --net none --drive disk:ro --drive ubd15=disk:ro --drive "ubd3=$T/disk" -- \
 		blockdev --getro /dev/ubdb /dev/ubdp /dev/ubdd
