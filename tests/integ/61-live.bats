@@ -125,6 +125,7 @@ type_in() {
 	"$KENNEL" log -P "$T/store" box | tail -n +2 | cmp "$T/expected" -
 }
 
+# bats test_tags=bed
 @test "live: frozen is frozen, and can be stopped" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root: a control group"
 	create box
@@ -146,6 +147,7 @@ type_in() {
 	is_state box stopped 10
 }
 
+# bats test_tags=bed
 @test "live: its monitor killed while it is frozen, nothing is left" {
 	create box
 	start -q box -- sleep 300
@@ -279,6 +281,7 @@ type_in() {
 	grep -q 'got x' "$T/out"
 }
 
+# bats test_tags=bed
 @test "live: limits change while it runs; who was killed for memory is told" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root: control groups"
 	create box
@@ -310,6 +313,7 @@ type_in() {
 	has "--pids was reached" "$stderr"
 }
 
+# bats test_tags=bed
 @test "live: top shows what is used, by all that runs inside" {
 	need_commands jq
 	create box

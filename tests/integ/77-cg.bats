@@ -51,6 +51,7 @@ in_job() {
 	[ "$("$KENNEL" cg tasks "$JOB")" = "$1" ]
 }
 
+# bats test_tags=bed
 @test "cg: make, move, look, limit, freeze, end" {
 	a_job
 	is_equal "$("$KENNEL" cg tasks "$JOB")" "$PID"
@@ -79,6 +80,7 @@ in_job() {
 	wait_for 5 in_job ""
 }
 
+# bats test_tags=bed
 @test "cg: given away, its owner can't raise its limits" {
 	a_job
 	"$KENNEL" cg set "$JOB" pids.max=20
@@ -123,6 +125,7 @@ in_job() {
 	has Delegate=yes "$stderr"
 }
 
+# bats test_tags=bed
 @test "cg: a guard freezes a job while it is too hot, with hysteresis" {
 	a_job
 	warm 60000
