@@ -245,6 +245,12 @@ static bool is_opaque(const struct delta_walk *w, int fd)
 	return fgetxattr(fd, w->opaque, &value, 1) == 1 && value == 'y';
 }
 
+static int fail_open(const struct delta_walk *w, const char *name, struct kennel_error **err)
+{
+	return fail_errno(err, "open the directory \"%s%s%s\"", buf_str(&w->path), w->path.len ? "/" : "",
+			  name);
+}
+
 /*
  * The same directory in the trees below, which are the next names on the list.
  */
@@ -258,7 +264,7 @@ static int open_below(struct delta_walk *w, const char *name, struct walk_entry 
 		if (fd < 0 && errno == ENOENT)
 			continue;
 		if (fd < 0 && errno != ENOTDIR && errno != ELOOP)
-			return fail_errno(err, "open the directory \"%s\"", name);
+			return fail_open(w, name, err);
 		w->next_fds[tree] = fd;
 		/* a deletion or a file there hides as well */
 		e->opaque = fd < 0 || is_opaque(w, fd);
@@ -305,7 +311,7 @@ static int look(struct delta_walk *w, const char *name, struct walk_entry *e, st
 		return 0;
 	}
 	if (fd < 0)
-		return errno == ENOENT ? 0 : fail_errno(err, "open the directory \"%s\"", name);
+		return errno == ENOENT ? 0 : fail_open(w, name, err);
 	e->type = DT_DIR;
 	if (!w->plain && fstat(fd, &e->st) < 0)
 		return fail_errno(err, "look at a directory of the delta");

@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "delta/layout.h"
+#include "delta/walk.h"
 #include "sys/sys.h"
 
 static int inject_openat2; /* errno, or 0 */
@@ -399,6 +400,33 @@ static void test_delta_count_without_descriptors_is_an_error(void **state)
 	assert_int_equal(n, 99);
 }
 
+/* A name alone would say nothing: there is one of it in many places. */
+static void test_delta_walk_tells_where_it_may_not_look(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_error_ struct kennel_error *err = NULL;
+	_cleanup_walk_ struct delta_walk w = { .opaque = "user.overlay.opaque" };
+	const uid_t uid = geteuid();
+	struct walk_entry e;
+	int r = 1;
+
+	assert_int_equal(mkdirat(f->spot.upper_fd, "one", 0755), 0);
+	assert_int_equal(mkdirat(f->spot.upper_fd, "one/two", 0755), 0);
+	assert_int_equal(mkdirat(f->spot.upper_fd, "one/two/three", 0), 0);
+	assert_int_equal(
+		delta_walk_begin(&w, openat(f->dir_fd, "0/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC), NULL),
+		0);
+	if (uid == 0)
+		assert_int_equal(seteuid(65534), 0);
+	while (r > 0)
+		r = delta_walk_next(&w, &e, &err);
+	if (uid == 0)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(r, -KENNEL_E_PERM);
+	assert_string_equal(kennel_error_message(err),
+			    "open the directory \"one/two/three\": Permission denied");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +445,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_delta_count_four_thousand_levels_and_few_descriptors,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_delta_count_without_descriptors_is_an_error, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_delta_walk_tells_where_it_may_not_look, set_up,
 						tear_down),
 	};
 
