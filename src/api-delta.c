@@ -17,6 +17,7 @@
 #include "api-guest.h"
 #include "api-running.h"
 #include "base/cleanup.h"
+#include "conf/config.h"
 #include "conf/name.h"
 #include "container/changes.h"
 #include "container/container.h"
@@ -25,6 +26,7 @@
 #include "path/path.h"
 #include "run/errand.h"
 #include "run/file.h"
+#include "run/image-view.h"
 #include "run/keep.h"
 #include "run/registry.h"
 
@@ -79,6 +81,25 @@ int delta_open_namespace(const struct manifest *m, uid_t owner, int *ret_fd, str
 	return errand_namespace_of(&m->ids, ret_fd, err);
 }
 
+/* Is it to have a kernel of its own, so that this one reads no image of its? */
+static bool is_guest(const struct container *c)
+{
+	_cleanup_config_ struct config config = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+
+	if (container_read(c, CONTAINER_CONFIG, &text, NULL) <= 0 ||
+	    config_parse("the configuration", buf_str(&text), text.len, &config, NULL) < 0)
+		return false;
+	const char *level = config_get(&config, "isolate");
+	return level && strcmp(level, spec_isolate_name(SPEC_ISOLATE_VM)) == 0;
+}
+
+/* How root opens images below it. */
+static image_opener choose_opener(const struct container *c)
+{
+	return geteuid() == 0 && is_guest(c) ? image_view_open_layer : NULL;
+}
+
 /* n_base: so many of its layers count as the base. */
 static int open_held(struct container *c, struct manifest *m, size_t n_base, int delta_fd, int ns_fd,
 		     struct delta_tree **ret, struct kennel_error **err)
@@ -94,6 +115,7 @@ static int open_held(struct container *c, struct manifest *m, size_t n_base, int
 		return r;
 	}
 	layers.n_base = n_base;
+	layers.open_image = choose_opener(c);
 	r = delta_tree_open_over(m, delta_fd, &layers, ns_fd, NULL, ret, err);
 	if (r == 0)
 		r = container_take_data(c, &held, err);
@@ -303,8 +325,9 @@ static int open_box(const char *what, const struct file_box *box, struct delta_t
 		r = manifest_parse(buf_str(&text), &m, err);
 	if (box->work_fd >= 0) /* all of it was unpacked */
 		m.copied_ns = manifest_made_until_now();
+	struct delta_layers none = { .open_image = choose_opener(&c) };
 	int fd = r < 0 ? r : container_open_delta(&c, err);
-	return fd < 0 ? fd : delta_tree_open(&m, fd, box->user_ns_fd, NULL, ret, err);
+	return fd < 0 ? fd : delta_tree_open_over(&m, fd, &none, box->user_ns_fd, NULL, ret, err);
 }
 
 /* A container in one file, by its path; it is held as long as its changes are read. */

@@ -21,6 +21,7 @@
 #include "api-standstill.h"
 #include "base/cleanup.h"
 #include "container/changes.h"
+#include "run/image-view.h"
 #include "run/temp-dir.h"
 #include "run/vm-changes.h"
 #include "run/vm-disk.h"
@@ -88,6 +89,7 @@ static int open_over(const struct manifest *m, int own_fd, struct delta_layers *
 		delta_layers_done(layers);
 		return r;
 	}
+	layers->open_image = geteuid() == 0 ? image_view_open_layer : NULL;
 	return delta_tree_open_over(&top, delta_fd, layers, ns_fd, shift, ret, err);
 }
 

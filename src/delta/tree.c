@@ -54,7 +54,8 @@ static int open_layer(const struct delta_tree *t, const char *path, struct kenne
 	 */
 	if (t->manifest.view || strncmp(path, OF_VOLUME, strlen(OF_VOLUME)) == 0)
 		return layer_open_dir(path, err);
-	int r = layer_open(path, &fd, &kind, err);
+	int r = t->layers.open_image ? t->layers.open_image(path, &fd, err) :
+				       layer_open(path, &fd, &kind, err);
 	return r < 0 ? r : fd;
 }
 

@@ -23,10 +23,14 @@ struct delta_layer { /* frozen changes below a delta */
 	struct manifest manifest; /* planted ones are sorted */
 };
 
+typedef int (*image_opener)(const char *path, int *ret_tree_fd, struct kennel_error **err);
+
 struct delta_layers { /* the lowest first */
 	struct delta_layer *items;
 	size_t n;
 	size_t n_base; /* that many count as the base: what they changed is not told */
+	/* Layers and base that are images, for root: as layer_open(). NULL: the kernel mounts them. */
+	image_opener open_image;
 };
 
 /* Appends one; takes both, also on failure. */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "layer/layer.h"
@@ -185,4 +186,22 @@ int image_view_open(const struct view_plan *v, const struct idmap *ids, int init
 		*ret_tree_fd = take_fd(ids->count ? &p.shifted_tree_fd : &p.tree_fd);
 	pair_done(&p);
 	return r;
+}
+
+int image_view_open_layer(const char *path, int *ret_tree_fd, struct kennel_error **err)
+{
+	struct view_plan v = { .kind = VIEW_LAYER, .name = path, .fd = -EBADF };
+	const struct idmap no_ids = { 0 };
+	_cleanup_free_ char *kind = NULL;
+
+	int r = layer_open_plain(path, &v.fd, &v.format, err);
+	_cleanup_close_ int fd = v.fd;
+	if (r < 0)
+		return r;
+	if (!v.format)
+		return layer_open(path, ret_tree_fd, &kind, err);
+	_cleanup_close_ int own_fd = sys_pidfd_open(getpid(), 0);
+	if (own_fd < 0)
+		return fail_errno(err, "open a descriptor of this process");
+	return image_view_open(&v, &no_ids, own_fd, ret_tree_fd, err);
 }

@@ -32,6 +32,9 @@ int image_view_open_lower(struct launch *l, const char *path, int *ret_tree_fd, 
 bool image_view_shift(struct launch *l, int *tree_fd);
 void image_views_done(struct launch *l);
 
+/* As layer_open(), for who reads the changes of a guest: an image without shifted ids, until it is closed. */
+int image_view_open_layer(const char *path, int *ret_tree_fd, struct kennel_error **err) MUST_CHECK;
+
 /* v, an image, for a guest that runs. ids: count 0 for none that are shifted. */
 int image_view_open(const struct view_plan *v, const struct idmap *ids, int init_pidfd, int *ret_tree_fd,
 		    struct kennel_error **err) MUST_CHECK;

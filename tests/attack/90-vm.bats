@@ -203,8 +203,8 @@ readers() {
 	image squashfs "$T/one"
 	image ext4 "$T/two"
 	# something is hidden, so all of it is read through this side
-	background "$KENNEL" run -q --isolate vm --net none --base "$T/base.erofs" --layer "$T/one.squashfs" --layer "$T/two.ext4" --hide /hidden -- \
-		sh -c 'cat /file /dir/*; stat -c %u:%g /dir/*; echo up; sleep 60'
+	background "$KENNEL" run -q -P "$T/store" -k box --isolate vm --net none --base "$T/base.erofs" --layer "$T/one.squashfs" --layer "$T/two.ext4" --hide /hidden -- \
+		sh -c 'cat /file /dir/*; stat -c %u:%g /dir/*; echo new >/file; echo up; sleep 60'
 	local run=$! out=$T/out.$LIB_STARTED
 	wait_for 20 says "$out" up
 	is_equal "$(grep -v ^up "$out" | head -n 3 | tr '\n' ' ')" "base one two "
@@ -218,7 +218,15 @@ readers() {
 		has 5:6 "$(cat "$out")"
 		has 65534:6 "$(cat "$out")"
 	fi
+	# who reads what it has changed opens none either: there are no loop devices for it
+	changes() {
+		[ "$EUID" -ne 0 ] || unshare -m sh -c 'mount --bind /dev/null /dev/loop-control; exec "$@"' sh "$KENNEL" diff -P "$T/store" box
+	}
+	changes | tee "$T/changes"
+	[ "$EUID" -ne 0 ] || is_equal "$(cat "$T/changes")" "M /file (content)"
 	kill "$run"
+	wait "$run" || :
+	is_equal "$(changes)" "$(cat "$T/changes")"
 	# whatever our own readers say of it, it is not a kernel's driver
 	for image in base.erofs one.squashfs two.ext4; do
 		head -c 2000 "$T/$image" >"$T/bad"
