@@ -25,7 +25,7 @@
 #include "cgroup/group.h"
 #include "sys/sys.h"
 
-#define PATIENCE_MS 2000
+#define PATIENCE_MS 10000 /* who was killed needs a processor to end, and somebody else may have them all */
 #define PIDS_MAX_BYTES (64u << 20) /* every pid there can be */
 #define BATCH 64
 #define GC_DEPTH 16

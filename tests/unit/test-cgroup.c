@@ -528,7 +528,7 @@ static void check_destroy(const struct cgroup_wish *wish)
 	usleep(50000);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	destroy(cg);
-	assert_true(ms_since(&start) < 2000);
+	assert_true(ms_since(&start) < 10000); /* some milliseconds on a machine that is idle */
 	reap_all(); /* ends: nobody is left */
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0), 0);
 }
