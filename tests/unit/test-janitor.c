@@ -12,6 +12,8 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -123,6 +125,25 @@ static _Noreturn void monitor(struct fixture *f, enum end end)
 		pause();
 }
 
+/* The janitor is out of the monitor's group and session once it has a session of its own. */
+static void wait_for_session(pid_t monitor, pid_t sleeper)
+{
+	char path[64], text[128];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", monitor, monitor);
+	for (int i = 0; i < 60000; i++, usleep(1000)) {
+		_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+		text[n > 0 ? n : 0] = '\0';
+		char *s = text;
+		for (pid_t pid; (pid = (pid_t)strtol(s, &s, 10)) > 0;)
+			if (pid != sleeper && getsid(pid) == pid)
+				return;
+	}
+	fail_msg("the janitor has no session of its own");
+}
+
 /* Runs a monitor to its end and waits for all that it left; returns its wait status. */
 static int run_monitor(struct fixture *f, enum end end)
 {
@@ -137,7 +158,7 @@ static int run_monitor(struct fixture *f, enum end end)
 	if (end == END_KILL)
 		assert_int_equal(kill(pid, SIGKILL), 0);
 	if (end == END_KILL_GROUP) {
-		usleep(50000); /* its setsid() */
+		wait_for_session(pid, sleeper);
 		assert_int_equal(kill(-pid, SIGKILL), 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +168,8 @@ static void test_here_gives_the_exit_code_and_the_log_has_what_was_shown(void **
 
 struct seen {
 	char id[KENNEL_ID_SIZE];
-	bool running, stopped;
+	atomic_bool running;
+	bool stopped;
 };
 
 static int note(void *data, const char *id, const char *name, enum kennel_state state)
@@ -178,15 +180,19 @@ static int note(void *data, const char *id, const char *name, enum kennel_state 
 		return 0;
 	assert_string_equal(name, "box");
 	assert_non_null(kennel_state_name(state));
-	s->running |= state == KENNEL_STATE_RUNNING;
+	if (state == KENNEL_STATE_RUNNING)
+		s->running = true;
 	s->stopped |= state == KENNEL_STATE_STOPPED;
 	return s->stopped;
 }
 
 static void *stop_it(void *data)
 {
-	usleep(200000);
-	(void)!kennel_stop(((struct seen *)data)->id, 0, 0, NULL, NULL);
+	struct seen *s = data;
+
+	for (int i = 0; i < 6000 && !s->running; i++)
+		usleep(10000);
+	(void)!kennel_stop(s->id, 0, 0, NULL, NULL);
 	return NULL;
 }
 

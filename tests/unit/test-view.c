@@ -78,12 +78,12 @@ static int exists(void *arg)
 	return lstat(arg, &st) < 0 ? errno : 0;
 }
 
-/* The host's changes show within a second: asks until then. Returns the last answer. */
+/* The host's changes show within a second of an idle machine: asks until they do. Returns the last answer. */
 static int within_a_second(const char *where, int (*fn)(void *arg), const char *arg, int expected)
 {
 	int r = -1;
 
-	for (int i = 0; i < 20 && r != expected; i++) {
+	for (int i = 0; i < 400 && r != expected; i++) {
 		usleep(i ? 50000 : 0);
 		r = INSIDE(where, fn, arg);
 	}
@@ -312,7 +312,7 @@ static void test_host_changes_show_without_watches(void **state)
 
 static void wait_for_step(int n)
 {
-	for (int i = 0; i < 500 && *step < n; i++)
+	for (int i = 0; i < 6000 && *step < n; i++)
 		usleep(10000);
 }
 
@@ -558,7 +558,7 @@ static void test_attributes_pass_but_for_overlays_own(void **state)
 
 static bool ends(pid_t pid, int *ret_status)
 {
-	for (int i = 0; i < 200; i++, usleep(10000))
+	for (int i = 0; i < 6000; i++, usleep(10000))
 		if (waitpid(pid, ret_status, WNOHANG) == pid)
 			return true;
 	return false;
@@ -566,7 +566,7 @@ static bool ends(pid_t pid, int *ret_status)
 
 static int exists_soon(void *arg)
 {
-	alarm(3); /* a hang is a death by SIGALRM */
+	alarm(60); /* a hang is a death by SIGALRM */
 	return exists(arg);
 }
 
@@ -590,7 +590,7 @@ static int others_go_on(void *arg)
 {
 	char name[32];
 
-	alarm(20);
+	alarm(200);
 	for (int i = 0; i < 400; i++) {
 		snprintf(name, sizeof(name), "free/none%d", i);
 		if (exists(name) != ENOENT)
