@@ -283,7 +283,7 @@ static void change_interfaces(const struct change *c, const struct kennel_list *
 	    (net == c->before->net && same_where(c->before, c->after) &&
 	     same_interfaces(before, n_before, after, n_after)))
 		return;
-	if (!has_own_net(running) || c->before->net == SPEC_NET_PRIVATE ||
+	if (!has_own_net(running) || network_private(c->before) ||
 	    (net != SPEC_NET_NONE && net != SPEC_NET_INTERFACES)) {
 		log_warn(&c->graft.log, "net \"%s\" holds from the next start on", spec_net_name(net));
 		return;

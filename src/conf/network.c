@@ -388,9 +388,19 @@ static int set_mode(struct spec *s, enum spec_net net, const char *what, struct 
 		r = private_name(what, &where, err);
 	} else if (what)
 		r = fail(err, KENNEL_E_INVALID, "\"%s\" stands alone", spec_net_name(net));
-	if (r == 0)
-		take_mode(s, net, where);
+	if (r == 0 && !s->net_configured && net == SPEC_NET_NAT && s->net == SPEC_NET_PRIVATE)
+		s->net = net;
+	else if (r == 0)
+		take_mode(s,
+			  !s->net_configured && net == SPEC_NET_PRIVATE && s->net == SPEC_NET_NAT ? s->net :
+												    net,
+			  where);
 	return r;
+}
+
+const char *network_private(const struct spec *s)
+{
+	return s->net == SPEC_NET_PRIVATE || s->net == SPEC_NET_NAT ? s->net_where : NULL;
 }
 
 static int append(struct spec *s, const struct spec_interface *in, struct kennel_error **err)

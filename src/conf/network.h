@@ -5,7 +5,7 @@
  *   KIND[:WHAT][,OPTION[=VALUE]]...       bridge:br0,name=eth0,ip=10.0.3.5/24,gw=10.0.3.1
  *
  * auto, none, host, nat, private:NAME, ns:PATH and container:NAME say what network there is at all, so the
- * last one counts.
+ * last one counts; but nat and private:NAME may be had together.
  * private alone, veth, bridge and macvlan are interfaces in a network of its own: each adds one.
  */
 #ifndef KENNEL_CONF_NETWORK_H
@@ -73,6 +73,8 @@ int network_publish(struct spec *s, const char *value, struct kennel_error **err
 /* What can't stand together. */
 int network_check(const struct spec *s, struct kennel_error **err) MUST_CHECK;
 
+/* The private network that it is on, alone or beside nat; or NULL. */
+const char *network_private(const struct spec *s);
 /* Could that be the name of an interface? */
 bool network_is_name(const char *name);
 /* Name inside of the i-th interface: its own, or the first free one of eth0, eth1, ... */

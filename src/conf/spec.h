@@ -68,7 +68,7 @@ struct spec {
 	bool no_new_privs;
 	bool nest; /* other containers are to be made inside */
 	enum spec_net net;
-	char *net_where; /* NS: a path, clean; CONTAINER: a name or an id; PRIVATE: a name; else NULL */
+	char *net_where; /* NS: a path, clean; CONTAINER: name or id; PRIVATE, NAT: a private one; or NULL */
 	struct spec_interface *interfaces;      /* iff SPEC_NET_INTERFACES */
 	size_t n_interfaces;
 	struct spec_port *ports;        /* --publish */

@@ -160,11 +160,18 @@ static void take_interface(const char *line, size_t len, const char *kind, const
 	}
 }
 
+bool net_names_is_ours(const char *name)
+{
+	const size_t suffix = strlen(NET_NAMES_SUFFIX), n = strlen(name);
+
+	return n > suffix && strcmp(name + n - suffix, NET_NAMES_SUFFIX) == 0;
+}
+
 /* What a sandbox is called may be anybody's word: it must not stand for a name of the world. */
 static bool is_called(const char *entry, const char *name)
 {
 	const size_t suffix = strlen(NET_NAMES_SUFFIX), n = strlen(name);
-	const bool long_name = n > suffix && strcmp(name + n - suffix, NET_NAMES_SUFFIX) == 0;
+	const bool long_name = net_names_is_ours(name);
 	const size_t short_len = long_name ? n - suffix : n;
 
 	if (!long_name && strchr(name, '.'))

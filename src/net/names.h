@@ -66,6 +66,8 @@ size_t net_names_answer(const uint8_t *query, const struct net_question *q, cons
  */
 bool net_names_find(const char *entry, const char *name, const char *bridge, const char *machine,
 		    uint8_t ret[2][16], bool has[2]);
+/* Does it end as only a sandbox's can? Pure. */
+bool net_names_is_ours(const char *name);
 /* The same of a private network (net/switch.h), which has the runtime directory for its machine. Pure. */
 bool net_names_find_private(const char *entry, const char *name, const char *network, uint8_t ret[2][16],
 			    bool has[2]);

@@ -24,6 +24,7 @@
 #define PATIENCE_MS 20
 #define GRUDGE_MS 1000
 #define NO_SUCH_NAME 3 /* in the second byte of the flags of DNS */
+#define REFUSED 5
 
 enum { FD_TAP, FD_SOCKET, FD_MONITOR, FD_DIR, FD_RUNTIME, FD_REPORT, FD_FIRST_FREE };
 
@@ -35,7 +36,7 @@ struct peer {
 
 struct server {
 	uint16_t own;
-	bool ended;
+	bool ended, has_others;
 	char name[NET_SWITCH_NAME];
 	struct peer peers[PEERS];
 };
@@ -173,7 +174,7 @@ static bool answer(const struct server *s, const uint8_t *frame, size_t size)
 	if (!n)
 		return true;
 	if (!found)
-		message[3] |= NO_SUCH_NAME;
+		message[3] |= s->has_others && !net_names_is_ours(q.name) ? REFUSED : NO_SUCH_NAME;
 	(void)!write(FD_TAP, out, net_switch_wrap(frame, n, out));
 	return true;
 }
@@ -226,6 +227,7 @@ static void serve(struct server *s)
 
 struct start {
 	const struct net_switch *sw;
+	bool has_others;
 	int fds[FD_REPORT];
 };
 
@@ -259,7 +261,7 @@ static int prepare(const struct start *start, int *report_fd)
 static void run(const void *data, int report_fd)
 {
 	const struct start *start = data;
-	struct server s = { .own = start->sw->number };
+	struct server s = { .own = start->sw->number, .has_others = start->has_others };
 
 	for (unsigned i = 0; i < PEERS; i++)
 		s.peers[i].fd = -1;
@@ -279,7 +281,7 @@ static void run(const void *data, int report_fd)
 int net_switch_start(struct net_switch *sw, const struct net_switch_member *m, struct kennel_error **err)
 {
 	const struct start start = {
-		sw, { m->tap_fd, m->socket_fd, m->monitor_pidfd, sw->dir_fd, sw->runtime_fd }
+		sw, m->has_others, { m->tap_fd, m->socket_fd, m->monitor_pidfd, sw->dir_fd, sw->runtime_fd }
 	};
 
 	if (net_helper_start_ready(run, &start, "kennel-switch", &m->group, &sw->pidfd) == 0)

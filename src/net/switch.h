@@ -50,6 +50,7 @@ int net_switch_join(int runtime_fd, const char *name, const char *who, struct ne
 		    int *ret_socket_fd, struct kennel_error **err) MUST_CHECK;
 struct net_switch_member {
 	int tap_fd, socket_fd, monitor_pidfd;
+	bool has_others; /* who resolves other names, to be asked next */
 	struct net_helper_group group; /* the sandbox's: its frames are its own work */
 };
 /* All is borrowed; the socket must be closed afterwards: by it alone the name is known to live. */

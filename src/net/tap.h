@@ -10,8 +10,9 @@
 #define KENNEL_NET_TAP_H
 
 #define NET_TAP_NAME "eth0"
+#define NET_TAP_SECOND "eth1" /* beside it: of a private network (switch.h) */
 
-/* A descriptor, attached to NET_TAP_NAME and with the filter on it; or -1 and errno. */
-int net_tap_new(void);
+/* A descriptor, attached to an interface of that name and with the filter on it; or -1 and errno. */
+int net_tap_new(const char *name);
 
 #endif

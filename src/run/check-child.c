@@ -142,7 +142,7 @@ static void try_devices(const struct check_child *p)
 			(void)note(p, CHECK_TRY_FUSE_MOUNT, mount_new_view(fd));
 	}
 	if (p->tap)
-		(void)note(p, CHECK_TRY_TAP, net_tap_new());
+		(void)note(p, CHECK_TRY_TAP, net_tap_new(NET_TAP_NAME));
 }
 
 static void try_memory_file(const struct check_child *p)

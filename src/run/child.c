@@ -120,8 +120,13 @@ static void early(struct child_at *at)
 		child_die(at, CHILD_STEP_NAMESPACES);
 	/* Whether that ends the start depends on whether nat was asked for: the parent knows. */
 	if (p->rootless && p->tap) {
-		p->shared->tap_fd = net_tap_new();
+		p->shared->tap_fd = net_tap_new(NET_TAP_NAME);
 		if (p->shared->tap_fd < 0)
+			p->shared->tap_errno = errno;
+	}
+	if (p->rootless && p->second_tap && !p->shared->tap_errno) {
+		p->shared->second_tap_fd = net_tap_new(NET_TAP_SECOND);
+		if (p->shared->second_tap_fd < 0)
 			p->shared->tap_errno = errno;
 	}
 	if (p->loopback && net_loopback_up() < 0)

@@ -146,6 +146,7 @@ struct child_shared {
 	int master_fd;          /* from the child: the pty's master, or -EBADF */
 	int tty_fds[SPEC_TTYS_MAX]; /* the same of further ones, which are pts/1 and so on */
 	int tap_fd;             /* the tap device for pasta, of an ordinary user; or negative */
+	int second_tap_fd; /* or that of a private network */
 	int tap_errno;          /* from the child of an ordinary user: why there is no tap device, or 0 */
 	int mount_ns_fd;        /* from the child: its mount namespace, or -EBADF */
 	/* from the child: its devpts; the parent closes what is left of it in the shared table */
@@ -178,6 +179,7 @@ struct child_plan {
 	/* of the root's frozen layers, uppermost first: from the container's directory, or absolute */
 	const char *const *frozen;
 	bool tap;                       /* and the tap device for nat */
+	bool second_tap; /* and one for a private network beside it */
 	const char *delta_size, *delta_inodes;  /* decimal; iff rootless */
 	int keep_fd;                    /* an ordinary user's container, which has "delta" in it; or -EBADF */
 	int death_signal;

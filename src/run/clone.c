@@ -35,7 +35,7 @@ int clone_pipes(struct launch *l, struct kennel_error **err)
 		return fail_errno(err, "make shared memory");
 	}
 	l->shared->delta_fd = l->shared->scratch_fd = l->shared->master_fd = l->shared->pts_fd =
-		l->shared->tap_fd = -EBADF;
+		l->shared->tap_fd = l->shared->second_tap_fd = -EBADF;
 	l->shared->mount_ns_fd = l->shared->init_fd = -EBADF;
 	for (unsigned i = 0; i < SPEC_TTYS_MAX; i++)
 		l->shared->tty_fds[i] = -EBADF;

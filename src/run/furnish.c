@@ -306,7 +306,7 @@ int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err)
 	if (p->net == SPEC_NET_NONE)
 		return 0;
 
-	_cleanup_buf_ struct buf host = { 0 };
+	_cleanup_buf_ struct buf host = { 0 }, first = { 0 };
 	_cleanup_free_ char *text = NULL;
 	r = read_small(-1, "/etc/resolv.conf", &host, err);
 	if (r == 0 && l->has_names)
@@ -318,7 +318,15 @@ int furnish_files(struct launch *l, int scratch_fd, struct kennel_error **err)
 		r = names_resolv_conf(buf_str(&l->dns), buf_str(&host), &text, err);
 	else if (r == 0 && (p->net == SPEC_NET_NAT || l->joins_nat))
 		r = net_resolv_conf(buf_str(&host), &text, err);
+	if (r == 0 && p->net == SPEC_NET_NAT && text && private_network(l)) {
+		buf_printf(&first, "nameserver " NET_SWITCH_RESOLVER_ADDRESS "\n%s", text);
+		r = buf_check(&first, err);
+	}
 	if (r == 0)
-		r = plant_resolv_conf(l, scratch_fd, text ? text : buf_str(&host), err);
+		r = plant_resolv_conf(l, scratch_fd,
+				      first.len ? buf_str(&first) :
+				      text	? text :
+						  buf_str(&host),
+				      err);
 	return r < 0 ? wrap(err, r, "set the resolver inside") : 0;
 }

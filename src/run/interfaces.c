@@ -522,7 +522,9 @@ void interfaces_put_entry(const struct launch *l, struct buf *b)
 		put_kinds(l, &net);
 	else
 		buf_puts(&net, spec_net_name(l->sb->plan->net));
-	const bool is_private = l->sb->plan->net == SPEC_NET_PRIVATE;
+	const bool is_private = private_network(l);
+	if (is_private && l->sb->plan->net == SPEC_NET_NAT)
+		buf_printf(&net, ",%s", spec_net_name(SPEC_NET_PRIVATE));
 	if (l->join_ns_fd >= 0 || is_private)
 		buf_printf(&net, ":%s", spec->net_where);
 	registry_put(b, "net", buf_str(&net));

@@ -59,7 +59,8 @@ int lease_take(struct launch *l, struct spec_interface *in, unsigned index, stru
 /* Once they are there: what the machine's rules have to do for them. */
 int publish_make(struct launch *l, struct kennel_error **err) MUST_CHECK;
 
-/* private.c: private:NAME of an ordinary user, once the namespaces are there; and what is told of it. */
+/* private.c: which private:NAME, or NULL; makes it once the namespaces are there; what is told of it. */
+const char *private_network(const struct launch *l);
 int private_make(struct launch *l, struct kennel_error **err) MUST_CHECK;
 void private_describe(const struct launch *l, struct spec_interface *ret);
 

@@ -93,6 +93,7 @@ static void launch_done(struct launch *l)
 	if (l->shared) {
 		close_slots(l);
 		close_fd(l->shared->tap_fd);
+		close_fd(l->shared->second_tap_fd);
 		/* An ordinary user's, of a start that failed before they became the sandbox's. */
 		if (l->shared->scratch_fd != l->shared->delta_fd &&
 		    l->shared->scratch_fd != l->sb->scratch_fd)
@@ -340,6 +341,7 @@ static int plan_child(struct launch *l, struct kennel_error **err)
 	c->keep_fd = sb->rootless && sb->keep ? keep_dir(sb->keep) : -EBADF;
 	c->tap = sb->rootless && !sb->deep &&
 		 (p->net == SPEC_NET_PRIVATE || (p->net == SPEC_NET_NAT && net_nat_available()));
+	c->second_tap = c->tap && p->net == SPEC_NET_NAT && network_private(l->spec);
 	snprintf(l->delta_size, sizeof(l->delta_size), "%llu", (unsigned long long)p->size_bytes);
 	snprintf(l->delta_inodes, sizeof(l->delta_inodes), "%llu", (unsigned long long)p->inodes);
 	c->delta_size = l->delta_size;

@@ -105,7 +105,7 @@ int network_start(struct launch *l, int proc_fd, struct kennel_error **err)
 	r = net_nat_start(&spec, &sb->nat, err);
 	if (r == 0)
 		sb->work.nat_pidfd = net_nat_pidfd(sb->nat);
-	return r;
+	return r == 0 && private_network(l) ? private_make(l, err) : r;
 }
 
 int network_finish(struct launch *l, int started, struct kennel_error **err)

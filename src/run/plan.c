@@ -87,7 +87,7 @@ static int plan_level(struct plan *p, const struct spec *spec, const struct plan
 			err, fail(err, KENNEL_E_PERM, "net \"%s\" needs root", net_words(spec)),
 			"run kennel as root, or use --net nat, with --publish for ports that lead inside; "
 			"sandboxes of yours reach each other on --net private:NAME");
-	if (facts->privileged && p->net == SPEC_NET_PRIVATE)
+	if (facts->privileged && p->net != SPEC_NET_HOST && network_private(spec))
 		return hint(err,
 			    fail(err, KENNEL_E_UNSUPPORTED, "net \"private:%s\" is for ordinary users",
 				 spec->net_where),

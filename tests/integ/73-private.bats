@@ -122,9 +122,35 @@ has_switches() {
 	serving "private:$NET"
 	ask --isolate vm --net "private:$NET" -- /usr/bin/python3 "$T/ask" server0.kennel 10
 	has $'tcp True\nudp 9\nudp 4004' "$stdout"
-	serving "private:$NET" --isolate vm
+	serving "private:$NET" --isolate vm --net nat
 	ask --net "private:$NET" -- /usr/bin/python3 "$T/ask" "$ADDRESS" 10
 	has $'tcp True\nudp 9\nudp 4004' "$stdout"
+}
+
+@test "private: beside nat; a port of the machine leads to one, its neighbours have no way out by it" {
+	need_commands pasta
+	NET=t6$BASHPID
+	local port=$((20000 + BASHPID % 10000))
+	serving "private:$NET" --net nat -p "127.0.0.1:$port:8000"
+	has "\"net\": \"nat,private:$NET\"" "$("$KENNEL" list --json)"
+	is_equal "$(/usr/bin/python3 -c 'import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+s.shutdown(socket.SHUT_WR)
+print(s.recv(99).decode())' "$port")" e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+	ask --net "private:$NET" -- sh -c '/usr/bin/python3 "$0" server0 1; /usr/bin/python3 -c "
+import socket, sys
+s = socket.socket()
+print(s.connect_ex((\"192.0.2.1\", 9)))"; ls /sys/class/net' "$T/ask"
+	is_equal "$stdout" $'tcp True\nudp 9\nudp 4004\n101\neth0\nlo'
+	# the interface is the second one; names of neighbours come first, and only those of the world are asked for elsewhere
+	ask --net nat --net "private:$NET" -- sh -c 'ip -o -4 route show default; cat /sys/class/net/eth1/address; grep -m 1 nameserver /etc/resolv.conf
+		getent ahostsv4 server0.kennel | grep STREAM; timeout 3 getent hosts nobody.kennel; echo $?; /usr/bin/python3 "$0" server0.kennel 1' "$T/ask"
+	has "default via" "$stdout"
+	has " dev eth0" "$stdout"
+	has "02:6b:65:6e:" "$stdout"
+	has "nameserver 10.108.255.254" "$stdout"
+	has "$ADDRESS" "$stdout"
+	has $'\n2\ntcp True\nudp 9\nudp 4004' "$stdout"
 }
 
 @test "private: nobody speaks for a neighbour" {
