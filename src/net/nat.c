@@ -24,10 +24,12 @@
  */
 #include "net/nat.h"
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/mount.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -344,10 +346,54 @@ static int make_pipe(int ret_fds[2], struct kennel_error **err)
 	return 0;
 }
 
+/* Does somebody have this port at all addresses of that kind? What else is in the way, pasta will meet. */
+static bool is_taken(const struct net_port *p, int family)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} a = { .any.sa_family = (sa_family_t)family };
+	const bool six = family == AF_INET6;
+	const int one = 1;
+	_cleanup_close_ int fd = socket(family, (p->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	*(six ? &a.in6.sin6_port : &a.in.sin_port) = htons(p->outside);
+	if (six)
+		(void)!setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (!p->udp) /* what was closed a moment ago is in nobody's way */
+		(void)!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	return bind(fd, &a.any, six ? sizeof(a.in6) : sizeof(a.in)) < 0 && errno == EADDRINUSE;
+}
+
+/*
+ * pasta is content with one of IPv4 and IPv6: where somebody else has a port of the other kind, who connects
+ * would come to that one.
+ */
+static int check_ports(const struct net_nat_spec *spec, struct kennel_error **err)
+{
+	for (size_t i = 0; i < spec->n_ports; i++) {
+		const struct net_port *p = &spec->ports[i];
+		const bool four = !p->at[0] && is_taken(p, AF_INET);
+
+		if (four || (!p->at[0] && is_taken(p, AF_INET6)))
+			return hint(err,
+				    fail(err, KENNEL_E_BUSY, "%s port %u of this machine is taken on IPv%c",
+					 p->udp ? "UDP" : "TCP", p->outside, four ? '4' : '6'),
+				    "\"ss -lntup\" shows by whom; name another port, or one address of it");
+	}
+	return 0;
+}
+
 int net_nat_start(const struct net_nat_spec *spec, struct net_nat **ret, struct kennel_error **err)
 {
 	int fds[2] = { -EBADF, -EBADF };
-	int r = make_pipe(fds, err);
+	int r = check_ports(spec, err);
+	if (r < 0)
+		return r;
+	r = make_pipe(fds, err);
 	_cleanup_close_ int read_fd = fds[0];
 	_cleanup_close_ int write_fd = fds[1];
 	if (r < 0)

@@ -54,6 +54,15 @@ int report_init_failed(const struct spec *spec, const struct init_report *r, str
 					 spec->user),
 				    "users are looked up in the copy's /etc/passwd; a number works too");
 		return fail_errno(err, "find the user \"%s\"", spec->user);
+	case INIT_STEP_GROUPS:
+	case INIT_STEP_IDS:
+		if (r->errnum == EINVAL && spec->user)
+			return hint(
+				err,
+				fail(err, KENNEL_E_INVALID, "there is no id for the user \"%s\" in the copy",
+				     spec->user),
+				"it has as many as the range outside: 65536 as a rule, 0 alone without one");
+		return fail_errno(err, "%s", child_step_phrase(r->step));
 	case INIT_STEP_WORKDIR:
 		return hint(err,
 			    error_set(err, KENNEL_E_INVALID, r->errnum, "change to \"%s\"",

@@ -111,6 +111,10 @@ os.execv(sys.executable, [sys.executable, sys.argv[1], "--inside", sys.argv[2]])
 		print(subprocess.run([kennel, "list", "--json"], stdout=subprocess.PIPE).stdout.decode())
 		taken = subprocess.run(run + ["-p", "127.0.0.1:8080:1", "--", "true"], stderr=subprocess.PIPE)
 		print(taken.returncode, taken.stderr)
+		# of IPv4 alone: pasta would be content with the other one, and who connects comes to this
+		half = socket.create_server(("", 8081))
+		taken = subprocess.run(run + ["-p", "8081:1", "--", "true"], stderr=subprocess.PIPE)
+		print("half", taken.returncode, taken.stderr)
 		p.terminate()
 		p.wait()
 		try:
@@ -125,5 +129,6 @@ os.execv(sys.executable, [sys.executable, sys.argv[1], "--inside", sys.argv[2]])
 	has '"publish": ["127.0.0.1:8080:8000", "5300:5300/udp"]' "$stdout"
 	has "125 b" "$stdout"
 	has "ip_unprivileged_port_start" "$stdout"
+	has "half 125 b'kennel: make the network: TCP port 8081 of this machine is taken on IPv4" "$stdout"
 	has "closed 111" "$stdout"
 }
