@@ -397,6 +397,23 @@ static int shift_overlay(struct launch *l, size_t i, struct kennel_error **err)
 	return 0;
 }
 
+/* A slip of the pen would leave open what was to be hidden. What was planted before is there, too. */
+static void say_not_there(struct launch *l, const struct plan_hidden *h)
+{
+	const struct child_overlay *o = &l->child_overlays[h->overlay];
+	const char *target = h->overlay ? l->sb->plan->overlays[h->overlay].target : "";
+
+	for (unsigned k = 0; k < o->n_lowers; k++) {
+		_cleanup_close_ int fd =
+			path_pin_plain(l->shared->lower_fds[o->first_lower + k], h->rel, O_NOFOLLOW, NULL);
+
+		if (fd >= 0)
+			return;
+	}
+	log_warn(&l->sb->log, "there is no \"%s/%s\" to %s", target, h->rel,
+		 h->absent ? "leave out" : "hide");
+}
+
 int prepare_hidden(struct launch *l, struct kennel_error **err)
 {
 	const struct plan *p = l->sb->plan;
@@ -426,7 +443,7 @@ int prepare_hidden(struct launch *l, struct kennel_error **err)
 			return wrap(err, r, "%s \"%s/%s\"", h->absent ? "leave out" : "hide", target, h->rel);
 		}
 		if (r == 0)
-			log_info(&l->sb->log, "nothing to hide at %s", h->rel);
+			say_not_there(l, h);
 	}
 	return 0;
 }

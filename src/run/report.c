@@ -40,7 +40,9 @@ int report_init_failed(const struct spec *spec, const struct init_report *r, str
 	case INIT_STEP_EXEC:
 		if (r->errnum == ENOENT)
 			return hint(err, error_set(err, KENNEL_E_NOCOMMAND, r->errnum, "run \"%s\"", command),
-				    "there is no such command in the copy");
+				    command[0] == '-' ?
+					    "options stand in front of the name and of the command" :
+					    "there is no such command in the copy");
 		return hint(err, error_set(err, KENNEL_E_NOTEXEC, r->errnum, "run \"%s\"", command),
 			    "it is there, but it can't be executed");
 	case INIT_STEP_INTERPRETER:

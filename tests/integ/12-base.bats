@@ -486,6 +486,7 @@ make_layer() {
 	run_kennel run --net none --hide "$T/nothing" --without "$T/nothing" -- echo fine
 	is_status 0
 	is_equal "$stdout" fine
+	is_equal "$stderr" "kennel: there is no \"$T/nothing\" to hide"$'\n'"kennel: there is no \"$T/nothing\" to leave out"
 	local option
 	for option in hide without; do
 		run_kennel run "--$option" / -- true

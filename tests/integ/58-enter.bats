@@ -58,6 +58,9 @@ WALLS='grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/$1/status; for n in user mnt p
 	run_kennel exec "$ID" no-such-command
 	is_status 127
 	has 'run "no-such-command": No such file' "$stderr"
+	run_kennel exec "$ID" -u root id
+	is_status 127
+	has 'hint: options stand in front of' "$stderr"
 	run_kennel exec "$ID" -- /etc/passwd
 	is_status 126
 	has 'run "/etc/passwd": Permission denied' "$stderr"
