@@ -123,15 +123,28 @@ static int follow(const struct follow *f, int signal_fd, struct tty_proxy *proxy
 	}
 }
 
+static void all_forwarded(sigset_t *ret)
+{
+	sigemptyset(ret);
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+		sigaddset(ret, forwarded[i]);
+}
+
+void follow_hold(sigset_t *ret_old)
+{
+	sigset_t set;
+
+	all_forwarded(&set);
+	sigprocmask(SIG_BLOCK, &set, ret_old);
+}
+
 int follow_process(const struct follow *f, int *ret_status, struct kennel_error **err)
 {
 	struct tty_proxy *proxy = NULL;
 	sigset_t set, old;
 	int r = 0;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
-		sigaddset(&set, forwarded[i]);
+	all_forwarded(&set);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	_cleanup_close_ int signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signal_fd < 0)

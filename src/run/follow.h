@@ -6,6 +6,7 @@
 #ifndef KENNEL_RUN_FOLLOW_H
 #define KENNEL_RUN_FOLLOW_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -24,6 +25,11 @@ struct follow {
  * negative code.
  */
 int follow_process(const struct follow *f, int *ret_status, struct kennel_error **err) MUST_CHECK;
+/*
+ * From here on signals that are handed on wait for follow_process(): they must not end us once the command
+ * runs, which may have said so. *ret_old is what the caller sets again in the end.
+ */
+void follow_hold(sigset_t *ret_old);
 /* What is there to read on word_fd: that the command has ended, and how? */
 bool follow_hear(int word_fd, int *ret_status);
 /* Waits for its end alone. */

@@ -102,6 +102,8 @@ struct ns {
 	int report_fd, report_write_fd, go_fd, go_read_fd, program_fd;
 	int pidfd, pid;
 	int proc_fd; /* its directory in /proc */
+	sigset_t mask; /* the caller's, where signals are held */
+	bool holds;
 };
 
 static void ns_done(struct ns *n)
@@ -356,6 +358,8 @@ static int bring_up(struct ns *n, struct kennel_error **err)
 		r = set_offsets(n, err);
 	if (r < 0)
 		return r;
+	follow_hold(&n->mask);
+	n->holds = true;
 	if (write(n->go_fd, &go, sizeof(go)) != (ssize_t)sizeof(go))
 		return fail_errno(err, "let the new process go");
 	r = next_report(n, &report, err); /* init's, all zeros; or the end, where it is the command */
@@ -418,5 +422,7 @@ int ns_run(const struct ns_request *q, int *ret_status, struct kennel_error **er
 			take_terminal();
 	}
 	ns_done(&n);
+	if (n.holds)
+		sigprocmask(SIG_SETMASK, &n.mask, NULL);
 	return r;
 }

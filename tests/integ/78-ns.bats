@@ -272,6 +272,19 @@ ended() {
 	wait_for 10 ended "$pid"
 }
 
+@test "ns: a signal that comes before kennel has begun to wait reaches the command as well" {
+	need_commands strace
+	# each of its reads takes a while, so the command is ready before
+	background strace -o /dev/null -e trace=read -e inject=read:delay_exit=300000 "$KENNEL" ns --map root -n user -- \
+		sh -c 'trap "echo usr1; exit 3" USR1; echo ready; n=0; while [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.1; done'
+	local strace=$! status_here=0
+	wait_for 10 says "$T/out.1" ready
+	kill -USR1 "$(pgrep -P "$strace" -x kennel)"
+	wait "$strace" || status_here=$?
+	is_equal "$status_here" 3
+	says "$T/out.1" usr1
+}
+
 @test "ns: descriptors and environment go along, kennel's own do not" {
 	exec 7>"$T/seven"
 	# shellcheck disable=SC2016 # of the inside
