@@ -183,16 +183,21 @@ to_import() {
 	[ ! -d "$S/back" ] || "$KENNEL" rm -P "$S" back
 }
 
-# Sets STATE: none, whole or neither.
-imported() {
+# Nothing half made is left once a kennel has come by, and those that were killed have ended.
+swept() {
 	local left
 	"$KENNEL" gc -q -P "$S" || return 1
 	for left in "$S"/.[!.]*; do
-		[ ! -e "$left" ] || {
-			echo "left behind: $left"
-			return 1
-		}
+		[ ! -e "$left" ] || return 1
 	done
+}
+
+# Sets STATE: none, whole or neither.
+imported() {
+	wait_for 10 swept || {
+		ls -lA "$S"
+		return 1
+	}
 	STATE=none
 	[ -d "$S/back" ] || return 0
 	STATE=neither

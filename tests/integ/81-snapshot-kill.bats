@@ -47,16 +47,21 @@ reads() {
 
 # No temporary name, and no layer that nobody stands on.
 tidy() {
+	wait_for 10 swept || {
+		ls -lA "$S" "$S"/*
+		return 1
+	}
+	# Removing everything leaves nothing: no layer was forgotten.
+	empty && is_equal "$(ls -A "$S")" ""
+}
+
+# A helper of the one that was killed may still be about to end.
+swept() {
 	local left
 	"$KENNEL" gc -q -P "$S" && "$KENNEL" gc --check -q -P "$S" || return 1
 	for left in "$S"/.[!.]* "$S"/*/.[!.]* "$S"/*/next "$S"/*/snapshots/.[!.]*; do
-		[ ! -e "$left" ] || [ "$left" = "$S/.layers" ] || {
-			echo "left behind: $left"
-			return 1
-		}
+		[ ! -e "$left" ] || [ "$left" = "$S/.layers" ] || return 1
 	done
-	# Removing everything leaves nothing: no layer was forgotten.
-	empty && is_equal "$(ls -A "$S")" ""
 }
 
 as_said() {
