@@ -114,6 +114,15 @@ static const char *configured(const struct row *r, const char *key)
 	return "-";
 }
 
+/* A base of the container's own, which is told as such while it does not run, and is where it always is. */
+static bool is_own_base(const struct row *r)
+{
+	const char *base = fact_text(r->list, r->i, "base"), *path = fact_text(r->list, r->i, "path");
+	size_t len = strlen(path);
+
+	return strncmp(base, path, len) == 0 && strcmp(base + len, "/base") == 0;
+}
+
 static void add_cell_text(struct buf *b, const struct row *r, size_t c)
 {
 	const char *key = columns[c].key;
@@ -129,6 +138,8 @@ static void add_cell_text(struct buf *b, const struct row *r, size_t c)
 		buf_puts(b, "(its configuration can't be read)");
 	else if (stopped && (c == LAST || strcmp(key, "isolate") == 0))
 		buf_puts(b, configured(r, key));
+	else if (strcmp(key, "base") == 0 && is_own_base(r))
+		buf_puts(b, "own");
 	else
 		buf_puts(b, fact_text(r->list, r->i, key));
 }

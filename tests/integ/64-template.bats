@@ -79,6 +79,7 @@ nothing_left() {
 	expect 'it goes 42 on'
 	keys C-]
 	expect 'code 0'
+	has ' own ' "$("$KENNEL" list)"
 	run_kennel exec box -- awk '{ print $7 }' /proc/1/stat
 	is_equal "$stdout" 0
 	"$KENNEL" stop box
