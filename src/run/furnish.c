@@ -264,6 +264,17 @@ static int plant_resolv_conf(struct launch *l, int scratch_fd, const char *text,
 	return r < 0 ? r : 0;
 }
 
+/* What somebody adds to it inside is a change of its content, and of nothing else. */
+static mode_t mode_of_base(const struct launch *l, const struct delta_spot *spot)
+{
+	struct stat st;
+	/* the machine's own by name: a view server that is just starting takes long to answer */
+	int r = l->spec->base_path ? fstatat(spot->lower_fd, spot->rel, &st, AT_SYMLINK_NOFOLLOW) :
+				     fstatat(AT_FDCWD, "/etc/hosts", &st, AT_SYMLINK_NOFOLLOW);
+
+	return r == 0 && S_ISREG(st.st_mode) ? (st.st_mode & 0777) | 0444 : 0644;
+}
+
 /* sudo and many others complain of a host name that does not resolve. */
 static int plant_hosts(struct launch *l, struct kennel_error **err)
 {
@@ -283,7 +294,7 @@ static int plant_hosts(struct launch *l, struct kennel_error **err)
 	buf_printf(&b, "127.0.1.1\t%s\n", hostname);
 	r = buf_check(&b, err);
 	if (r == 0)
-		r = delta_plant_file(&hosts, b.data, b.len, 0644, err);
+		r = delta_plant_file(&hosts, b.data, b.len, mode_of_base(l, &hosts), err);
 	if (r < 0)
 		return r;
 	_cleanup_buf_ struct buf line = { 0 };

@@ -107,6 +107,12 @@ line"'
 	run_kennel diff "$ID"
 	is_status 0
 	is_equal "$stdout" $'A /etc/kennel-test\nA /usr/kennel-test'
+	# of a file of kennel's that the inside goes on with, only what it did to it
+	if ! mountpoint -q /etc/hosts; then
+		"$KENNEL" exec "$ID" -- sh -c 'echo 192.0.2.1 added >>/etc/hosts'
+		run_kennel diff "$ID" /etc/hosts
+		is_equal "$stdout" 'M /etc/hosts (content)'
+	fi
 }
 
 @test "diff: hidden and left out places are no changes; what is made in them is" {
