@@ -423,6 +423,7 @@ logged() {
 		wait_for 20 logged "on the console"
 		has "on the console" "$("$KENNEL" log box.img; "$KENNEL" log "$id")"
 		background "$KENNEL" log --follow "$F"
+		wait_for 20 says "$T/out.$LIB_STARTED" "on the console"
 		run_kennel stop "$F"
 		is_status 0
 		wait $! || false
