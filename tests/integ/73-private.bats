@@ -144,7 +144,7 @@ print(s.connect_ex((\"192.0.2.1\", 9)))"; ls /sys/class/net' "$T/ask"
 	is_equal "$stdout" $'tcp True\nudp 9\nudp 4004\n101\neth0\nlo'
 	# the interface is the second one; names of neighbours come first, and only those of the world are asked for elsewhere
 	ask --net nat --net "private:$NET" -- sh -c 'ip -o -4 route show default; cat /sys/class/net/eth1/address; grep -m 1 nameserver /etc/resolv.conf
-		getent ahostsv4 server0.kennel | grep STREAM; timeout 3 getent hosts nobody.kennel; echo $?; /usr/bin/python3 "$0" server0.kennel 1' "$T/ask"
+		getent ahostsv4 server0.kennel | grep STREAM; timeout 3 getent hosts nobody.kennel.; echo $?; /usr/bin/python3 "$0" server0.kennel 1' "$T/ask"
 	has "default via" "$stdout"
 	has " dev eth0" "$stdout"
 	has "02:6b:65:6e:" "$stdout"
