@@ -227,10 +227,14 @@ static int refuse_conflicts(struct front *f, const struct commit_tally *t)
 
 static int nothing_to_do(struct front *f, const struct commit_tally *t)
 {
+	const char *text = t->left && geteuid() != 0 ?
+				   "nothing that can be committed: it takes files of your own, "
+				   "made inside with --user and your name" :
+			   t->left || t->conflicts ? "nothing that can be committed" :
+						     "nothing to commit";
+
 	if (!f->args->json)
-		cli_say(f->cli,
-			t->left || t->conflicts ? "nothing that can be committed" : "nothing to commit",
-			"\n");
+		cli_say(f->cli, text, "\n");
 	return t->left || t->conflicts ? EXIT_SOME_LEFT : 0;
 }
 

@@ -252,6 +252,7 @@ look() {
 	has '4 left: owned by root (4); "kennel commit -v" shows which' "$stdout"
 	run_kennel commit --dry-run "$NAME" /etc/a # few are shown at once
 	has "A /etc/a: owned by root" "$stdout"
+	has "files of your own, made inside with --user" "$stderr"
 	run_kennel commit --dry-run -v "$NAME"
 	has "A $T/home/new" "$stdout"
 	has "/etc/of-root: owned by root" "$stdout"
