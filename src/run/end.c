@@ -85,6 +85,9 @@ struct sandbox *sandbox_free(struct sandbox *sb)
 		close_fd(sb->tty_fds[i]);
 	close_fd(sb->user_ns_fd);
 	close_fd(sb->mount_ns_fd);
+	for (unsigned i = 0; i < sb->n_used_views; i++)
+		close_fd(sb->used_view_fds[i]);
+	free(sb->used_view_fds);
 	close_fd(sb->work.monitor_pidfd);
 	close_fd(sb->work.thaw_fd);
 	manifest_plants_done(&sb->planted);

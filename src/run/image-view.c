@@ -83,9 +83,11 @@ static int note(struct launch *l, struct pair *p, struct kennel_error **err)
 {
 	struct stat st;
 
-	if (!l->image_views)
+	if (!l->image_views) {
 		l->image_views = calloc(l->spec->layers.n + 1, sizeof(*l->image_views));
-	if (!l->image_views)
+		l->sb->used_view_fds = calloc(l->spec->layers.n + 1, sizeof(*l->sb->used_view_fds));
+	}
+	if (!l->image_views || !l->sb->used_view_fds)
 		return fail(err, KENNEL_E_NOMEM, "out of memory");
 	if (fstat(p->tree_fd, &st) < 0)
 		return fail_errno(err, "look at the view of an image");
@@ -143,8 +145,10 @@ bool image_view_shift(struct launch *l, int *tree_fd)
 
 		if (fstat(*tree_fd, &st) < 0 || st.st_dev != v->dev)
 			continue;
-		if (v->shifted_fd >= 0)
-			replace_fd(tree_fd, take_fd(&v->shifted_fd));
+		if (v->shifted_fd >= 0) {
+			l->sb->used_view_fds[l->sb->n_used_views++] = *tree_fd;
+			*tree_fd = take_fd(&v->shifted_fd);
+		}
 		return true;
 	}
 	return false;
