@@ -5,6 +5,7 @@
  * Layers are handed to overlay one by one and by descriptor ("lowerdir+" with FSCONFIG_SET_FD, Linux 6.13),
  * so no name can be mistaken for an option. Older kernels get the same descriptors as /proc/self/fd/N, still
  * one by one (6.7), and older ones as one colon-separated string of such names: user text never stands in it.
+ * What that string has no room for are the bare numbers, from a working directory in which they are names.
  */
 #include "mount/mount.h"
 
@@ -16,6 +17,7 @@
 
 #define FD_NAME_SIZE 32
 #define OPTION_MAX 256          /* fsconfig() takes strings below this */
+#define FD_DIR "/proc/self/fd/"
 
 static void close_keep_errno(int fd)
 {
@@ -25,14 +27,12 @@ static void close_keep_errno(int fd)
 	errno = saved;
 }
 
-/* "/proc/self/fd/N" at name; returns its length. No snprintf: the child may only make system calls. */
-static size_t fd_name(char *name, int fd)
+/* The number in decimal at name; returns its length. No snprintf: the child may only make system calls. */
+static size_t fd_number(char *name, int fd)
 {
-	static const char prefix[] = "/proc/self/fd/";
 	char digits[12];
-	size_t n = 0, len = sizeof(prefix) - 1;
+	size_t n = 0, len = 0;
 
-	memcpy(name, prefix, len);
 	do {
 		digits[n++] = (char)('0' + fd % 10);
 		fd /= 10;
@@ -41,6 +41,15 @@ static size_t fd_name(char *name, int fd)
 		name[len++] = digits[--n];
 	name[len] = '\0';
 	return len;
+}
+
+/* "/proc/self/fd/N" at name; returns its length. */
+static size_t fd_name(char *name, int fd)
+{
+	const size_t len = sizeof(FD_DIR) - 1;
+
+	memcpy(name, FD_DIR, len);
+	return len + fd_number(name + len, fd);
 }
 
 void mount_read_log(int fs_fd, char *log, size_t size)
@@ -185,33 +194,72 @@ static int set_layer(int fs_fd, const char *key, bool is_list, int fd)
 	return sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, key, name, 0);
 }
 
-static int set_all_lowers(int fs_fd, const struct mount_overlay *o)
+/* False: it has no room for them. */
+static bool list_lowers(const struct mount_overlay *o, size_t (*name)(char *, int), char value[OPTION_MAX])
 {
-	char value[OPTION_MAX];
+	char one[FD_NAME_SIZE];
 	size_t len = 0;
 
 	for (unsigned i = 0; i < o->n_lowers; i++) {
-		if (len + FD_NAME_SIZE + 1 > sizeof(value)) {
+		const size_t n = name(one, o->lower_fds[i]);
+
+		if (len + n + 2 > OPTION_MAX)
+			return false;
+		if (i)
+			value[len++] = ':';
+		memcpy(value + len, one, n + 1);
+		len += n;
+	}
+	return true;
+}
+
+/* *ret_back_fd: the working directory to go back to once the overlay is made. */
+static int set_all_lowers(int fs_fd, const struct mount_overlay *o, int *ret_back_fd)
+{
+	char value[OPTION_MAX];
+
+	if (!list_lowers(o, fd_name, value)) {
+		if (!list_lowers(o, fd_number, value)) {
 			errno = E2BIG;
 			return -1;
 		}
-		if (i)
-			value[len++] = ':';
-		len += fd_name(value + len, o->lower_fds[i]);
+		*ret_back_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (*ret_back_fd < 0 || chdir(FD_DIR) < 0)
+			return -1;
 	}
 	return sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_STRING, "lowerdir", value, 0);
 }
 
-static int set_lowers(int fs_fd, const struct mount_overlay *o)
+static int set_lowers(int fs_fd, const struct mount_overlay *o, int *ret_back_fd)
 {
 	for (unsigned i = 0; i < o->n_lowers; i++) {
 		if (set_layer(fs_fd, "lowerdir+", true, o->lower_fds[i]) == 0)
 			continue;
 		if (i == 0 && (errno == EINVAL || errno == EOPNOTSUPP))
-			return set_all_lowers(fs_fd, o);
+			return set_all_lowers(fs_fd, o, ret_back_fd);
 		return -1;
 	}
 	return 0;
+}
+
+static int make_overlay(int fs_fd, const struct mount_overlay *o)
+{
+	int back_fd = -1;
+	const bool made =
+		set_lowers(fs_fd, o, &back_fd) == 0 &&
+		(o->upper_fd < 0 || (set_layer(fs_fd, "upperdir", false, o->upper_fd) == 0 &&
+				     set_layer(fs_fd, "workdir", false, o->work_fd) == 0)) &&
+		(!o->user_xattr || sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) == 0) &&
+		sys_fsconfig(fs_fd, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0;
+
+	if (back_fd >= 0) {
+		int saved = errno;
+
+		(void)!fchdir(back_fd);
+		(void)!close(back_fd);
+		errno = saved;
+	}
+	return made ? 0 : -1;
 }
 
 int mount_overlay(const struct mount_overlay *o)
@@ -220,11 +268,7 @@ int mount_overlay(const struct mount_overlay *o)
 
 	if (fs_fd < 0)
 		return -1;
-	if (set_lowers(fs_fd, o) == 0 &&
-	    (o->upper_fd < 0 || (set_layer(fs_fd, "upperdir", false, o->upper_fd) == 0 &&
-				 set_layer(fs_fd, "workdir", false, o->work_fd) == 0)) &&
-	    (!o->user_xattr || sys_fsconfig(fs_fd, SYS_FSCONFIG_SET_FLAG, "userxattr", NULL, 0) == 0) &&
-	    sys_fsconfig(fs_fd, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) {
+	if (make_overlay(fs_fd, o) == 0) {
 		int fd = sys_fsmount(fs_fd, o->attr_flags);
 
 		close_keep_errno(fs_fd);

@@ -42,6 +42,10 @@ struct mount_overlay {
 	char *log;              /* gets the kernel's words on failure, NUL-terminated */
 	size_t log_size;
 };
+/*
+ * With many lowers on kernels before 6.7 the working directory is another one meanwhile, so the caller is a
+ * process of one thread. E2BIG: those kernels take no more (60 at least).
+ */
 int mount_overlay(const struct mount_overlay *o);
 
 /*

@@ -257,6 +257,33 @@ static int wrap_lowers(struct child_at *at, const int *fds, unsigned n)
 	return fd;
 }
 
+/*
+ * Before Linux 6.6 changes in memory keep no user xattrs: the overlay's marks are trusted ones then, and
+ * those of layers count only in an overlay of their own. Where overlays are two deep already, or a layer lies
+ * in the base, there is no way.
+ */
+static int make_over_marked(struct child_at *at, const int *fds, unsigned n, const struct mount_overlay *over)
+{
+	const struct mount_overlay marked = {
+		.lower_fds = fds,
+		.n_lowers = n,
+		.upper_fd = -1,
+		.user_xattr = true,
+		.attr_flags = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_NOSUID,
+	};
+	struct mount_overlay o = *over;
+	int marked_fd = mount_overlay(&marked), fd = -1;
+
+	if (marked_fd >= 0 && attach_over(at, marked_fd, at->p->stage) == 0) {
+		o.lower_fds = &marked_fd;
+		o.n_lowers = 1;
+		fd = mount_overlay(&o);
+	}
+	if (marked_fd >= 0)
+		close(marked_fd);
+	return fd >= 0 ? fd : mount_overlay(over);
+}
+
 static int make_overlay(struct child_at *at, unsigned i, int wrapped_fd)
 {
 	const struct child_plan *p = at->p;
@@ -280,7 +307,8 @@ static int make_overlay(struct child_at *at, unsigned i, int wrapped_fd)
 		.log = at->report.text,
 		.log_size = sizeof(at->report.text),
 	};
-	int fd = mount_overlay(&m);
+	int fd = i == 0 && n > 1 && !s->user_xattr ? make_over_marked(at, fds, o->n_lowers, &m) :
+						     mount_overlay(&m);
 	if (fd < 0)
 		child_die(at, CHILD_STEP_OVERLAY);
 	return fd;

@@ -156,9 +156,10 @@ static void test_mount_overlay_speaks_to_kernels_of_every_age(void **state)
 static void test_mount_overlay_more_lowers_than_one_option_holds(void **state)
 {
 	int many[40];
-	const struct mount_overlay o = {
+	struct mount_overlay o = {
 		.lower_fds = many, .n_lowers = ARRAY_SIZE(many), .upper_fd = 1, .work_fd = 2
 	};
+	char before_dir[PATH_MAX], after_dir[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
 		many[i] = 100000 + (int)i;
@@ -167,6 +168,15 @@ static void test_mount_overlay_more_lowers_than_one_option_holds(void **state)
 	assert_int_equal(mount_overlay(&o), -1);
 	assert_int_equal(errno, E2BIG);
 	assert_null(strstr(buf_str(&calls), "create"));
+	/* numbers alone are shorter, and are names where the working directory is that of descriptors */
+	o.n_lowers = 30;
+	assert_non_null(getcwd(before_dir, sizeof(before_dir)));
+	assert_int_equal(mount_overlay(&o), 7777);
+	assert_non_null(strstr(buf_str(&calls), "lowerdir=100000:100001:"));
+	assert_non_null(strstr(buf_str(&calls), ":100029;upperdir=/proc/self/fd/1;"));
+	assert_string_equal(getcwd(after_dir, sizeof(after_dir)), before_dir);
+	assert_int_equal(count_fds(), before);
+	o.n_lowers = ARRAY_SIZE(many);
 	kernel = KERNEL_6_7;
 	assert_int_equal(mount_overlay(&o), 7777);
 	assert_non_null(strstr(buf_str(&calls), "lowerdir+=/proc/self/fd/100039;"));
