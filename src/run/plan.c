@@ -109,9 +109,14 @@ static void plan_caps(struct plan *p, const struct spec *spec, const struct plan
 {
 	uint64_t base = p->isolate == SPEC_ISOLATE_NS ? caps_default_ns() : facts->all_caps;
 
-	/* By this one systemd knows that the kernel's own file systems are somebody else's to mount. */
-	if (spec->boot)
+	/*
+	 * By RAWIO systemd knows that the kernel's own file systems are somebody else's to mount. BOOT is for
+	 * reboot(2), which in a pid namespace ends that; what else it is for the filter refuses.
+	 */
+	if (spec->boot) {
 		base &= ~(UINT64_C(1) << CAP_SYS_RAWIO);
+		base |= UINT64_C(1) << CAP_SYS_BOOT;
+	}
 	p->caps = caps_combine(base, spec->cap_add & facts->all_caps, spec->cap_drop);
 	if (p->vm)
 		p->caps = vm_caps();

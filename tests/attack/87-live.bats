@@ -73,12 +73,18 @@ end_all() {
 	"$KENNEL" log -P "$T/store" box | LC_ALL=C grep -q "$(printf '\033')"
 }
 
-@test "attack live: reboot inside, in each of its ways, ends that sandbox and nothing else" {
+# reboot_by WAY [OPTION]...
+reboot_by() {
+	run_kennel run --net none "${@:2}" -- python3 -c 'import ctypes, sys; libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall(169 if sys.argv[2] == "x86_64" else 142, ctypes.c_uint(0xfee1dead), ctypes.c_uint(672274793), ctypes.c_uint(int(sys.argv[1], 0)), None)
+print("still here", ctypes.get_errno())' "$1" "$(uname -m)"
+}
+
+# reboot_inside [OPTION]...: in each of its ways.
+reboot_inside() {
 	uptime=$(cut -d. -f1 /proc/uptime)
 	for way in 0x01234567 0x4321fedc 0xcdef0123 0xa1b2c3d4 0x45584543 0xd000fce2 0x89abcdef 0; do
-		run_kennel run --net none -- python3 -c 'import ctypes, sys; libc = ctypes.CDLL(None, use_errno=True)
-libc.syscall(169 if sys.argv[2] == "x86_64" else 142, ctypes.c_uint(0xfee1dead), ctypes.c_uint(672274793), ctypes.c_uint(int(sys.argv[1], 0)), None)
-print("still here", ctypes.get_errno())' "$way" "$(uname -m)"
+		reboot_by "$way" "$@"
 		case $way in # restart, halt, power off; all others have no meaning in a pid namespace
 		0x01234567 | 0xa1b2c3d4) is_status 129 ;;
 		0x4321fedc | 0xcdef0123) is_status 130 ;;
@@ -86,4 +92,13 @@ print("still here", ctypes.get_errno())' "$way" "$(uname -m)"
 		esac
 	done
 	[ "$(cut -d. -f1 /proc/uptime)" -ge "$uptime" ]
+}
+
+@test "attack live: reboot inside, in each of its ways, ends that sandbox and nothing else" { reboot_inside; }
+
+@test "attack live: reboot inside at level ns, with the capability for it" {
+	need_root "level ns"
+	reboot_by 0x01234567 --isolate ns
+	is_equal "$stdout" "still here 1"
+	reboot_inside --isolate ns --cap-add SYS_BOOT
 }

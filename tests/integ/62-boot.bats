@@ -39,9 +39,10 @@ busybox_base() {
 	printf '%s\n' '::sysinit:/bin/echo up as process 1' '::respawn:/bin/cat' '::shutdown:/bin/echo going down' >"$T/base/etc/inittab"
 }
 
-@test "boot: busybox; from inside it reboots, and switches off" {
+# reboots_and_ends [OPTION]...: from inside.
+reboots_and_ends() {
 	busybox_base
-	"$KENNEL" create -P "$T/store" --base "$T/base" --net none --boot box
+	"$KENNEL" create -P "$T/store" --base "$T/base" --net none "$@" --boot box
 	"$KENNEL" start -q -P "$T/store" box
 	wait_for 60 shown 'up as process 1'
 	first=$("$KENNEL" list -q)
@@ -56,6 +57,13 @@ busybox_base() {
 	has '"status": 0' "$stdout"
 	run_kennel list --json -P "$T/store"
 	has '"state": "stopped"' "$stdout"
+}
+
+@test "boot: busybox; from inside it reboots, and switches off" { reboots_and_ends; }
+
+@test "boot: busybox at level ns, the same" {
+	need_root "level ns"
+	reboots_and_ends --isolate ns
 }
 
 @test "boot: stop asks busybox in its own way; a base without an init is told" {
