@@ -750,8 +750,9 @@ static int start(const struct spec *spec, const struct vm *vm, const struct log_
 	if (r == 0 || !(refused & REFUSED_LEVEL) || spec->isolate != SPEC_ISOLATE_AUTO || geteuid() != 0)
 		return r;
 	/* Nobody asked for a level: the strongest one that works, and one line that says so. */
-	log_warn(log, "isolation ns instead of user: %s",
-		 err && *err ? kennel_error_message(*err) : "the kernel refused");
+	log_warn(log, "isolation ns instead of user: %s%s",
+		 err && *err ? kennel_error_message(*err) : "the kernel refused",
+		 spec->boot ? "; systemd, which has to mount, does not boot there" : "");
 	error_clear(err);
 	r = start_at(spec, vm, log, keep, SPEC_ISOLATE_NS, false, &refused, ret, err);
 	return hint_at_limit(r, err);
