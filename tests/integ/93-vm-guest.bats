@@ -342,3 +342,21 @@ prompts() {
 	percent=$("$KENNEL" top --json -n 1 -d 2 box | sed -n 's/.*"cpu-percent": \([0-9]*\).*/\1/p')
 	[ "$percent" -gt 3 ] && [ "$percent" -lt 40 ]
 }
+
+# What the guest sends lies in the user's TMPDIR for a while; root inside, who removes it, has no id for that group.
+@test "vm-guest: nothing stays in a directory whose group is not the user's" {
+	need_root "a directory of another group"
+	as_user test -w /dev/fuse || skip "no fuse device that this user may open"
+	install -d -m 0755 -o "$KENNEL_TEST_USER" -g root "$T/tmp"
+	cat >"$T/look" <<-'END'
+		"$K" run -q --isolate vm --net none --base "$1" -- sh -c 'echo x >/new; echo up; exec sleep 300' >"$TMPDIR/out" </dev/null &
+		for i in $(seq 600); do ! grep -q up "$TMPDIR/out" || break; sleep 0.1; done
+		id=$("$K" list -q)
+		"$K" diff "$id"
+		"$K" stop -t 0 "$id"
+		wait
+	END
+	run as_user env TMPDIR="$T/tmp" K="$KENNEL" sh "$T/look" "$T/base"
+	has "A /new"
+	is_equal "$(ls -A "$T/tmp")" out
+}
