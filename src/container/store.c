@@ -65,6 +65,10 @@ static int step(int at_fd, const char *name, const char *shown, int make_mode, i
 			return 0;
 		if (mkdirat(at_fd, name, (mode_t)make_mode) < 0 && errno != EEXIST)
 			return fail_errno(err, "make \"%s\"", shown);
+		/* Not the group of a set-group-id parent: root of the ids inside has no right over it. */
+		if (geteuid() != 0 && fchownat(at_fd, name, (uid_t)-1, getegid(), AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno != EPERM)
+			return fail_errno(err, "make \"%s\"", shown);
 		r = fstatat(at_fd, name, &st, AT_SYMLINK_NOFOLLOW);
 	}
 	if (r < 0)

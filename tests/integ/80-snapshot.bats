@@ -270,3 +270,21 @@ copies_of() {
 	inside box 'cat /root/f'
 	is_equal "$stdout" one
 }
+
+# A directory of a group that has no id inside is closed to root of the inside, which works on a user's layers.
+@test "snapshot: an ordinary user's, in a place that hands down another group" {
+	need_root "a directory of another group"
+	as_user test -w /dev/fuse || skip "no fuse device that this user may open"
+	install -d -m 2755 -o "$KENNEL_TEST_USER" -g root "$T/place"
+	cat >"$T/steps" <<-'END'
+		set -e
+		"$K" run -q -k one -P "$P" --net none -- sh -c 'echo x >/etc/new; chown 33 /etc/new'
+		"$K" snapshot -P "$P" one
+		"$K" clone -s -P "$P" one two
+		"$K" diff -P "$P" two
+		"$K" rm -s -P "$P" one two
+		ls -A "$P"
+	END
+	run as_user env P="$T/place/store" K="$KENNEL" sh "$T/steps"
+	is_equal "$output" $'snap0\nA /etc/new'
+}
