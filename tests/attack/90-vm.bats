@@ -204,7 +204,7 @@ readers() {
 	image ext4 "$T/two"
 	# something is hidden, so all of it is read through this side
 	background "$KENNEL" run -q -P "$T/store" -k box --isolate vm --net none --base "$T/base.erofs" --layer "$T/one.squashfs" --layer "$T/two.ext4" --hide /hidden -- \
-		sh -c 'cat /file /dir/*; stat -c %u:%g /dir/*; echo new >/file; echo up; sleep 60'
+		sh -c 'cat /file /dir/*; stat -c %u:%g /dir/*; echo new >/file; echo up; sleep 300'
 	local run=$! out=$T/out.$LIB_STARTED
 	wait_for 20 says "$out" up
 	is_equal "$(grep -v ^up "$out" | head -n 3 | tr '\n' ' ')" "base one two "
