@@ -9,12 +9,12 @@
 
 int archive_lib_load(struct archive_lib *ret, struct kennel_error **err)
 {
-	*ret = (struct archive_lib){ .library = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL) };
-	if (!ret->library)
+	*ret = (struct archive_lib){ .handle = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL) };
+	if (!ret->handle)
 		return hint(err, fail(err, KENNEL_E_MISSING, "libarchive is not installed"),
 			    "install it (Debian: apt-get install libarchive13)");
 	bool whole = true;
-#define LIB_LOAD(name) whole = (ret->name = (__typeof__(&name))dlsym(ret->library, #name)) && whole;
+#define LIB_LOAD(name) whole = (ret->name = (__typeof__(&name))dlsym(ret->handle, #name)) && whole;
 	ARCHIVE_LIB_FUNCTIONS(LIB_LOAD)
 #undef LIB_LOAD
 	if (whole)
@@ -26,9 +26,9 @@ int archive_lib_load(struct archive_lib *ret, struct kennel_error **err)
 
 void archive_lib_unload(struct archive_lib *l)
 {
-	if (l->library)
-		dlclose(l->library);
-	l->library = NULL;
+	if (l->handle)
+		dlclose(l->handle);
+	l->handle = NULL;
 }
 
 int archive_lib_fail(const struct archive_lib *l, struct archive *a, const char *what,

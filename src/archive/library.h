@@ -46,7 +46,7 @@
 /* clang-format on */
 
 struct archive_lib {
-	void *library;
+	void *handle;
 #define LIB_MEMBER(name) __typeof__(&name) name;
 	ARCHIVE_LIB_FUNCTIONS(LIB_MEMBER)
 #undef LIB_MEMBER

@@ -29,6 +29,8 @@ struct storage_driver {
 	int (*open)(struct storage *s, struct kennel_error **err); /* mount_fd and data_fd */
 	/* Of those that hold.c keeps: device is to be set by attach, and there again for the other two. */
 	bool (*is_attached)(const struct storage *s);
+	/* Sets device where it is attached and nobody has noted where. NULL: that is always known. */
+	bool (*find_device)(struct storage *s);
 	int (*attach)(struct storage *s, struct kennel_error **err);
 	bool (*detach)(struct storage *s);
 	/* After the descriptors: true when nothing of it is in use any more. */

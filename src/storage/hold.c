@@ -5,9 +5,10 @@
  *   STORE/.volumes/ID    a volume that is attached: the text of the container's file "storage", and a line
  *                        device<tab>/dev/...; locked (shared) by everybody who uses it
  *
- * It is there before the device is, and goes after it. One that nobody has locked was left by a killed
- * process, or its mounts were just going when the last user looked: whoever comes next detaches it. The
- * lock on the directory is held while something is attached or detached, so the two never meet.
+ * It is there before the device is, and goes after it; where the line is missing, for somebody was killed in
+ * between, the driver looks for the device. One that nobody has locked was left by a killed process, or its
+ * mounts were just going when the last user looked: whoever comes next detaches it. The lock on the directory
+ * is held while something is attached or detached, so the two never meet.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -62,6 +63,15 @@ static void read_device(int fd, char ret[64])
 			 line + 1 + strlen(DEVICE));
 }
 
+/* Return: whether it is attached, as s->device. */
+static bool look_for_device(int fd, struct storage *s)
+{
+	read_device(fd, s->device);
+	if (!s->device[0] && s->driver->find_device && !s->driver->find_device(s))
+		return false;
+	return s->device[0] && s->driver->is_attached(s);
+}
+
 static int write_note(int fd, const struct storage *s, struct kennel_error **err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -79,8 +89,7 @@ static int write_note(int fd, const struct storage *s, struct kennel_error **err
 
 static int attach(struct storage *s, int fd, struct kennel_error **err)
 {
-	read_device(fd, s->device);
-	if (s->device[0] && s->driver->is_attached(s))
+	if (look_for_device(fd, s))
 		return 0;
 	s->device[0] = '\0';
 	int r = write_note(fd, s, err);
@@ -114,8 +123,7 @@ static int detach(int dir_fd, int fd, struct storage *s)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return 0;
-	read_device(fd, s->device);
-	if (s->device[0] && s->driver->is_attached(s) && !s->driver->detach(s))
+	if (look_for_device(fd, s) && !s->driver->detach(s))
 		return 0;
 	s->device[0] = '\0';
 	(void)!unlinkat(dir_fd, s->keys.volume, 0);

@@ -109,6 +109,43 @@ static bool is_served(const char *device)
 	return access(path, F_OK) == 0;
 }
 
+/* Whether the process that serves a device has that image open. */
+static bool serves(const char *device, const struct stat *image)
+{
+	char path[80], pid[24];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/pid", device + strlen("/dev/"));
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : read(fd, pid, sizeof(pid) - 1);
+	pid[MAX(n, (ssize_t)0)] = '\0';
+	snprintf(path, sizeof(path), "/proc/%.*s/fd", (int)strspn(pid, "0123456789"), pid);
+	_cleanup_closedir_ DIR *dir = n > 0 ? opendir(path) : NULL;
+	for (const struct dirent *d; dir && (d = readdir(dir));)
+		if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && st.st_dev == image->st_dev &&
+		    st.st_ino == image->st_ino)
+			return true;
+	return false;
+}
+
+/* Where somebody was killed between the connection and the note of it. */
+static bool find_device(struct storage *s)
+{
+	char path[NAME_SIZE + 16];
+	struct stat image;
+
+	snprintf(path, sizeof(path), DIRECTORY "/%s" SUFFIX, s->keys.volume);
+	if (fstatat(s->store_fd, path, &image, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	for (unsigned i = 0; i < DEVICES; i++) {
+		snprintf(s->device, sizeof(s->device), "/dev/nbd%u", i);
+		if (serves(s->device, &image))
+			return true;
+	}
+	s->device[0] = '\0';
+	return false;
+}
+
 /* qemu-nbd goes into the background before the kernel has taken the device: it is empty until then. */
 static bool is_ready(const char *device)
 {
@@ -134,6 +171,43 @@ static bool wait_ready(const char *device, unsigned timeout_ms)
 static bool is_attached(const struct storage *s)
 {
 	return strncmp(s->device, "/dev/nbd", 8) == 0 && is_served(s->device);
+}
+
+static void remove_socket(const struct storage *s)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), DIRECTORY "/%s" SOCKET, s->keys.volume);
+	(void)!unlinkat(s->store_fd, path, 0);
+}
+
+static bool is_locked(int image_fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_start = LOCKS_AT, .l_len = LOCKS_LEN };
+
+	return image_fd >= 0 && fcntl(image_fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/* Who served it writes back, and ends, after the device is free. */
+static void wait_unlocked(const struct storage *s)
+{
+	char path[NAME_SIZE + 16];
+
+	snprintf(path, sizeof(path), DIRECTORY "/%s" SUFFIX, s->keys.volume);
+	_cleanup_close_ int fd = openat(s->store_fd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	for (unsigned ms = 0; ms < SERVED_MS && (is_served(s->device) || is_locked(fd)); ms += STEP_MS)
+		clock_pause_ms(STEP_MS);
+}
+
+static bool disconnect(const struct storage *s)
+{
+	const char *const args[] = { "--disconnect", s->device, NULL };
+
+	if (run("qemu-nbd", 0, "let go of the image", args, NULL) < 0)
+		return false;
+	wait_unlocked(s);
+	remove_socket(s);
+	return true;
 }
 
 /* The first free one that we get: another program may be faster, and then qemu-nbd says so. */
@@ -164,10 +238,12 @@ static int attach(struct storage *s, struct kennel_error **err)
 			"--format=qcow2", "--discard=unmap", connect, socket, path, NULL
 		};
 		error_clear(err);
-		if (run("qemu-nbd", dir_fd, "serve the image", args, err) == 0)
-			return wait_ready(s->device, SERVED_MS) ?
-				       0 :
-				       fail(err, KENNEL_E_IO, "serve the image: %s stays empty", s->device);
+		if (run("qemu-nbd", dir_fd, "serve the image", args, err) == 0) {
+			if (wait_ready(s->device, SERVED_MS))
+				return 0;
+			(void)!disconnect(s);
+			return fail(err, KENNEL_E_IO, "serve the image: %s stays empty", s->device);
+		}
 		if (!wait_ready(s->device, TAKEN_MS)) /* it is not that another program was faster */
 			break;
 	}
@@ -177,14 +253,6 @@ static int attach(struct storage *s, struct kennel_error **err)
 				  "modprobe -r nbd; modprobe nbd nbds_max=64");
 }
 
-static void remove_socket(const struct storage *s)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), DIRECTORY "/%s" SOCKET, s->keys.volume);
-	(void)!unlinkat(s->store_fd, path, 0);
-}
-
 static bool is_mounted(const char *device)
 {
 	_cleanup_close_ int fd = open(device, O_RDONLY | O_EXCL | O_CLOEXEC);
@@ -192,34 +260,10 @@ static bool is_mounted(const char *device)
 	return fd < 0 && errno == EBUSY;
 }
 
-static bool is_locked(int image_fd)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_start = LOCKS_AT, .l_len = LOCKS_LEN };
-
-	return image_fd >= 0 && fcntl(image_fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
-
-/* Who served it writes back, and ends, after the device is free. */
-static void wait_unlocked(const struct storage *s)
-{
-	char path[NAME_SIZE + 16];
-
-	snprintf(path, sizeof(path), DIRECTORY "/%s" SUFFIX, s->keys.volume);
-	_cleanup_close_ int fd = openat(s->store_fd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	for (unsigned ms = 0; ms < SERVED_MS && (is_served(s->device) || is_locked(fd)); ms += STEP_MS)
-		clock_pause_ms(STEP_MS);
-}
-
 /* The kernel would let go of it under a mount, which has errors then. */
 static bool detach(struct storage *s)
 {
-	const char *const args[] = { "--disconnect", s->device, NULL };
-
-	if (is_mounted(s->device) || run("qemu-nbd", 0, "let go of the image", args, NULL) < 0)
-		return false;
-	wait_unlocked(s);
-	remove_socket(s);
-	return true;
+	return !is_mounted(s->device) && disconnect(s);
 }
 
 static int create(struct storage *s, struct kennel_error **err)
@@ -458,6 +502,7 @@ const struct storage_driver storage_nbd = {
 	.open = storage_open_held,
 	.let_go = storage_unhold,
 	.is_attached = is_attached,
+	.find_device = find_device,
 	.attach = attach,
 	.detach = detach,
 	.snapshot = snapshot,

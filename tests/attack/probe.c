@@ -344,6 +344,16 @@ static int probe_euid(int argc, char **argv)
 	return 0;
 }
 
+/* By the kernel's own signal, not by one that is sent. */
+static int probe_fault(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	puts("faults");
+	fflush(stdout);
+	*(volatile int *)8 = 0;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -357,7 +367,7 @@ int main(int argc, char **argv)
 		{ "swap", probe_swap },	    { "euid", probe_euid },	    { "calls", probe_calls },
 		{ "typing", probe_typing }, { "terminal", probe_terminal }, { "forks", probe_forks },
 		{ "ptys", probe_ptys },	    { "memory", probe_memory },	    { "inodes", probe_inodes },
-		{ "deep", probe_deep },
+		{ "deep", probe_deep },	    { "fault", probe_fault },
 	};
 
 	for (size_t i = 0; argc > 1 && i < COUNT(commands); i++)

@@ -71,3 +71,23 @@ grows() {
 @test "stores in the bed: thin LVM: it grows, is cloned, goes back" { changed thin --base "$T/base"; }
 @test "stores in the bed: classic LVM: it grows, is cloned, goes back" { changed lvm --base "$T/base"; }
 @test "stores in the bed: nbd: it grows, is cloned, goes back" { changed nbd --template "dir:$T/base"; }
+
+# Killed between the connection and the note of which device that is: it is found by the image that is served.
+@test "stores in the bed: nbd: a device that nobody has noted is used, or let go" {
+	store_up nbd
+	run_kennel create "${O[@]}" one
+	is_status 0
+	for next in run rm; do
+		background "$KENNEL" run -P "$S" -k one --isolate ns --net none -- sh -c 'echo up; exec sleep 300'
+		wait_for 60 says "$T/out.$LIB_STARTED" up
+		kill -KILL $!
+		note=$(echo "$S"/.volumes/*)
+		wait_for 60 flock -n "$note" true
+		grep -q '^device.*/dev/nbd0$' "$note"
+		sed -i '/^device/d' "$note"
+		[ "$next" = rm ] || { in_store one -- true && is_status 0; }
+	done
+	wait_for 60 "$KENNEL" rm -P "$S" one # its mounts may be just going
+	store_is_empty
+	[ ! -e /sys/block/nbd0/pid ]
+}

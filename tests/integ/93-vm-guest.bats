@@ -313,6 +313,10 @@ prompts() {
 		sh -c 'trap "echo asked" TERM; cat /file; kill -9 $$; kill -STOP $$; kill -HUP $$; kill $$; echo goes on; exit 4'
 	is_equal "$stdout" $'ends\nasked\ngoes on'
 	is_status 4
+	cp "$KENNEL_STAGE/bin/probe" "$T/base/bin/probe"
+	run_kennel run --isolate vm --base "$T/base" --net none -P "$T/store" -k ends --boot -- probe fault
+	is_equal "$stdout" faults
+	is_status 139
 	run_kennel run --isolate vm --memory 2T -- true
 	refused yes "at most"
 	# who waits there is told, and who comes; and it is ended without them

@@ -6,7 +6,6 @@
  * read from the panic's words at most. So the agent traces it, which stops it when it is about to end. For
  * this each signal that comes to it passes here, too. A tracer that is killed leaves it as it was.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
